@@ -1,0 +1,1 @@
+//! Codecs beyond raw bytes.

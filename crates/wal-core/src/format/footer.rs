@@ -1,0 +1,226 @@
+//! The footer of a sealed segment: proof that every byte before it was durable, and an index.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, Salt, SegmentHeader, u32_at, u64_at};
+use crate::{Error, ErrorKind, Lsn, Result, Timestamp};
+
+/// The last bytes of a sealed segment: length of the footer frame (u32), then [`MAGIC`].
+pub const FOOTER_TRAILER_LEN: usize = 12;
+const MAGIC: [u8; 8] = *b"WALSEAL\n";
+const FIXED_LEN: usize = 28;
+
+/// Where a frame begins: a sparse index has one entry for some 64 KiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// LSN of the frame's first record, counted from the segment's first LSN.
+    pub lsn_delta: u32,
+    /// Offset of the frame in the segment.
+    pub offset: u32,
+}
+
+/// What is known of a segment's frames, gathered while they are written or scanned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SegmentSummary {
+    /// Records.
+    pub records: u32,
+    /// Frames.
+    pub frames: u32,
+    /// Offset behind the last frame; 0 before the first frame was added.
+    pub data_end: u64,
+    /// CRC-32C of the checksums of all frames in order: it covers every byte through them.
+    pub chain_crc: u32,
+    /// Time of the last frame, in microseconds since the segment was created.
+    pub last_time_delta: u64,
+    /// Sparse, ascending.
+    pub index: Vec<IndexEntry>,
+}
+
+impl SegmentSummary {
+    /// Distance in bytes between two index entries.
+    pub const INDEX_STEP: u64 = 64 * 1024;
+
+    /// Takes account of the next frame, which starts at `offset` and holds `records` records.
+    pub fn add(&mut self, header: &FrameHeader, records: u32, offset: u64) {
+        let indexed_upto = self.index.last().map(|e| u64::from(e.offset));
+        if indexed_upto.is_none_or(|last| offset >= last + Self::INDEX_STEP) {
+            let offset = u32::try_from(offset).expect("segments are bounded below 4 GiB");
+            self.index.push(IndexEntry { lsn_delta: header.lsn_delta, offset });
+        }
+        self.records += records;
+        self.frames += 1;
+        self.data_end = offset + header.frame_len();
+        self.chain_crc = crc32c::crc32c_append(self.chain_crc, &header.crc.to_le_bytes());
+        self.last_time_delta = header.time_delta;
+    }
+
+    /// The offset of an indexed frame at or before the record `lsn_delta`, or `None` if there is none.
+    #[must_use]
+    pub fn seek(&self, lsn_delta: u32) -> Option<IndexEntry> {
+        let after = self.index.partition_point(|entry| entry.lsn_delta <= lsn_delta);
+        after.checked_sub(1).map(|at| self.index[at])
+    }
+}
+
+/// A decoded footer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Footer {
+    /// What the segment holds.
+    pub summary: SegmentSummary,
+}
+
+impl Footer {
+    /// The footer as the frame that follows the last data frame.
+    #[must_use]
+    pub fn encode(&self, salt: Salt) -> Bytes {
+        let s = &self.summary;
+        let body_len = FIXED_LEN + 8 * s.index.len() + FOOTER_TRAILER_LEN;
+        let mut out = BytesMut::with_capacity(FRAME_HEADER_LEN + body_len);
+        out.put_bytes(0, FRAME_HEADER_LEN);
+        out.put_u32_le(s.records);
+        out.put_u32_le(s.frames);
+        out.put_u64_le(s.data_end);
+        out.put_u32_le(s.chain_crc);
+        out.put_u32_le(0);
+        out.put_u32_le(u32::try_from(s.index.len()).expect("an entry for 64 KiB of 4 GiB"));
+        for entry in &s.index {
+            out.put_u32_le(entry.lsn_delta);
+            out.put_u32_le(entry.offset);
+        }
+        let frame_len = u32::try_from(FRAME_HEADER_LEN + body_len).expect("an index is small");
+        out.put_u32_le(frame_len);
+        out.put_slice(&MAGIC);
+        let header = FrameHeader {
+            crc: 0,
+            body_len: frame_len - FRAME_HEADER_LEN as u32,
+            lsn_delta: s.records,
+            durable_lag: 0,
+            time_delta: s.last_time_delta,
+            kind: FrameKind::Footer as u8,
+            flags: Flags::default(),
+        };
+        let sealed = header.seal(crc32c::crc32c(&out[FRAME_HEADER_LEN..]), salt);
+        out[..FRAME_HEADER_LEN].copy_from_slice(&sealed);
+        out.freeze()
+    }
+
+    /// The length of the footer frame, if `last_bytes` are the end of a sealed segment.
+    #[must_use]
+    pub fn frame_len(last_bytes: &[u8]) -> Option<u32> {
+        let at = last_bytes.len().checked_sub(FOOTER_TRAILER_LEN)?;
+        (last_bytes[at + 4..] == MAGIC).then(|| u32_at(last_bytes, at))
+    }
+
+    /// Reads the body of a footer frame that begins at `offset` and whose checksum is right.
+    ///
+    /// # Errors
+    /// `Corrupt` if the footer contradicts itself or its place.
+    pub fn decode(
+        frame: &FrameHeader,
+        body: &[u8],
+        offset: u64,
+        segment: &SegmentHeader,
+    ) -> Result<Self> {
+        let fail = |detail: String| {
+            Err(Error::new(ErrorKind::Corrupt, "read footer")
+                .segment(segment.first_lsn)
+                .offset(offset)
+                .detail(detail))
+        };
+        if body.len() < FIXED_LEN + FOOTER_TRAILER_LEN {
+            return fail(format!("{} bytes are too few", body.len()));
+        }
+        let entries = u32_at(body, 24) as usize;
+        if entries.checked_mul(8) != Some(body.len() - FIXED_LEN - FOOTER_TRAILER_LEN) {
+            return fail(format!("{entries} index entries in {} bytes", body.len()));
+        }
+        let index: Vec<_> = body[FIXED_LEN..FIXED_LEN + 8 * entries]
+            .chunks_exact(8)
+            .map(|e| IndexEntry { lsn_delta: u32_at(e, 0), offset: u32_at(e, 4) })
+            .collect();
+        let summary = SegmentSummary {
+            records: u32_at(body, 0),
+            frames: u32_at(body, 4),
+            data_end: u64_at(body, 8),
+            chain_crc: u32_at(body, 16),
+            last_time_delta: frame.time_delta,
+            index,
+        };
+        if u32_at(body, 20) != 0 {
+            return fail(format!("unknown footer flags {:#x}", u32_at(body, 20)));
+        }
+        let ascending = summary
+            .index
+            .windows(2)
+            .all(|w| w[0].lsn_delta < w[1].lsn_delta && w[0].offset < w[1].offset);
+        let inside = summary.index.iter().all(|e| {
+            e.lsn_delta < summary.records
+                && e.offset >= segment.data_offset
+                && u64::from(e.offset) < offset
+        });
+        if summary.data_end != offset || frame.lsn_delta != summary.records || !ascending || !inside
+        {
+            return fail(format!("contradictory: {summary:?}"));
+        }
+        Ok(Footer { summary })
+    }
+
+    /// The segment's last record; the LSN before `first_lsn` if it holds none.
+    #[must_use]
+    pub fn last_lsn(&self, first_lsn: Lsn) -> Lsn {
+        first_lsn.advance(u64::from(self.summary.records)).prev()
+    }
+
+    /// The time of the segment's last record.
+    #[must_use]
+    pub fn last_time(&self, created: Timestamp) -> Timestamp {
+        Timestamp::from_micros(created.as_micros() + self.summary.last_time_delta)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CodecId;
+    use crate::format::LogId;
+
+    #[test]
+    fn comes_back_and_finds_frames() {
+        let segment = SegmentHeader {
+            log_id: LogId([3; 16]),
+            generation: 1,
+            first_lsn: Lsn::new(11),
+            follows: Lsn::new(10),
+            log_start: Lsn::FIRST,
+            created: Timestamp::from_micros(5),
+            codec: CodecId::RAW,
+            data_offset: 128,
+        };
+        let salt = Salt::new(segment.log_id, segment.generation);
+        let mut summary = SegmentSummary::default();
+        let mut offset = 128;
+        for i in 0..40 {
+            let frame = FrameHeader {
+                crc: i,
+                body_len: 10_000,
+                lsn_delta: i,
+                durable_lag: 0,
+                time_delta: u64::from(i),
+                kind: FrameKind::Data as u8,
+                flags: Flags::default(),
+            };
+            summary.add(&frame, 1, offset);
+            offset += frame.frame_len();
+        }
+        assert_eq!(summary.index.len(), 6);
+        assert_eq!(summary.seek(39).unwrap().lsn_delta, 35);
+        let footer = Footer { summary };
+        let bytes = footer.encode(salt);
+        assert_eq!(Footer::frame_len(&bytes), Some(bytes.len() as u32));
+        let frame = FrameHeader::decode(&bytes);
+        let back = Footer::decode(&frame, &bytes[FRAME_HEADER_LEN..], offset, &segment).unwrap();
+        assert_eq!(back, footer);
+        assert_eq!(back.last_lsn(segment.first_lsn), Lsn::new(50));
+        assert!(Footer::decode(&frame, &bytes[FRAME_HEADER_LEN..], offset + 1, &segment).is_err());
+    }
+}

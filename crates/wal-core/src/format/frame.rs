@@ -1,0 +1,361 @@
+//! Frames: one append or one batch each, whole or absent after a crash.
+
+use bytes::{Buf, Bytes};
+
+use super::{LogId, u32_at};
+use crate::{Error, ErrorKind, Lsn, Result, Timestamp};
+
+/// Length of a frame's fixed header, and all the overhead of a batch of one.
+pub const FRAME_HEADER_LEN: usize = 24;
+/// A batch frame's extra header field: the number of records.
+pub const BATCH_COUNT_LEN: usize = 4;
+/// [`FrameHeader::durable_lag`] of a frame that knows no durable position it could express.
+pub const UNKNOWN_LAG: u32 = u32::MAX;
+
+/// The bytes that a frame of `records` records adds to the records themselves.
+///
+/// ```
+/// use wal_core::format::record_overhead;
+/// assert_eq!(record_overhead(1), 24);
+/// assert_eq!(record_overhead(1000), 24 + 4 * 1000);
+/// ```
+#[must_use]
+pub const fn record_overhead(records: u64) -> u64 {
+    if records <= 1 { FRAME_HEADER_LEN as u64 } else { FRAME_HEADER_LEN as u64 + 4 * records }
+}
+
+/// What a frame holds. A registry: numbers are never reused.
+///
+/// 1 to 127 are given out by this project, 128 to 255 belong to applications. A kind that a build
+/// does not know is an error, never skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum FrameKind {
+    /// Records.
+    Data = 1,
+    /// A checkpoint. Reserved: written by no build yet.
+    Checkpoint = 2,
+    /// Begin of a transaction. Reserved.
+    Begin = 3,
+    /// Prepare of a two-phase commit. Reserved.
+    Prepare = 4,
+    /// Commit of a transaction. Reserved.
+    Commit = 5,
+    /// Abort of a transaction. Reserved.
+    Abort = 6,
+    /// The footer of a sealed segment.
+    Footer = 7,
+}
+
+impl FrameKind {
+    /// The kind of a number, if this build knows it.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => FrameKind::Data,
+            2 => FrameKind::Checkpoint,
+            3 => FrameKind::Begin,
+            4 => FrameKind::Prepare,
+            5 => FrameKind::Commit,
+            6 => FrameKind::Abort,
+            7 => FrameKind::Footer,
+            _ => return None,
+        })
+    }
+}
+
+/// Flag bits of a frame. A registry like [`FrameKind`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// The frame holds a count and a table of lengths: an atomic batch.
+    pub const BATCH: Flags = Flags(0x01);
+    /// Reserved: carries a logical-log (stream) id.
+    pub const STREAM: Flags = Flags(0x02);
+    /// Reserved: carries a request id.
+    pub const REQUEST: Flags = Flags(0x04);
+    /// Reserved: the records are compressed.
+    pub const COMPRESSED: Flags = Flags(0x08);
+    /// Reserved: the records are encrypted.
+    pub const ENCRYPTED: Flags = Flags(0x10);
+    /// Belongs to applications.
+    pub const APPLICATION: Flags = Flags(0x80);
+
+    /// The flags that this build understands.
+    const KNOWN: u8 = Flags::BATCH.0;
+
+    /// Whether all bits of `other` are set.
+    #[must_use]
+    pub const fn contains(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// What the identity of a segment contributes to the checksums of its frames.
+///
+/// The checksum of log id and generation is appended to the bytes of each frame before the frame's
+/// own checksum is taken. Frames of another log, or of an earlier life of a recycled segment, never
+/// validate: for equal log ids and different generations that is certain (a CRC tells apart any two
+/// messages that differ within 32 bits), otherwise it holds with a probability of 1 - 2^-32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Salt([u8; 4]);
+
+impl Salt {
+    /// The salt of one segment.
+    #[must_use]
+    pub fn new(log_id: LogId, generation: u64) -> Self {
+        let crc = crc32c::crc32c(&log_id.0);
+        Salt(crc32c::crc32c_append(crc, &generation.to_le_bytes()).to_le_bytes())
+    }
+}
+
+/// The fixed header of a frame.
+///
+/// The checksum is taken over body, header and salt, in this order, so that an appender can compute
+/// the costly part (the body's) before it knows its LSN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// CRC-32C of body, bytes 4 to 24 of this header, and salt.
+    pub crc: u32,
+    /// Bytes that follow this header.
+    pub body_len: u32,
+    /// LSN of the first record, counted from the segment's first LSN. In a footer: of the next record.
+    pub lsn_delta: u32,
+    /// `first LSN - 1 - durable_upto`, or [`UNKNOWN_LAG`].
+    pub durable_lag: u32,
+    /// Microseconds since the segment was created; 48 bits.
+    pub time_delta: u64,
+    /// A [`FrameKind`], as a number.
+    pub kind: u8,
+    /// [`Flags`].
+    pub flags: Flags,
+}
+
+impl FrameHeader {
+    /// The latest time a frame can carry, relative to its segment's creation: 8.9 years.
+    pub const TIME_DELTA_MAX: u64 = (1 << 48) - 1;
+
+    /// Sets the checksum for a body whose own CRC-32C is `body_crc`, and encodes the header.
+    #[must_use]
+    pub fn seal(mut self, body_crc: u32, salt: Salt) -> [u8; FRAME_HEADER_LEN] {
+        let mut out = [0; FRAME_HEADER_LEN];
+        out[4..8].copy_from_slice(&self.body_len.to_le_bytes());
+        out[8..12].copy_from_slice(&self.lsn_delta.to_le_bytes());
+        out[12..16].copy_from_slice(&self.durable_lag.to_le_bytes());
+        out[16..22].copy_from_slice(&self.time_delta.to_le_bytes()[..6]);
+        out[22] = self.kind;
+        out[23] = self.flags.0;
+        self.crc = finish_crc(body_crc, &out, salt);
+        out[..4].copy_from_slice(&self.crc.to_le_bytes());
+        out
+    }
+
+    /// Takes the fields from at least [`FRAME_HEADER_LEN`] bytes, without judging them.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Self {
+        let mut time = [0; 8];
+        time[..6].copy_from_slice(&bytes[16..22]);
+        FrameHeader {
+            crc: u32_at(bytes, 0),
+            body_len: u32_at(bytes, 4),
+            lsn_delta: u32_at(bytes, 8),
+            durable_lag: u32_at(bytes, 12),
+            time_delta: u64::from_le_bytes(time),
+            kind: bytes[22],
+            flags: Flags(bytes[23]),
+        }
+    }
+
+    /// The checksum that `header` should carry, for a body whose own CRC-32C is `body_crc`.
+    #[must_use]
+    pub fn expected_crc(header: &[u8], body_crc: u32, salt: Salt) -> u32 {
+        finish_crc(body_crc, header, salt)
+    }
+
+    /// Length of the whole frame in bytes.
+    #[must_use]
+    pub const fn frame_len(&self) -> u64 {
+        FRAME_HEADER_LEN as u64 + self.body_len as u64
+    }
+
+    /// LSN of the first record (in a footer: of the next record) in a segment that starts at `first_lsn`.
+    #[must_use]
+    pub const fn lsn(&self, first_lsn: Lsn) -> Lsn {
+        first_lsn.advance(self.lsn_delta as u64)
+    }
+
+    /// The last LSN known to be durable when the frame was written; `ZERO` if unknown.
+    #[must_use]
+    pub const fn durable_upto(&self, first_lsn: Lsn) -> Lsn {
+        if self.durable_lag == UNKNOWN_LAG {
+            return Lsn::ZERO;
+        }
+        let before = self.lsn(first_lsn).get().saturating_sub(1);
+        Lsn::new(before.saturating_sub(self.durable_lag as u64))
+    }
+
+    /// When the frame was appended.
+    #[must_use]
+    pub const fn timestamp(&self, created: Timestamp) -> Timestamp {
+        Timestamp::from_micros(created.as_micros().saturating_add(self.time_delta))
+    }
+
+    /// The records of a data frame whose checksum is right.
+    ///
+    /// # Errors
+    /// `Unsupported` for a kind or flag this build does not know, `Corrupt` if the table of lengths
+    /// contradicts itself. Both say why, not where; the caller adds the place.
+    pub fn records(&self, body: Bytes) -> Result<Records> {
+        let fail = |kind, detail: String| Err(Error::new(kind, "read frame").detail(detail));
+        if self.kind != FrameKind::Data as u8 {
+            return fail(
+                ErrorKind::Unsupported,
+                format!("frame kind {} is unknown here", self.kind),
+            );
+        }
+        if self.flags.0 & !Flags::KNOWN != 0 {
+            return fail(
+                ErrorKind::Unsupported,
+                format!("frame flags {:#04x} are unknown here", self.flags.0),
+            );
+        }
+        if !self.flags.contains(Flags::BATCH) {
+            return Ok(Records { table: Bytes::new(), bodies: body, left: 1 });
+        }
+        if body.len() < BATCH_COUNT_LEN {
+            return fail(ErrorKind::Corrupt, format!("batch of {} bytes has no count", body.len()));
+        }
+        let count = u32_at(&body, 0);
+        let table_end = BATCH_COUNT_LEN as u64 + 4 * u64::from(count).saturating_sub(1);
+        if count == 0 || table_end > body.len() as u64 {
+            return fail(
+                ErrorKind::Corrupt,
+                format!("batch of {} bytes claims {count} records", body.len()),
+            );
+        }
+        let table_end = usize::try_from(table_end).expect("not longer than the body");
+        let table = body.slice(BATCH_COUNT_LEN..table_end);
+        let bodies = body.slice(table_end..);
+        let total: u64 = table.chunks_exact(4).map(|len| u64::from(u32_at(len, 0))).sum();
+        if total > bodies.len() as u64 {
+            return fail(
+                ErrorKind::Corrupt,
+                format!("lengths add up to {total} bytes, the batch has {}", bodies.len()),
+            );
+        }
+        Ok(Records { table, bodies, left: count })
+    }
+
+    /// How many records a data frame holds, given the first bytes of its body.
+    #[must_use]
+    pub fn record_count(&self, body: &[u8]) -> u32 {
+        if self.kind != FrameKind::Data as u8 {
+            0
+        } else if self.flags.contains(Flags::BATCH) && body.len() >= BATCH_COUNT_LEN {
+            u32_at(body, 0)
+        } else {
+            1
+        }
+    }
+}
+
+fn finish_crc(body_crc: u32, header: &[u8], salt: Salt) -> u32 {
+    let mut tail = [0; FRAME_HEADER_LEN];
+    tail[..20].copy_from_slice(&header[4..FRAME_HEADER_LEN]);
+    tail[20..].copy_from_slice(&salt.0);
+    crc32c::crc32c_append(body_crc, &tail)
+}
+
+/// The records of one frame, in order, without copying.
+#[derive(Clone, Debug)]
+pub struct Records {
+    /// Lengths of all records but the last.
+    table: Bytes,
+    bodies: Bytes,
+    left: u32,
+}
+
+impl Iterator for Records {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        match self.left {
+            0 => None,
+            1 => {
+                self.left = 0;
+                Some(std::mem::take(&mut self.bodies))
+            }
+            _ => {
+                self.left -= 1;
+                let len = self.table.get_u32_le() as usize;
+                Some(self.bodies.split_to(len))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
+    }
+}
+
+impl ExactSizeIterator for Records {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(body_len: u32, flags: Flags) -> FrameHeader {
+        FrameHeader {
+            crc: 0,
+            body_len,
+            lsn_delta: 5,
+            durable_lag: 2,
+            time_delta: 77,
+            kind: FrameKind::Data as u8,
+            flags,
+        }
+    }
+
+    #[test]
+    fn header_comes_back_and_places_its_records() {
+        let salt = Salt::new(LogId([1; 16]), 9);
+        let bytes = header(3, Flags::default()).seal(crc32c::crc32c(b"abc"), salt);
+        let back = FrameHeader::decode(&bytes);
+        assert_eq!(back.crc, FrameHeader::expected_crc(&bytes, crc32c::crc32c(b"abc"), salt));
+        assert_eq!(back.lsn(Lsn::new(100)), Lsn::new(105));
+        assert_eq!(back.durable_upto(Lsn::new(100)), Lsn::new(102));
+        assert_eq!(back.timestamp(Timestamp::from_micros(23)), Timestamp::from_micros(100));
+    }
+
+    #[test]
+    fn another_log_another_generation_and_zeros_do_not_validate() {
+        let bytes =
+            header(3, Flags::default()).seal(crc32c::crc32c(b"abc"), Salt::new(LogId([1; 16]), 9));
+        let crc = FrameHeader::decode(&bytes).crc;
+        for salt in [Salt::new(LogId([1; 16]), 10), Salt::new(LogId([2; 16]), 9)] {
+            assert_ne!(crc, FrameHeader::expected_crc(&bytes, crc32c::crc32c(b"abc"), salt));
+        }
+        assert!(FrameKind::from_number(FrameHeader::decode(&[0; FRAME_HEADER_LEN]).kind).is_none());
+    }
+
+    #[test]
+    fn contradictory_batches_are_refused() {
+        let batch = |body: &'static [u8]| {
+            header(body.len() as u32, Flags::BATCH)
+                .records(Bytes::from_static(body))
+                .map(|r| r.collect::<Vec<_>>())
+        };
+        assert_eq!(batch(&[2, 0, 0, 0, 1, 0, 0, 0, b'a', b'b', b'c']).unwrap(), [&b"a"[..], b"bc"]);
+        for bad in [
+            &[][..],
+            &[0; 4],
+            &[3, 0, 0, 0, 0, 0, 0, 0],
+            &[255, 255, 255, 255],
+            &[2, 0, 0, 0, 9, 0, 0, 0],
+        ] {
+            assert_eq!(batch(bad).unwrap_err().kind(), ErrorKind::Corrupt, "{bad:?}");
+        }
+    }
+}

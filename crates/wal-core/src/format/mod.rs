@@ -1,0 +1,31 @@
+//! The bytes, as specified in FORMAT.md: segment header, frames, footer.
+//!
+//! Everything here is pure: bytes in, values out. All integers are little-endian.
+
+mod footer;
+mod frame;
+mod header;
+
+pub use footer::{FOOTER_TRAILER_LEN, Footer, IndexEntry, SegmentSummary};
+pub use frame::{
+    BATCH_COUNT_LEN, FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, Records, Salt, UNKNOWN_LAG,
+    record_overhead,
+};
+pub use header::{FORMAT_VERSION, LogId, SEGMENT_HEADER_LEN, SEGMENT_MAGIC, SegmentHeader};
+
+/// A fixed-size piece of a slice whose length was checked before.
+fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes[at..at + N].try_into().expect("a slice of N bytes is an array of N bytes")
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(array(bytes, at))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(array(bytes, at))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(array(bytes, at))
+}

@@ -1,0 +1,102 @@
+//! The future that storages return: ready without a heap allocation, or truly asynchronous.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use crate::Result;
+
+/// The outcome of a storage operation.
+///
+/// A storage whose calls block (ordinary files) does the work in the call and returns
+/// [`Io::ready`]; nothing is allocated, so a log that commits every record on its own allocates
+/// nothing per record either. A storage that is asynchronous by nature (io_uring, the network)
+/// returns [`Io::future`].
+///
+/// This is what keeps [`LogStorage`](crate::LogStorage) object-safe at no cost: `async-trait`
+/// would box a future for every write and every sync.
+#[must_use = "an operation may not have happened until its outcome was awaited"]
+pub struct Io<'a, T>(State<'a, T>);
+
+enum State<'a, T> {
+    Ready(Option<Result<T>>),
+    Future(Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>),
+}
+
+impl<'a, T> Io<'a, T> {
+    /// The operation is over.
+    pub const fn ready(outcome: Result<T>) -> Self {
+        Io(State::Ready(Some(outcome)))
+    }
+
+    /// The operation goes on; `future` tells its outcome.
+    pub fn future(future: impl Future<Output = Result<T>> + Send + 'a) -> Self {
+        Io(State::Future(Box::pin(future)))
+    }
+
+    /// Blocks the calling thread until the operation is over.
+    ///
+    /// # Panics
+    /// If the outcome was already taken by polling.
+    pub fn wait(self) -> Result<T> {
+        match self.0 {
+            State::Ready(outcome) => outcome.expect("the outcome was already taken"),
+            State::Future(future) => block_on(future),
+        }
+    }
+}
+
+impl<T> Unpin for Io<'_, T> {}
+
+impl<T> Future for Io<'_, T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Ready(outcome) => {
+                Poll::Ready(outcome.take().expect("polled after the outcome was taken"))
+            }
+            State::Future(future) => future.as_mut().poll(cx),
+        }
+    }
+}
+
+/// Runs a future to its end on the calling thread, which sleeps while the future waits.
+///
+/// Needs no runtime; a future that needs one (a tokio timer, say) must be run inside it.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    thread_local! {
+        static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+    }
+    let mut future = pin!(future);
+    WAKER.with(|waker| {
+        let mut cx = Context::from_waker(waker);
+        loop {
+            match future.as_mut().poll(&mut cx) {
+                Poll::Ready(output) => return output,
+                Poll::Pending => thread::park(),
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_for_a_future_completed_by_another_thread() {
+        let (tx, rx) = tokio::sync::oneshot::channel();
+        let worker = thread::spawn(move || tx.send(7).unwrap());
+        assert_eq!(Io::future(async { Ok(rx.await.unwrap()) }).wait().unwrap(), 7);
+        worker.join().unwrap();
+    }
+}

@@ -1,0 +1,138 @@
+//! Positions in the log and points in time.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Log sequence number: the position of one record in its log.
+///
+/// LSNs are dense and start at 1. A number under which a record was ever durable is never given to
+/// another record, not even after truncation or after the log was emptied. [`Lsn::ZERO`] stands
+/// for "before the first record", for instance as the durable position of an empty log.
+///
+/// ```
+/// use wal_core::Lsn;
+/// assert_eq!(Lsn::ZERO.next(), Lsn::FIRST);
+/// assert_eq!(Lsn::new(7).to_string(), "7");
+/// ```
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Lsn(u64);
+
+impl Lsn {
+    /// Before the first record.
+    pub const ZERO: Lsn = Lsn(0);
+    /// The first record of a new log.
+    pub const FIRST: Lsn = Lsn(1);
+    /// Beyond every record.
+    pub const MAX: Lsn = Lsn(u64::MAX);
+
+    /// Wraps a raw number.
+    #[must_use]
+    pub const fn new(raw: u64) -> Self {
+        Lsn(raw)
+    }
+
+    /// The raw number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The LSN after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Lsn(self.0 + 1)
+    }
+
+    /// The LSN before this one; `ZERO` stays `ZERO`.
+    #[must_use]
+    pub const fn prev(self) -> Self {
+        Lsn(self.0.saturating_sub(1))
+    }
+
+    /// The LSN `n` records further on.
+    #[must_use]
+    pub const fn advance(self, n: u64) -> Self {
+        Lsn(self.0 + n)
+    }
+
+    /// How many records lie between `earlier` and `self`; 0 if `earlier` is not earlier.
+    #[must_use]
+    pub const fn since(self, earlier: Lsn) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Lsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl From<u64> for Lsn {
+    fn from(raw: u64) -> Self {
+        Lsn(raw)
+    }
+}
+
+impl From<Lsn> for u64 {
+    fn from(lsn: Lsn) -> Self {
+        lsn.0
+    }
+}
+
+/// The LSNs that one [`append_batch`](crate::Wal::append_batch) was given, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LsnRange {
+    /// The batch's first record.
+    pub first: Lsn,
+    /// The batch's last record.
+    pub last: Lsn,
+}
+
+impl LsnRange {
+    /// How many records the batch holds; at least 1.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
+    pub const fn len(&self) -> u64 {
+        self.last.0 - self.first.0 + 1
+    }
+}
+
+/// Microseconds since the Unix epoch, as read from the log's [`Clock`](crate::Clock).
+///
+/// Within one log timestamps never decrease, even when the clock steps back: a record appended
+/// during such a step carries the time of its predecessor.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The Unix epoch.
+    pub const EPOCH: Timestamp = Timestamp(0);
+    /// Later than every record.
+    pub const MAX: Timestamp = Timestamp(u64::MAX);
+
+    /// Wraps microseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Timestamp(micros)
+    }
+
+    /// Microseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06}s", self.0 / 1_000_000, self.0 % 1_000_000)
+    }
+}

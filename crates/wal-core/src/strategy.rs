@@ -1,0 +1,309 @@
+//! `SyncStrategy`: when a caller is acknowledged, and when the tail must be synced.
+//!
+//! A strategy decides; the engine acts. See [`SyncStrategy`] for the contract and an example.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How safe a record is when its append returns.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// In the log's memory; a process crash may lose it.
+    Buffered,
+    /// Handed to the storage: survives a process crash, not a power loss.
+    Written,
+    /// Synced: survives a power loss.
+    Durable,
+    /// Whatever the log's [`SyncStrategy`] decides.
+    #[default]
+    Strategy,
+}
+
+/// What woke the strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// A record or batch was appended; it is already counted in the view.
+    Append,
+    /// A sync ended and left a tail.
+    Synced,
+    /// The deadline that the strategy had asked for has come.
+    Deadline,
+}
+
+/// The unsynced tail, as a strategy sees it.
+///
+/// "Tail" is every record that is not durable yet, the one being appended included. "Pending" is
+/// the part of it that no sync in flight covers.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TailView {
+    /// What woke the strategy.
+    pub trigger: Trigger,
+    /// What the caller of this append asked for; [`Durability::Strategy`] at other triggers.
+    pub requested: Durability,
+    /// Records in the tail.
+    pub records: u64,
+    /// Bytes of these records, as the codec encoded them, without framing.
+    pub bytes: u64,
+    /// Records that no sync in flight covers.
+    pub pending_records: u64,
+    /// Bytes of the pending records.
+    pub pending_bytes: u64,
+    /// Age of the oldest pending record.
+    pub pending_age: Duration,
+    /// For how long the sync in flight has been running; `None` if there is none.
+    pub in_flight: Option<Duration>,
+    /// Time since the last sync ended, or since the log was opened.
+    pub since_last_sync: Duration,
+    /// Callers waiting for durability, this one not included.
+    pub waiting: u64,
+    /// What a sync costs here: moving average of the measured times. Zero before the first.
+    pub sync_cost: Duration,
+    /// Records per sync: moving average. Zero before the first sync.
+    pub records_per_sync: f64,
+}
+
+impl TailView {
+    /// The view of an empty tail; for tests of strategies.
+    #[must_use]
+    pub const fn empty(trigger: Trigger) -> Self {
+        TailView {
+            trigger,
+            requested: Durability::Strategy,
+            records: 0,
+            bytes: 0,
+            pending_records: 0,
+            pending_bytes: 0,
+            pending_age: Duration::ZERO,
+            in_flight: None,
+            since_last_sync: Duration::ZERO,
+            waiting: 0,
+            sync_cost: Duration::ZERO,
+            records_per_sync: 0.0,
+        }
+    }
+}
+
+/// When the pending records must be synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncWhen {
+    /// As soon as no other sync is in flight.
+    Now,
+    /// At the latest this long from now. An earlier deadline that still stands is kept.
+    Within(Duration),
+    /// Not before somebody asks ([`sync`](crate::Wal::sync), a durable append, rotation, close).
+    OnRequest,
+}
+
+/// What a strategy wants to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Decision {
+    /// When this append is acknowledged; ignored at other triggers. `Strategy` means `Durable`.
+    pub acknowledge: Durability,
+    /// When the pending records must be synced.
+    pub sync: SyncWhen,
+}
+
+impl Decision {
+    /// Acknowledge when durable.
+    #[must_use]
+    pub const fn durable(sync: SyncWhen) -> Self {
+        Decision { acknowledge: Durability::Durable, sync }
+    }
+
+    /// Acknowledge when written: a process crash cannot lose the record.
+    #[must_use]
+    pub const fn written(sync: SyncWhen) -> Self {
+        Decision { acknowledge: Durability::Written, sync }
+    }
+
+    /// Acknowledge at once, from memory.
+    #[must_use]
+    pub const fn buffered(sync: SyncWhen) -> Self {
+        Decision { acknowledge: Durability::Buffered, sync }
+    }
+}
+
+/// How much of the acknowledged records a crash may lose. All bounds given hold together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Loss {
+    /// At most this many records; `None`: no bound.
+    pub records: Option<u64>,
+    /// At most this many bytes of records; `None`: no bound.
+    pub bytes: Option<u64>,
+    /// Only records appended within this time before the last sync began, or after that;
+    /// `None`: no bound. See [`Loss::window`].
+    pub window: Option<Duration>,
+}
+
+impl Loss {
+    /// Nothing that was acknowledged is lost.
+    pub const NOTHING: Loss =
+        Loss { records: Some(0), bytes: Some(0), window: Some(Duration::ZERO) };
+    /// Anything that was never synced by request may be lost.
+    pub const UNBOUNDED: Loss = Loss { records: None, bytes: None, window: None };
+
+    /// At most `n` records.
+    #[must_use]
+    pub const fn records(mut self, n: u64) -> Self {
+        self.records = Some(n);
+        self
+    }
+
+    /// At most `n` bytes of records.
+    #[must_use]
+    pub const fn bytes(mut self, n: u64) -> Self {
+        self.bytes = Some(n);
+        self
+    }
+
+    /// At most the records of a window of time.
+    ///
+    /// `window` is the age at which a sync of the oldest pending record has begun. What may be lost
+    /// is what was acknowledged in that window *plus the time that the sync in flight takes*, and
+    /// that no longer than one more window, because appends then wait: in all at most `2 * window`
+    /// on the log's clock, as long as the driver runs on time.
+    #[must_use]
+    pub const fn window(mut self, window: Duration) -> Self {
+        self.window = Some(window);
+        self
+    }
+
+    /// Whether the claim is that nothing is lost.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        matches!(self.records, Some(0)) || matches!(self.bytes, Some(0))
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_nothing() {
+            return f.write_str("nothing");
+        }
+        let mut parts = Vec::new();
+        if let Some(n) = self.records {
+            parts.push(format!("{n} records"));
+        }
+        if let Some(n) = self.bytes {
+            parts.push(format!("{n} bytes"));
+        }
+        if let Some(window) = self.window {
+            parts.push(format!("{window:?} + the sync in flight"));
+        }
+        if parts.is_empty() {
+            return f.write_str("unbounded");
+        }
+        write!(f, "at most {}", parts.join(", "))
+    }
+}
+
+/// What a strategy promises about the records that it acknowledges.
+///
+/// It speaks of records appended with [`Durability::Strategy`] or stronger. A record that its
+/// caller asked to have acknowledged earlier is outside the claim.
+///
+/// A claim must be true and *tight*: some crash must reach it. Both are checked by `wal-testkit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Claim {
+    /// When the process dies and the operating system lives.
+    pub process_crash: Loss,
+    /// When the machine loses power.
+    pub power_loss: Loss,
+}
+
+impl Claim {
+    /// Every acknowledged record survives both.
+    pub const NOTHING_LOST: Claim =
+        Claim { process_crash: Loss::NOTHING, power_loss: Loss::NOTHING };
+
+    /// Acknowledged at *written*: a process crash loses nothing, a power loss up to `loss`.
+    #[must_use]
+    pub const fn written(loss: Loss) -> Self {
+        Claim { process_crash: Loss::NOTHING, power_loss: loss }
+    }
+}
+
+/// Decides when callers are acknowledged and when the tail is synced.
+///
+/// # Contract
+/// - **Pure**: the decision depends on the view alone. No I/O, no clock, no lock, no waiting. It is
+///   called under the log's lock: keep it to a few comparisons.
+/// - **Bounds hold while a sync is slow**: `records` and `bytes` count what is in flight, too. A
+///   strategy that claims a bound says "acknowledge when durable" for the append that would exceed
+///   it; that caller waits, and this is the back-pressure.
+/// - **Deadlines**: the engine keeps the earliest deadline of the pending records and asks again
+///   when it comes, also when nobody appends any more.
+/// - **Requests**: a caller who asks for [`Durability::Durable`] gets it whatever the strategy says;
+///   if the strategy's own answer is weaker, the tail is synced now.
+///
+/// A wrong strategy, which `wal-testkit` catches (the 11th record is acknowledged while the sync of
+/// the first ten is still in flight, so twenty can be lost):
+///
+/// ```
+/// use wal_core::*;
+/// struct EveryTen;
+/// impl SyncStrategy for EveryTen {
+///     fn name(&self) -> String { "every-ten".into() }
+///     fn claim(&self) -> Claim { Claim::written(Loss::UNBOUNDED.records(9)) }
+///     fn decide(&self, tail: &TailView) -> Decision {
+///         // Wrong: looks only at what is pending, forgets what is in flight.
+///         if tail.pending_records >= 10 { Decision::durable(SyncWhen::Now) }
+///         else { Decision::written(SyncWhen::OnRequest) }
+///     }
+/// }
+/// ```
+///
+/// The right one counts the whole tail, `tail.records >= 10`.
+pub trait SyncStrategy: Send + Sync + 'static {
+    /// A short name with its parameters, for reports ("batch(32 records, 10ms)").
+    fn name(&self) -> String;
+
+    /// What may be lost of the acknowledged records.
+    fn claim(&self) -> Claim;
+
+    /// The decision for the present tail.
+    fn decide(&self, tail: &TailView) -> Decision;
+}
+
+macro_rules! forward_strategy {
+    ($($pointer:ty),*) => {$(
+        impl<S: SyncStrategy + ?Sized> SyncStrategy for $pointer {
+            fn name(&self) -> String {
+                (**self).name()
+            }
+            fn claim(&self) -> Claim {
+                (**self).claim()
+            }
+            fn decide(&self, tail: &TailView) -> Decision {
+                (**self).decide(tail)
+            }
+        }
+    )*};
+}
+
+forward_strategy!(Arc<S>, Box<S>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_read_well() {
+        assert_eq!(Loss::NOTHING.to_string(), "nothing");
+        assert_eq!(Loss::UNBOUNDED.to_string(), "unbounded");
+        assert_eq!(Loss::UNBOUNDED.records(31).to_string(), "at most 31 records");
+        assert_eq!(
+            Loss::UNBOUNDED.bytes(5).window(Duration::from_millis(10)).to_string(),
+            "at most 5 bytes, 10ms + the sync in flight"
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! LogStorage on real files.

@@ -1,0 +1,1 @@
+//! Recovery, verification and repair of a composable write-ahead log.

@@ -1,0 +1,1 @@
+//! Sync strategies, each with its durability claim.

@@ -1,0 +1,1 @@
+//! The test kit that proves durability claims.
