@@ -1,22 +1,54 @@
 //! The traits, byte format and commit pipeline of a composable write-ahead log.
+//!
+//! # Map
+//! | | |
+//! | --- | --- |
+//! | the three traits, each with its contract | [`LogStorage`] (and [`Segment`]), [`SyncStrategy`], [`Codec`] |
+//! | an open log | [`Wal`] for threads, [`AsyncWal`] for tasks, put together by [`Builder`] |
+//! | the proof of a recovery | [`Recovered`], made by the crate `wal-recovery` |
+//! | positions and times | [`Lsn`], [`Timestamp`], [`Clock`] |
+//! | how safe | [`Durability`] of one append, [`Claim`] of a strategy |
+//! | errors | [`Error`] with its [`ErrorKind`] |
+//! | settings, events, counters | [`Settings`], [`Event`], [`Stats`] |
+//! | the bytes | [`format`](mod@format), and [`FrameReader`] to read them |
+//! | a storage for tests | [`MemoryStorage`] |
+//!
+//! Storages on real files are in `wal-fs`, strategies in `wal-sync`, codecs in `wal-codec`.
 
+mod async_wal;
+mod builder;
 mod clock;
 mod codec;
+mod engine;
 mod error;
 mod events;
 pub mod format;
 mod io;
 mod lsn;
+mod memory;
+mod read;
+mod record;
+mod recovered;
 mod settings;
 mod storage;
 mod strategy;
+mod sync;
+mod wal;
 
+pub use async_wal::AsyncWal;
+pub use builder::Builder;
 pub use clock::{Clock, SystemClock};
 pub use codec::{Codec, CodecId, RawCodec};
+pub use engine::Drive;
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, Stats};
 pub use io::{Io, block_on};
 pub use lsn::{Lsn, LsnRange, Timestamp};
+pub use memory::MemoryStorage;
+pub use read::{Frame, FrameReader, FrameStep};
+pub use record::Entry;
+pub use recovered::{Recovered, RecoveredSegment};
 pub use settings::Settings;
 pub use storage::{Access, Capabilities, Listing, LogStorage, Segment, StorageLock, WriteMode};
 pub use strategy::{Claim, Decision, Durability, Loss, SyncStrategy, SyncWhen, TailView, Trigger};
+pub use wal::{Follow, Iter, Wal};

@@ -1,0 +1,260 @@
+//! The handle for asynchronous tasks, on any runtime.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+
+use futures_core::Stream;
+
+use crate::engine::{AppendFuture, Engine};
+use crate::read::Cursor;
+use crate::record::{Many, One};
+use crate::wal::{Inner, read, readable, start};
+use crate::{Codec, Durability, Entry, Error, ErrorKind, Lsn, LsnRange, RawCodec, Result, Wal};
+
+/// An open write-ahead log, for asynchronous tasks. The same engine as [`Wal`]; both can be used at
+/// once.
+///
+/// No runtime is needed. Writes and syncs are done by the log's driver thread, one for all tasks, so
+/// that no executor thread ever blocks on a disk. Reads are done where they are polled: usually they
+/// come from the page cache.
+///
+/// # Cancel safety
+/// Every future may be dropped at any time. An append whose future was dropped before its first poll
+/// did not happen; afterwards the record stays in the log, exactly once, and nobody else is delayed.
+///
+/// ```
+/// # use wal_core::{Claim, Decision, SyncStrategy, SyncWhen, TailView};
+/// # struct Always;
+/// # impl SyncStrategy for Always {
+/// #     fn name(&self) -> String { "always".into() }
+/// #     fn claim(&self) -> Claim { Claim::NOTHING_LOST }
+/// #     fn decide(&self, _: &TailView) -> Decision { Decision::durable(SyncWhen::Now) }
+/// # }
+/// use wal_core::{Durability, MemoryStorage, Wal, block_on};
+/// let log = Wal::builder(Always).open_async(MemoryStorage::new().into_empty_log()?)?;
+/// block_on(async {
+///     let lsn = log.append_with(b"returns at once", Durability::Buffered).await?;
+///     assert_eq!(log.sync().await?, lsn);
+///     log.close().await
+/// })
+/// # .map_err(wal_core::Error::from)
+/// # ?; Ok::<(), wal_core::Error>(())
+/// ```
+pub struct AsyncWal<C = RawCodec> {
+    pub(crate) inner: Arc<Inner<C>>,
+}
+
+impl<C> Clone for AsyncWal<C> {
+    fn clone(&self) -> Self {
+        AsyncWal { inner: self.inner.clone() }
+    }
+}
+
+impl<C> fmt::Debug for AsyncWal<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Async{:?}", Wal { inner: self.inner.clone() })
+    }
+}
+
+impl<C: Codec> AsyncWal<C> {
+    fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    /// The same log, for threads that may block; also for positions and counters.
+    #[must_use]
+    pub fn blocking(&self) -> Wal<C> {
+        Wal { inner: self.inner.clone() }
+    }
+
+    /// Appends a record; resolves when the log's strategy says so.
+    ///
+    /// # Errors
+    /// As [`Wal::append`].
+    pub async fn append(&self, record: &C::Record) -> Result<Lsn> {
+        self.append_with(record, Durability::Strategy).await
+    }
+
+    /// Appends a record; resolves when it is as safe as asked.
+    /// With [`Durability::Buffered`] it resolves at once, and [`sync`](Self::sync) makes it durable.
+    ///
+    /// # Errors
+    /// As [`Wal::append`].
+    pub async fn append_with(&self, record: &C::Record, durability: Durability) -> Result<Lsn> {
+        let one = One { codec: &self.inner.codec, record };
+        AppendFuture::new(self.engine(), one, durability).await.map(|range| range.last)
+    }
+
+    /// Appends records as one frame: after a crash all of them are there, or none.
+    ///
+    /// # Errors
+    /// As [`Wal::append_batch`].
+    pub async fn append_batch<R: Borrow<C::Record>>(&self, records: &[R]) -> Result<LsnRange> {
+        self.append_batch_with(records, Durability::Strategy).await
+    }
+
+    /// Appends an atomic batch; resolves when it is as safe as asked.
+    ///
+    /// # Errors
+    /// As [`Wal::append_batch`].
+    pub async fn append_batch_with<R: Borrow<C::Record>>(
+        &self,
+        records: &[R],
+        durability: Durability,
+    ) -> Result<LsnRange> {
+        let many = Many { codec: &self.inner.codec, records };
+        AppendFuture::new(self.engine(), many, durability).await
+    }
+
+    /// Makes everything durable that was appended before the first poll.
+    ///
+    /// # Errors
+    /// As [`Wal::sync`].
+    pub async fn sync(&self) -> Result<Lsn> {
+        let waiting = self.engine().sync_future()?;
+        let lsn = waiting.lsn();
+        waiting.await.map(|()| lsn)
+    }
+
+    /// As [`Wal::wait_durable`].
+    ///
+    /// # Errors
+    /// As [`Wal::sync`].
+    pub async fn wait_durable(&self, lsn: Lsn) -> Result<()> {
+        self.engine().durable_future(lsn, true)?.await
+    }
+
+    /// As [`Wal::read`].
+    ///
+    /// # Errors
+    /// As [`Wal::read`].
+    pub async fn read(&self, lsn: Lsn) -> Result<Entry<C::Decoded>> {
+        read(&self.inner, lsn).await
+    }
+
+    /// The records from `from` on up to the last one appended before this call.
+    ///
+    /// # Errors
+    /// As [`Wal::iter`].
+    pub fn stream(
+        &self,
+        from: Lsn,
+    ) -> Result<impl Stream<Item = Result<Entry<C::Decoded>>> + Send + use<C>> {
+        let upto = readable(self.engine())?;
+        let cursor = Cursor::new(self.inner.engine.clone(), start(self.engine(), from)?);
+        let inner = self.inner.clone();
+        Ok(futures_util::stream::unfold((inner, cursor), move |(inner, mut cursor)| async move {
+            let raw = cursor.next(upto).await?;
+            let item = raw.and_then(|entry| Entry::decode(entry, &inner.codec));
+            Some((item, (inner, cursor)))
+        }))
+    }
+
+    /// The records from `from` on, each as soon as it is durable. Ends when the log is closed or fails.
+    ///
+    /// # Errors
+    /// As [`Wal::follow`].
+    pub fn follow(
+        &self,
+        from: Lsn,
+    ) -> Result<impl Stream<Item = Result<Entry<C::Decoded>>> + Send + use<C>> {
+        let cursor = Cursor::new(self.inner.engine.clone(), start(self.engine(), from)?);
+        let inner = self.inner.clone();
+        Ok(futures_util::stream::unfold((inner, cursor), |(inner, mut cursor)| async move {
+            loop {
+                let upto = inner.engine.durable_lsn();
+                if let Some(raw) = cursor.next(upto).await {
+                    let item = raw.and_then(|entry| Entry::decode(entry, &inner.codec));
+                    return Some((item, (inner, cursor)));
+                }
+                inner.engine.durable_future(cursor.position(), false).ok()?.await.ok()?;
+            }
+        }))
+    }
+
+    /// As [`Wal::truncate_before`]. Once polled it happens, also if the future is dropped.
+    ///
+    /// # Errors
+    /// As [`Wal::truncate_before`].
+    pub async fn truncate_before(&self, lsn: Lsn) -> Result<Lsn> {
+        self.on_driver(move |engine| engine.truncate_before(lsn)).await
+    }
+
+    /// As [`Wal::truncate_after`]. Once polled it happens, also if the future is dropped.
+    ///
+    /// # Errors
+    /// As [`Wal::truncate_after`].
+    pub async fn truncate_after(&self, lsn: Lsn) -> Result<Lsn> {
+        self.on_driver(move |engine| engine.truncate_after(lsn)).await
+    }
+
+    /// As [`Wal::close`]. Once polled it happens, also if the future is dropped.
+    ///
+    /// # Errors
+    /// As [`Wal::close`].
+    pub async fn close(&self) -> Result<()> {
+        self.on_driver(Engine::close).await
+    }
+
+    /// Runs something that may block on the driver.
+    async fn on_driver<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Engine) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, outcome) = reply();
+        self.engine().submit(Box::new(move |engine| reply.send(job(engine))));
+        outcome.await
+    }
+}
+
+/// The outcome of a job, once it is there.
+struct Reply<T>(Arc<Mutex<(Option<Result<T>>, Option<Waker>)>>);
+
+fn reply<T>() -> (Reply<T>, impl Future<Output = Result<T>>) {
+    let shared = Arc::new(Mutex::new((None, None)));
+    let reply = Reply(shared.clone());
+    let outcome = std::future::poll_fn(move |cx| {
+        let mut slot = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        match slot.0.take() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => {
+                slot.1 = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    });
+    (reply, outcome)
+}
+
+impl<T> Reply<T> {
+    fn send(self, outcome: Result<T>) {
+        self.set(outcome);
+    }
+
+    fn set(&self, outcome: Result<T>) {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.0.get_or_insert(outcome);
+        if let Some(waker) = slot.1.take() {
+            drop(slot);
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    /// The job was dropped without having run, or it panicked.
+    fn drop(&mut self) {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waker = slot.1.take();
+        if slot.0.is_none() && waker.is_some() {
+            slot.0 = Some(Err(Error::new(ErrorKind::Closed, "run").detail("the driver ended")));
+        }
+        drop(slot);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Putting a log together.
+
+use std::sync::Arc;
+
+use crate::engine::{Driver, Engine, Observer, Parts};
+use crate::recovered::Recovered;
+use crate::{
+    AsyncWal, Clock, Codec, Error, ErrorKind, Event, RawCodec, Result, Settings, SyncStrategy,
+    SystemClock, Wal,
+};
+
+/// Chooses the components of a log. The storage comes with the [`Recovered`] value.
+///
+/// See [`Wal`] for an example.
+pub struct Builder<C = RawCodec> {
+    strategy: Box<dyn SyncStrategy>,
+    codec: C,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    observer: Option<Observer>,
+    driver_thread: bool,
+}
+
+impl Builder<RawCodec> {
+    pub(crate) fn new(strategy: Box<dyn SyncStrategy>) -> Self {
+        Builder {
+            strategy,
+            codec: RawCodec,
+            settings: Settings::default(),
+            clock: Arc::new(SystemClock::new()),
+            observer: None,
+            driver_thread: true,
+        }
+    }
+}
+
+impl<C: Codec> Builder<C> {
+    /// How records become bytes; [`RawCodec`] if not called.
+    #[must_use]
+    pub fn codec<D: Codec>(self, codec: D) -> Builder<D> {
+        let Builder { strategy, settings, clock, observer, driver_thread, .. } = self;
+        Builder { strategy, codec, settings, clock, observer, driver_thread }
+    }
+
+    /// Sizes and limits.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Where the time comes from; the operating system if not called.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Called at every [`Event`], on the thread that caused it, with some of the log's locks held:
+    /// return quickly, and do not call the log from there.
+    #[must_use]
+    pub fn on_event(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Starts no thread: whoever opened the log calls [`Wal::drive`].
+    ///
+    /// Then nothing happens at a deadline, and no asynchronous call makes progress, unless `drive` is
+    /// called. For simulations, and for programs that have an event loop of their own.
+    #[must_use]
+    pub fn manual_driver(mut self) -> Self {
+        self.driver_thread = false;
+        self
+    }
+
+    /// Opens the log for appending, on calling threads that may block.
+    ///
+    /// Writes nothing: the first append creates a segment.
+    ///
+    /// # Errors
+    /// `Invalid` for a setting out of range, `CodecMismatch` if the log's records were written with
+    /// another codec, `Io` if the driver thread cannot be started.
+    pub fn open(self, recovered: Recovered) -> Result<Wal<C>> {
+        let id = self.codec.id();
+        if let Some(found) = recovered.codec.filter(|&found| found != id) {
+            return Err(Error::new(ErrorKind::CodecMismatch, "open log").detail(format!(
+                "the log in {} was written with codec {found}, it is opened with {id}",
+                recovered.storage.describe()
+            )));
+        }
+        let mut recovered = recovered;
+        let events = std::mem::take(&mut recovered.events);
+        let parts = Parts {
+            strategy: self.strategy,
+            clock: self.clock,
+            settings: self.settings,
+            observer: self.observer,
+            codec: id,
+        };
+        let engine = Arc::new(Engine::new(recovered, parts)?);
+        events.iter().for_each(|event| engine.emit(event));
+        let driver = Driver::start(engine.clone(), self.driver_thread)?;
+        Ok(Wal::new(engine, driver, self.codec))
+    }
+
+    /// Opens the log for appending from asynchronous tasks.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_async(self, recovered: Recovered) -> Result<AsyncWal<C>> {
+        self.open(recovered).map(Wal::into_async)
+    }
+}

@@ -1,0 +1,347 @@
+//! Leading: write what was framed, sync it, publish how far that reached, wake, hand over.
+//!
+//! The one rule that everything hangs on: **the mark that a sync publishes was taken before its write
+//! began**. Whatever is appended while the write or the sync is in flight waits for the next one.
+
+use std::time::Duration;
+
+use bytes::Buf;
+
+use super::state::{InFlight, Mark, State};
+use super::waiters::{Level, Outcome, Slot, Who};
+use super::writer::Writer;
+use super::{Engine, PanicGuard};
+use crate::format::FRAME_HEADER_LEN;
+use crate::sync::{MutexGuard, Ordering, lock};
+use crate::{Durability, Error, ErrorKind, Event, Lsn, Result, SyncWhen, Trigger, WriteMode};
+
+/// Why the buffer is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To reach the storage.
+    Write,
+    /// To be synced right after.
+    Sync,
+}
+
+/// A flush for a sync: what the sync must cover.
+pub(super) struct Flushed {
+    pub(super) mark: Mark,
+    /// The write went through; no sync is needed.
+    pub(super) durable: bool,
+}
+
+impl Engine {
+    /// Hands everything that was framed so far to the storage. Called with the writer locked.
+    pub(super) fn flush(&self, w: &mut Writer, purpose: Purpose) -> Result<Flushed> {
+        self.check("write")?;
+        let _guard = PanicGuard(self);
+        let (mark, durable) = self.take_buffer(w, purpose);
+        w.wake_all();
+        if w.has_work() {
+            let mode = if durable { WriteMode::Through } else { WriteMode::Cached };
+            let started = self.clock.monotonic();
+            self.write_taken(w, mode).map_err(|e| self.fail(e))?;
+            if durable {
+                self.emit_synced(mark.lsn, self.clock.monotonic().saturating_sub(started));
+            }
+        }
+        {
+            let mut st = self.state();
+            self.check("write")?;
+            st.written = mark;
+            if purpose == Purpose::Write {
+                st.unsynced_since = st.unsynced_since.or(st.writing_since);
+            }
+            st.writing_since = None;
+            self.progress.written.store(mark.lsn.get(), Ordering::Release);
+            st.waiters.written.take(mark.lsn, &mut w.wakes);
+        }
+        w.wake_all();
+        Ok(Flushed { mark, durable })
+    }
+
+    /// Swaps the shared buffer for the writer's empty one, and notes what it holds.
+    fn take_buffer(&self, w: &mut Writer, purpose: Purpose) -> (Mark, bool) {
+        let capabilities = self.storage.capabilities();
+        let now = self.clock.monotonic();
+        let mut st = self.state();
+        std::mem::swap(&mut st.buf, &mut w.taken);
+        std::mem::swap(&mut st.breaks, &mut w.breaks);
+        let mark = st.appended;
+        let nothing_unsynced = st.written == st.durable;
+        st.writing_since = st.buffered_since.take();
+        st.write_wanted = false;
+        st.write_at = None;
+        if purpose == Purpose::Sync {
+            st.sync_wanted = false;
+            st.sync_at = None;
+            st.in_flight = Some(InFlight { mark, started: now });
+            st.unsynced_since = None;
+            st.writing_since = None;
+        }
+        st.waiters.take_space(&mut w.wakes);
+        drop(st);
+        w.terminate = capabilities.recycles;
+        let through = purpose == Purpose::Sync
+            && capabilities.write_through
+            && nothing_unsynced
+            && w.breaks.is_empty()
+            && !w.taken.is_empty();
+        (mark, through)
+    }
+
+    fn write_taken(&self, w: &mut Writer, mode: WriteMode) -> Result<()> {
+        if w.terminate && !w.taken.is_empty() {
+            w.taken.extend_from_slice(&[0; FRAME_HEADER_LEN]);
+        }
+        let terminator = if w.terminate { FRAME_HEADER_LEN } else { 0 };
+        let mut data = w.taken.split().freeze();
+        let mut consumed = 0;
+        for at in 0..w.breaks.len() {
+            let piece = data.split_to(w.breaks[at].at - consumed);
+            consumed += piece.len();
+            w.write_frames(piece, 0, mode)?;
+            self.rotate(w, at)?;
+        }
+        w.breaks.clear();
+        if data.has_remaining() {
+            w.write_frames(data, terminator, mode)?;
+            self.state().stats.writes += 1;
+        }
+        w.reclaim();
+        Ok(())
+    }
+
+    /// Makes everything durable that was appended before this call. Called in the syncing role.
+    fn commit(&self) -> Result<(Mark, Duration)> {
+        let (segment, flushed) = {
+            let mut w = lock(&self.writer);
+            let flushed = self.flush(&mut w, Purpose::Sync)?;
+            (w.segment(), flushed)
+        };
+        let mark = flushed.mark;
+        let started = self.clock.monotonic();
+        if let Some((segment, name)) = segment
+            && !flushed.durable
+            && self.durable_lsn() < mark.lsn
+        {
+            let _alone = lock(&self.syncer);
+            let _guard = PanicGuard(self);
+            // Never sync again after a failure: the next Ok would prove nothing.
+            self.check("sync")?;
+            segment.sync().wait().map_err(|e| self.fail(e.segment(name).lsn(mark.lsn)))?;
+            let elapsed = self.clock.monotonic().saturating_sub(started);
+            self.emit_synced(mark.lsn, elapsed);
+        }
+        Ok((mark, self.clock.monotonic().saturating_sub(started)))
+    }
+
+    /// Commits, publishes, and passes the syncing role on. Called in the syncing role.
+    pub(super) fn lead(&self) -> Result<()> {
+        let outcome = self.commit();
+        let mut wakes = take_scratch();
+        let mut st = self.state();
+        let successor = match &outcome {
+            Ok((mark, elapsed)) if !self.has_failed() => {
+                self.publish_durable(&mut st, *mark, *elapsed, &mut wakes);
+                self.ask_strategy(&mut st, Trigger::Synced);
+                self.hand_over_sync(&mut st)
+            }
+            _ => {
+                st.in_flight = None;
+                st.syncing = false;
+                None
+            }
+        };
+        drop(st);
+        // The next commit starts before anybody else is told.
+        if let Some(slot) = successor {
+            Who::Thread(slot).wake(Outcome::Lead);
+        }
+        return_scratch(wakes);
+        outcome?;
+        self.check("append")
+    }
+
+    /// Everything up to `mark` is durable: says so, and collects those who waited for it.
+    fn publish_durable(&self, st: &mut State, mark: Mark, elapsed: Duration, wakes: &mut Vec<Who>) {
+        let committed = mark.records.saturating_sub(st.durable.records);
+        st.in_flight = None;
+        self.advance_durable(st, mark, wakes);
+        st.last_sync_end = self.clock.monotonic();
+        if committed > 0 {
+            st.sync_cost =
+                if st.sync_cost.is_zero() { elapsed } else { (st.sync_cost * 7 + elapsed) / 8 };
+            let n = committed as f64;
+            st.records_per_sync =
+                if st.records_per_sync == 0.0 { n } else { (st.records_per_sync * 3.0 + n) / 4.0 };
+        }
+    }
+
+    pub(super) fn advance_durable(&self, st: &mut State, mark: Mark, wakes: &mut Vec<Who>) {
+        if mark.records > st.durable.records {
+            st.durable = mark;
+            self.progress.durable.store(mark.lsn.get(), Ordering::Release);
+        }
+        st.waiters.durable.take(st.durable.lsn, wakes);
+    }
+
+    /// Counts a sync and tells the observer.
+    pub(super) fn emit_synced(&self, upto: Lsn, elapsed: Duration) {
+        {
+            let mut st = self.state();
+            st.stats.syncs += 1;
+            st.stats.sync_time += elapsed;
+        }
+        self.emit(&Event::Synced { upto, elapsed });
+    }
+
+    /// Asks the strategy about the tail that is left, outside an append.
+    pub(super) fn ask_strategy(&self, st: &mut State, trigger: Trigger) {
+        if st.appended.records == st.durable.records {
+            return;
+        }
+        let now = self.clock.monotonic();
+        let decision = self.strategy.decide(&st.view(trigger, Durability::Strategy, now));
+        schedule_sync(st, decision.sync, now);
+        if st.waiters.durable.waits_for(st.appended.lsn) {
+            self.promise_sync(st);
+        }
+    }
+
+    /// Finds who commits next. The syncing role stays taken if a thread does.
+    fn hand_over_sync(&self, st: &mut MutexGuard<'_, State>) -> Option<std::sync::Arc<Slot>> {
+        if st.sync_wanted
+            && let Some(slot) = st.waiters.durable.take_leader()
+        {
+            return Some(slot);
+        }
+        st.syncing = false;
+        if st.sync_wanted || st.sync_at.is_some() {
+            self.kick_driver(st);
+        }
+        None
+    }
+
+    /// Writes, and passes the writing role on. Called in the writing role.
+    pub(super) fn lead_write(&self) -> Result<()> {
+        let outcome = {
+            let mut w = lock(&self.writer);
+            self.flush(&mut w, Purpose::Write).map(|_| ())
+        };
+        let mut st = self.state();
+        let successor = if outcome.is_ok() { st.waiters.written.take_leader() } else { None };
+        if successor.is_none() {
+            st.writing = false;
+            if st.write_wanted || st.waiters.written.len() > 0 {
+                st.write_wanted = true;
+                self.kick_driver(&mut st);
+            }
+        }
+        drop(st);
+        if let Some(slot) = successor {
+            Who::Thread(slot).wake(Outcome::Lead);
+        }
+        outcome
+    }
+
+    /// Waits on the calling thread; it may come to lead.
+    pub(super) fn wait(&self, mut st: MutexGuard<'_, State>, level: Level, lsn: Lsn) -> Result<()> {
+        let slot = Slot::of_this_thread();
+        st.waiters.push(level, lsn, Who::Thread(slot.clone()));
+        drop(st);
+        match slot.wait() {
+            Outcome::Done => Ok(()),
+            Outcome::Lead if level == Level::Durable => self.lead(),
+            Outcome::Lead => self.lead_write(),
+            Outcome::Failed => Err(self.refusal("append").unwrap_or_else(closed)),
+        }
+    }
+
+    /// Makes everything durable that was appended before this call.
+    pub(crate) fn sync(&self) -> Result<Lsn> {
+        let mut st = self.live("sync")?;
+        let target = st.appended;
+        if st.durable.records >= target.records {
+            return Ok(target.lsn);
+        }
+        st.sync_wanted = true;
+        if st.syncing {
+            self.wait(st, Level::Durable, target.lsn)?;
+        } else {
+            st.syncing = true;
+            drop(st);
+            self.lead()?;
+        }
+        Ok(target.lsn)
+    }
+
+    /// Hands everything to the storage that was appended before this call, without a sync.
+    pub(crate) fn write_out(&self) -> Result<()> {
+        self.flush(&mut lock(&self.writer), Purpose::Write).map(|_| ())
+    }
+
+    /// Commits everything, seals the segment, lets go of the storage. The first caller does it.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.check("close")?;
+        let mut w = lock(&self.writer);
+        {
+            let mut st = self.state();
+            if st.closed {
+                return Ok(());
+            }
+            st.closed = true;
+        }
+        self.flush(&mut w, Purpose::Write)?;
+        self.seal_active(&mut w)?;
+        drop(w);
+        let mut wakes = Vec::new();
+        let (last_lsn, in_vain) = {
+            let mut st = self.state();
+            let mark = st.appended;
+            self.advance_durable(&mut st, mark, &mut wakes);
+            st.sync_wanted = false;
+            st.sync_at = None;
+            // Those who are left wait for records that will never be appended.
+            let mut in_vain = Vec::new();
+            st.waiters.take_all(&mut in_vain);
+            (st.last_lsn, in_vain)
+        };
+        wakes.into_iter().for_each(|who| who.wake(Outcome::Done));
+        in_vain.into_iter().for_each(|who| who.wake(Outcome::Failed));
+        self.release();
+        self.emit(&Event::Closed { last_lsn });
+        Ok(())
+    }
+}
+
+/// Remembers when the pending records are to be synced.
+pub(super) fn schedule_sync(st: &mut State, when: SyncWhen, now: Duration) {
+    match when {
+        SyncWhen::Now | SyncWhen::Within(Duration::ZERO) => st.sync_wanted = true,
+        SyncWhen::Within(wait) => {
+            let at = now.saturating_add(wait);
+            st.sync_at = Some(st.sync_at.map_or(at, |old| old.min(at)));
+        }
+        SyncWhen::OnRequest => {}
+    }
+}
+
+pub(super) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "append").detail("the log was closed")
+}
+
+// The list of those to wake is kept from commit to commit, so that waking allocates nothing.
+std::thread_local! {
+    static SCRATCH: std::cell::Cell<Vec<Who>> = const { std::cell::Cell::new(Vec::new()) };
+}
+
+fn take_scratch() -> Vec<Who> {
+    SCRATCH.take()
+}
+
+fn return_scratch(mut wakes: Vec<Who>) {
+    wakes.drain(..).for_each(|who| who.wake(Outcome::Done));
+    SCRATCH.set(wakes);
+}

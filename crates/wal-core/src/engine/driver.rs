@@ -1,0 +1,169 @@
+//! The driver: does what is due at a deadline, and what callers that cannot block ask for.
+//!
+//! It has no logic of its own. [`Engine::step`] does one thing that is due and says when it wants to be
+//! called again; a thread, a simulated clock or a model checker can call it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Engine;
+use super::state::State;
+use crate::sync::thread;
+use crate::{Error, ErrorKind, Result, Trigger};
+
+/// Work that a task hands to the driver, because it may block.
+pub(crate) type Job = Box<dyn FnOnce(&Engine) + Send>;
+
+/// What [`Wal::drive`](crate::Wal::drive) found to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drive {
+    /// Something was done; there may be more.
+    Worked,
+    /// Nothing is due before this time of the log's clock.
+    Until(Duration),
+    /// Nothing is due until somebody appends or asks.
+    Idle,
+    /// The log is closed or failed for good.
+    Ended,
+}
+
+impl Engine {
+    /// Does one thing that is due.
+    pub(crate) fn step(&self) -> Drive {
+        let now = self.clock.monotonic();
+        let mut st = self.state();
+        if let Some(job) = st.jobs.pop_front() {
+            drop(st);
+            job(self);
+            return Drive::Worked;
+        }
+        if st.stop {
+            return Drive::Ended;
+        }
+        if !self.has_failed() && !st.closed {
+            if st.sync_at.is_some_and(|at| at <= now) {
+                st.sync_at = None;
+                self.ask_strategy(&mut st, Trigger::Deadline);
+            }
+            if st.write_at.is_some_and(|at| at <= now) {
+                st.write_at = None;
+                st.write_wanted = true;
+            }
+            // A failure is kept in the engine and told to everybody who waits.
+            if st.sync_wanted && !st.syncing {
+                st.syncing = true;
+                drop(st);
+                let _ = self.lead();
+                return Drive::Worked;
+            }
+            if st.write_wanted && !st.writing {
+                st.writing = true;
+                drop(st);
+                let _ = self.lead_write();
+                return Drive::Worked;
+            }
+            if let Some(at) = st.next_deadline() {
+                st.asleep = Some(at);
+                return Drive::Until(at);
+            }
+        }
+        st.asleep = Some(Duration::MAX);
+        Drive::Idle
+    }
+
+    /// Wakes the driver if it sleeps and there is something that it does not know of.
+    pub(super) fn kick_driver(&self, st: &mut State) {
+        let Some(until) = st.asleep else { return };
+        let due = (st.sync_wanted && !st.syncing)
+            || (st.write_wanted && !st.writing)
+            || st.next_deadline().is_some_and(|at| at < until)
+            || !st.jobs.is_empty()
+            || st.stop;
+        if due {
+            st.asleep = None;
+            if let Some(thread) = self.driver_thread.get() {
+                thread.unpark();
+            }
+        }
+    }
+
+    /// Hands a job to the driver.
+    pub(crate) fn submit(&self, job: Job) {
+        let mut st = self.state();
+        st.jobs.push_back(job);
+        self.kick_driver(&mut st);
+    }
+
+    fn run(&self) {
+        loop {
+            match self.step() {
+                Drive::Worked => {}
+                Drive::Ended => return,
+                Drive::Idle => thread::park(),
+                Drive::Until(at) => self.park_until(at),
+            }
+            // Somebody who kicks from now on finds the driver awake and lets it be.
+            self.state().asleep = None;
+        }
+    }
+
+    #[cfg(not(wal_loom))]
+    fn park_until(&self, at: Duration) {
+        let wait = at.saturating_sub(self.clock.monotonic());
+        if !wait.is_zero() {
+            // A simulated clock need not agree with the time that passes here.
+            thread::park_timeout(wait.min(Duration::from_secs(1)));
+        }
+    }
+
+    #[cfg(wal_loom)]
+    fn park_until(&self, _: Duration) {
+        thread::park();
+    }
+}
+
+/// The thread that drives one log.
+pub(crate) struct Driver {
+    engine: Arc<Engine>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Driver {
+    /// Starts a thread for `engine`, or leaves the driving to the caller.
+    pub(crate) fn start(engine: Arc<Engine>, with_thread: bool) -> Result<Self> {
+        if !with_thread {
+            return Ok(Driver { engine, thread: None });
+        }
+        let driven = engine.clone();
+        let spawn = thread::Builder::new().name("wal-driver".into()).spawn(move || {
+            let _ = driven.driver_thread.set(thread::current());
+            driven.run();
+        });
+        let thread = spawn.map_err(|e| {
+            Error::new(ErrorKind::Io, "open log").detail("cannot start the driver thread").source(e)
+        })?;
+        let _ = engine.driver_thread.set(thread.thread().clone());
+        Ok(Driver { engine, thread: Some(thread) })
+    }
+}
+
+impl Drop for Driver {
+    /// Ends the thread; waits for a sync in flight, but starts none.
+    fn drop(&mut self) {
+        {
+            let mut st = self.engine.state();
+            st.stop = true;
+            self.engine.kick_driver(&mut st);
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != thread::current().id()
+        {
+            let _ = thread.join();
+        }
+        // What was acknowledged from memory must survive the handle, though not a crash.
+        if !self.engine.has_failed() && !self.engine.state().closed {
+            let _ = self.engine.write_out();
+        }
+        self.engine.release();
+    }
+}

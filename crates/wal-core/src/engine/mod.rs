@@ -1,0 +1,234 @@
+//! The log engine: everything behind the handles.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `state` | what the short lock protects; framing |
+//! | `append` | the way of one append, blocking or not |
+//! | `commit` | leading: write, sync, publish, wake, hand over |
+//! | `writer` | the segment being written; rotation and sealing |
+//! | `waiters` | who waits, and how they are woken |
+//! | `driver` | deadlines, and work for callers that cannot block |
+//! | `truncate` | front and back |
+//! | `segments` | what readers need to know |
+//!
+//! # Locks
+//! Taken in this order, never the other way round: `writer`, `syncer`, `state`. `state` is held for a
+//! few hundred nanoseconds and never during I/O. `writer` is held while bytes are handed to the
+//! storage, `syncer` while a sync runs, so that records can be written beside a sync in flight.
+//!
+//! # Roles
+//! `state.syncing` and `state.writing` say that some thread leads. Who finds the role taken waits in
+//! the queue, and the leader passes the role on to the first thread there, or to the driver.
+
+mod append;
+mod commit;
+mod driver;
+mod segments;
+mod state;
+mod truncate;
+mod waiters;
+mod writer;
+
+use std::sync::{Arc, OnceLock};
+
+pub(crate) use append::AppendFuture;
+pub use driver::Drive;
+pub(crate) use driver::Driver;
+pub(crate) use segments::{SegmentEntry, Segments};
+pub(crate) use state::Body;
+use state::{Layout, State};
+use writer::Writer;
+
+use crate::format::SEGMENT_HEADER_LEN;
+use crate::recovered::Recovered;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock, thread};
+use crate::{
+    Clock, CodecId, Error, ErrorKind, Event, LogStorage, Lsn, Result, Settings, StorageLock,
+    SyncStrategy,
+};
+
+/// Told of every [`Event`].
+pub(crate) type Observer = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// How far the log is, readable without a lock.
+struct Progress {
+    written: AtomicU64,
+    durable: AtomicU64,
+    failed: AtomicBool,
+}
+
+/// One open log.
+pub(crate) struct Engine {
+    pub(crate) storage: Arc<dyn LogStorage>,
+    pub(crate) strategy: Box<dyn SyncStrategy>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    layout: Layout,
+    body_limit: u64,
+    observer: Option<Observer>,
+    state: Mutex<State>,
+    writer: Mutex<Writer>,
+    syncer: Mutex<()>,
+    progress: Progress,
+    failure: OnceLock<Error>,
+    pub(crate) segments: Segments,
+    storage_lock: Mutex<Option<StorageLock>>,
+    driver_thread: OnceLock<thread::Thread>,
+}
+
+/// What an engine is made of.
+pub(crate) struct Parts {
+    pub(crate) strategy: Box<dyn SyncStrategy>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    pub(crate) observer: Option<Observer>,
+    pub(crate) codec: CodecId,
+}
+
+impl Engine {
+    pub(crate) fn new(recovered: Recovered, parts: Parts) -> Result<Self> {
+        let Parts { strategy, clock, settings, observer, codec } = parts;
+        settings.validate()?;
+        let alignment = recovered.storage.capabilities().alignment.max(1);
+        let data_offset = (SEGMENT_HEADER_LEN as u32).next_multiple_of(alignment);
+        let body_limit = settings.body_limit(data_offset);
+        if body_limit < u64::from(alignment) {
+            return Err(Error::new(ErrorKind::Invalid, "open log").detail(format!(
+                "segment_size {} is too small for the storage's alignment of {alignment} bytes",
+                settings.segment_size
+            )));
+        }
+        let layout = Layout {
+            log_id: recovered.log_id,
+            codec,
+            data_offset,
+            segment_size: settings.segment_size,
+            buffer_bytes: settings.buffer_bytes as usize,
+        };
+        let state = State::new(
+            recovered.last_lsn,
+            recovered.next_lsn,
+            recovered.log_start,
+            recovered.next_generation,
+            recovered.last_time,
+        );
+        let segments = Segments::new(
+            recovered.storage.clone(),
+            settings.open_segments,
+            recovered.segments.into_iter().map(SegmentEntry::recovered),
+        );
+        Ok(Engine {
+            storage: recovered.storage,
+            strategy,
+            clock,
+            settings,
+            layout,
+            body_limit,
+            observer,
+            progress: Progress {
+                written: AtomicU64::new(state.written.lsn.get()),
+                durable: AtomicU64::new(state.durable.lsn.get()),
+                failed: AtomicBool::new(false),
+            },
+            state: Mutex::new(state),
+            writer: Mutex::new(Writer::default()),
+            syncer: Mutex::new(()),
+            failure: OnceLock::new(),
+            segments,
+            storage_lock: Mutex::new(Some(recovered.lock)),
+            driver_thread: OnceLock::new(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(crate) fn log_id(&self) -> crate::format::LogId {
+        self.layout.log_id
+    }
+
+    pub(crate) fn durable_lsn(&self) -> Lsn {
+        Lsn::new(self.progress.durable.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn written_lsn(&self) -> Lsn {
+        Lsn::new(self.progress.written.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn last_lsn(&self) -> Lsn {
+        self.state().last_lsn
+    }
+
+    pub(crate) fn next_lsn(&self) -> Lsn {
+        self.state().next_lsn
+    }
+
+    pub(crate) fn log_start(&self) -> Lsn {
+        self.state().log_start
+    }
+
+    pub(crate) fn stats(&self) -> crate::Stats {
+        let st = self.state();
+        crate::Stats { records: st.appended.records, bytes: st.appended.bytes, ..st.stats }
+    }
+
+    pub(crate) fn emit(&self, event: &Event) {
+        tracing::debug!(?event, "wal");
+        if let Some(observer) = &self.observer {
+            observer(event);
+        }
+    }
+
+    /// The error for a caller of a log that failed or was closed; `None` while it is fine.
+    pub(crate) fn refusal(&self, op: &'static str) -> Option<Error> {
+        if let Some(error) = self.failure.get() {
+            return Some(error.poisoned(op));
+        }
+        self.state().closed.then(|| Error::new(ErrorKind::Closed, op))
+    }
+
+    /// Lets go of the storage's lock.
+    fn release(&self) {
+        drop(lock(&self.storage_lock).take());
+    }
+
+    fn has_failed(&self) -> bool {
+        self.progress.failed.load(Ordering::Acquire)
+    }
+
+    fn check(&self, op: &'static str) -> Result<()> {
+        match self.failure.get() {
+            Some(error) if self.has_failed() => Err(error.poisoned(op)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Poisons the log: after this nothing is acknowledged on this handle any more.
+    fn fail(&self, error: Error) -> Error {
+        let first = self.failure.set(error.clone()).is_ok();
+        self.progress.failed.store(true, Ordering::Release);
+        let mut wakes = Vec::new();
+        self.state().waiters.take_all(&mut wakes);
+        if first {
+            tracing::error!(%error, "write-ahead log poisoned");
+            self.emit(&Event::Poisoned { error: error.clone() });
+        }
+        wakes.into_iter().for_each(|who| who.wake(waiters::Outcome::Failed));
+        error
+    }
+}
+
+/// Poisons the log if a storage call panics: nobody knows what it did, and nobody may wait forever.
+struct PanicGuard<'a>(&'a Engine);
+
+impl Drop for PanicGuard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(
+                Error::new(ErrorKind::Io, "commit")
+                    .detail("the storage panicked during a write or sync"),
+            );
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What readers need to know: which segments there are, and what they hold.
+
+use std::sync::Arc;
+
+use super::writer::walk;
+use crate::format::{IndexEntry, Salt, SegmentHeader, SegmentSummary};
+use crate::recovered::RecoveredSegment;
+use crate::sync::{AtomicU64, Mutex, Ordering, RwLock, lock};
+use crate::{Access, LogStorage, Lsn, Result, Segment};
+
+/// One segment of an open log.
+pub(crate) struct SegmentEntry {
+    pub(crate) header: SegmentHeader,
+    pub(crate) salt: Salt,
+    /// Records behind this LSN are void: a truncation cut them off.
+    limit: AtomicU64,
+    summary: Mutex<SegmentSummary>,
+}
+
+impl SegmentEntry {
+    pub(crate) fn new(header: SegmentHeader) -> Self {
+        let salt = Salt::new(header.log_id, header.generation);
+        let summary =
+            SegmentSummary { data_end: u64::from(header.data_offset), ..SegmentSummary::default() };
+        SegmentEntry { header, salt, limit: AtomicU64::new(u64::MAX), summary: Mutex::new(summary) }
+    }
+
+    pub(crate) fn recovered(segment: RecoveredSegment) -> Arc<Self> {
+        let entry = SegmentEntry::new(segment.header);
+        entry.limit.store(segment.last_lsn.get(), Ordering::Relaxed);
+        *lock(&entry.summary) = segment.summary;
+        Arc::new(entry)
+    }
+
+    /// Takes account of frames that were written at `offset`.
+    pub(crate) fn extend(&self, frames: &[u8], offset: u64) {
+        let mut summary = lock(&self.summary);
+        walk(frames, |header, records, at| summary.add(header, records, offset + at));
+    }
+
+    pub(crate) fn summary(&self) -> SegmentSummary {
+        lock(&self.summary).clone()
+    }
+
+    /// Offset behind the last written frame.
+    pub(crate) fn data_end(&self) -> u64 {
+        lock(&self.summary).data_end
+    }
+
+    pub(crate) fn seek(&self, lsn: Lsn) -> Option<IndexEntry> {
+        let delta = u32::try_from(lsn.since(self.header.first_lsn)).unwrap_or(u32::MAX);
+        lock(&self.summary).seek(delta)
+    }
+
+    /// The last record that was written here and is not void; before `first_lsn` if there is none.
+    pub(crate) fn last_lsn(&self) -> Lsn {
+        let records = u64::from(lock(&self.summary).records);
+        let written = self.header.first_lsn.advance(records).prev();
+        written.min(Lsn::new(self.limit.load(Ordering::Acquire)))
+    }
+
+    pub(crate) fn limit_to(&self, last: Lsn) {
+        self.limit.fetch_min(last.get(), Ordering::AcqRel);
+    }
+}
+
+/// All segments of an open log, and the few that reading keeps open.
+pub(crate) struct Segments {
+    storage: Arc<dyn LogStorage>,
+    entries: RwLock<Vec<Arc<SegmentEntry>>>,
+    open: Mutex<Vec<(u64, Arc<dyn Segment>)>>,
+    open_max: usize,
+}
+
+impl Segments {
+    pub(crate) fn new(
+        storage: Arc<dyn LogStorage>,
+        open_max: usize,
+        entries: impl Iterator<Item = Arc<SegmentEntry>>,
+    ) -> Self {
+        Segments {
+            storage,
+            entries: RwLock::new(entries.collect()),
+            open: Mutex::new(Vec::new()),
+            open_max,
+        }
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&[Arc<SegmentEntry>]) -> T) -> T {
+        f(&self.entries.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Adds the newest segment; replaces an empty one of the same name.
+    pub(crate) fn push(&self, entry: Arc<SegmentEntry>) {
+        let name = entry.header.first_lsn;
+        let mut entries = self.entries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if entries.last().is_some_and(|last| last.header.first_lsn == name) {
+            let replaced = entries.pop().expect("there is a last one").header.generation;
+            lock(&self.open).retain(|(generation, _)| *generation != replaced);
+        }
+        entries.push(entry);
+    }
+
+    /// Whether the newest segment has this name and is not empty.
+    pub(crate) fn holds_records(&self, name: Lsn) -> bool {
+        self.read(|entries| {
+            entries.iter().any(|e| e.header.first_lsn == name && lock(&e.summary).records > 0)
+        })
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<SegmentEntry>> {
+        self.read(<[_]>::to_vec)
+    }
+
+    /// The segment that holds `lsn`, or the next one behind it if `lsn` is void.
+    pub(crate) fn locate(&self, lsn: Lsn) -> Option<Arc<SegmentEntry>> {
+        self.read(|entries| {
+            let after = entries.partition_point(|e| e.header.first_lsn <= lsn);
+            let holder =
+                after.checked_sub(1).map(|at| &entries[at]).filter(|e| e.last_lsn() >= lsn);
+            holder
+                .or_else(|| entries[after..].iter().find(|e| e.last_lsn() >= e.header.first_lsn))
+                .cloned()
+        })
+    }
+
+    /// Whether this segment is still part of the log.
+    pub(crate) fn contains(&self, generation: u64) -> bool {
+        self.read(|entries| entries.iter().any(|e| e.header.generation == generation))
+    }
+
+    /// Takes a segment out; readers do not find it any more.
+    pub(crate) fn forget(&self, generation: u64) {
+        let mut entries = self.entries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        entries.retain(|e| e.header.generation != generation);
+        drop(entries);
+        lock(&self.open).retain(|(open, _)| *open != generation);
+    }
+
+    /// A handle for reading; the least recently used one is let go beyond the bound.
+    pub(crate) fn handle(&self, entry: &SegmentEntry) -> Result<Arc<dyn Segment>> {
+        let generation = entry.header.generation;
+        {
+            let mut open = lock(&self.open);
+            if let Some(at) = open.iter().position(|(g, _)| *g == generation) {
+                let found = open.remove(at);
+                let segment = found.1.clone();
+                open.push(found);
+                return Ok(segment);
+            }
+        }
+        let name = entry.header.first_lsn;
+        let segment = self.storage.open(name, Access::Read).wait().map_err(|e| e.segment(name))?;
+        let mut open = lock(&self.open);
+        if open.len() >= self.open_max {
+            open.remove(0);
+        }
+        open.push((generation, segment.clone()));
+        Ok(segment)
+    }
+}

@@ -1,0 +1,282 @@
+//! What the log's short lock protects: the batch buffer, the marks and the roles.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+
+use super::driver::Job;
+use super::waiters::Waiters;
+use crate::format::{
+    FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Salt, SegmentHeader, UNKNOWN_LAG,
+};
+use crate::{Clock, CodecId, Durability, Lsn, TailView, Timestamp, Trigger};
+
+/// A position in the log: every record up to `lsn`, and how much that is since the log was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) lsn: Lsn,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+}
+
+/// A sync that runs, and what it covers: what was appended before its write began, nothing more.
+pub(crate) struct InFlight {
+    pub(crate) mark: Mark,
+    pub(crate) started: Duration,
+}
+
+/// The segment into which frames are being placed.
+struct Place {
+    first_lsn: Lsn,
+    created: Timestamp,
+    salt: Salt,
+    /// Offset behind the last placed frame.
+    used: u64,
+}
+
+/// From `at` in the buffer on, bytes belong to a new segment.
+pub(crate) struct Break {
+    pub(crate) at: usize,
+    pub(crate) before: Mark,
+    pub(crate) header: SegmentHeader,
+}
+
+/// One frame to be, encoded outside the lock.
+pub(crate) struct Body<'a> {
+    pub(crate) records: u32,
+    /// Count and lengths of a batch; empty for a single record.
+    pub(crate) table: &'a [u8],
+    pub(crate) bodies: &'a [u8],
+    /// CRC-32C of `table` and `bodies`.
+    pub(crate) crc: u32,
+}
+
+impl Body<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.table.len() + self.bodies.len()
+    }
+}
+
+/// What is constant over the life of an open log.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) log_id: LogId,
+    pub(crate) codec: CodecId,
+    pub(crate) data_offset: u32,
+    pub(crate) segment_size: u64,
+    pub(crate) buffer_bytes: usize,
+}
+
+/// The buffer has no room; the caller must wait for a write.
+pub(crate) struct NoRoom;
+
+/// Protected by the log's short lock.
+pub(crate) struct State {
+    // What was framed and not yet taken by a writer.
+    pub(crate) buf: BytesMut,
+    pub(crate) breaks: Vec<Break>,
+    place: Option<Place>,
+    pub(crate) next_lsn: Lsn,
+    /// The last valid LSN: what a new segment would follow.
+    pub(crate) last_lsn: Lsn,
+    pub(crate) log_start: Lsn,
+    pub(crate) next_generation: u64,
+    pub(crate) last_time: Timestamp,
+    /// The time of day at a monotonic time; spares most readings of the former.
+    wall_anchor: Option<(Duration, Timestamp)>,
+
+    // How far the log is. appended >= written >= durable.
+    pub(crate) appended: Mark,
+    pub(crate) written: Mark,
+    pub(crate) durable: Mark,
+    pub(crate) in_flight: Option<InFlight>,
+
+    // When the oldest record was appended that is in the buffer, being written, written.
+    pub(crate) buffered_since: Option<Duration>,
+    pub(crate) writing_since: Option<Duration>,
+    pub(crate) unsynced_since: Option<Duration>,
+
+    // Who works, and what is to be done.
+    pub(crate) syncing: bool,
+    pub(crate) writing: bool,
+    pub(crate) sync_wanted: bool,
+    pub(crate) write_wanted: bool,
+    pub(crate) sync_at: Option<Duration>,
+    pub(crate) write_at: Option<Duration>,
+    pub(crate) waiters: Waiters,
+    pub(crate) closed: bool,
+
+    // The driver.
+    pub(crate) jobs: VecDeque<Job>,
+    pub(crate) stop: bool,
+    /// While the driver sleeps: until when at the latest.
+    pub(crate) asleep: Option<Duration>,
+
+    // Measured.
+    pub(crate) sync_cost: Duration,
+    pub(crate) records_per_sync: f64,
+    pub(crate) last_sync_end: Duration,
+    pub(crate) stats: crate::Stats,
+}
+
+impl State {
+    pub(crate) fn new(
+        last_lsn: Lsn,
+        next_lsn: Lsn,
+        log_start: Lsn,
+        next_generation: u64,
+        last_time: Timestamp,
+    ) -> Self {
+        let mark = Mark { lsn: last_lsn, records: 0, bytes: 0 };
+        State {
+            buf: BytesMut::new(),
+            breaks: Vec::new(),
+            place: None,
+            next_lsn,
+            last_lsn,
+            log_start,
+            next_generation,
+            last_time,
+            wall_anchor: None,
+            appended: mark,
+            written: mark,
+            durable: mark,
+            in_flight: None,
+            buffered_since: None,
+            writing_since: None,
+            unsynced_since: None,
+            syncing: false,
+            writing: false,
+            sync_wanted: false,
+            write_wanted: false,
+            sync_at: None,
+            write_at: None,
+            waiters: Waiters::default(),
+            closed: false,
+            jobs: VecDeque::new(),
+            stop: false,
+            asleep: None,
+            sync_cost: Duration::ZERO,
+            records_per_sync: 0.0,
+            last_sync_end: Duration::ZERO,
+            stats: crate::Stats::default(),
+        }
+    }
+
+    /// The time of day. The clock is read again every few milliseconds, in between time is added up.
+    pub(crate) fn wall(&mut self, clock: &dyn Clock, now: Duration) -> Timestamp {
+        const ANCHOR_MAX: Duration = Duration::from_millis(20);
+        match self.wall_anchor {
+            Some((at, wall)) if now.saturating_sub(at) < ANCHOR_MAX => {
+                let passed = now.saturating_sub(at).as_micros() as u64;
+                Timestamp::from_micros(wall.as_micros().saturating_add(passed))
+            }
+            _ => {
+                let wall = clock.wall();
+                self.wall_anchor = Some((now, wall));
+                wall
+            }
+        }
+    }
+
+    /// Puts one frame into the buffer and gives its records their LSNs; returns the first.
+    pub(crate) fn place(
+        &mut self,
+        layout: &Layout,
+        body: &Body<'_>,
+        now: Duration,
+        wall: Timestamp,
+    ) -> Result<Lsn, NoRoom> {
+        let frame_len = FRAME_HEADER_LEN + body.len();
+        if !self.buf.is_empty() && self.buf.len() + frame_len > layout.buffer_bytes {
+            return Err(NoRoom);
+        }
+        let time = wall.max(self.last_time);
+        let fits = self.place.as_ref().is_some_and(|place| {
+            place.used + (frame_len + FRAME_HEADER_LEN) as u64 <= layout.segment_size
+                && time.as_micros() - place.created.as_micros() <= FrameHeader::TIME_DELTA_MAX
+        });
+        if !fits {
+            self.roll(layout, time);
+        }
+        let place = self.place.as_mut().expect("rolled");
+        let first = self.next_lsn;
+        let lag = first.get() - 1 - self.durable.lsn.get().min(first.get() - 1);
+        let header = FrameHeader {
+            crc: 0,
+            body_len: body.len() as u32,
+            lsn_delta: first.since(place.first_lsn) as u32,
+            durable_lag: u32::try_from(lag).unwrap_or(UNKNOWN_LAG),
+            time_delta: time.as_micros() - place.created.as_micros(),
+            kind: FrameKind::Data as u8,
+            flags: if body.table.is_empty() { Flags::default() } else { Flags::BATCH },
+        };
+        self.buf.reserve(frame_len);
+        self.buf.put_slice(&header.seal(body.crc, place.salt));
+        self.buf.put_slice(body.table);
+        self.buf.put_slice(body.bodies);
+        place.used += frame_len as u64;
+
+        self.last_time = time;
+        self.next_lsn = first.advance(u64::from(body.records));
+        self.last_lsn = self.next_lsn.prev();
+        self.appended = Mark {
+            lsn: self.last_lsn,
+            records: self.appended.records + u64::from(body.records),
+            bytes: self.appended.bytes + body.bodies.len() as u64,
+        };
+        self.buffered_since.get_or_insert(now);
+        Ok(first)
+    }
+
+    /// Begins a new segment: whatever is placed from now on belongs to it.
+    pub(crate) fn roll(&mut self, layout: &Layout, wall: Timestamp) {
+        let header = SegmentHeader {
+            log_id: layout.log_id,
+            generation: self.next_generation,
+            first_lsn: self.next_lsn,
+            follows: self.last_lsn,
+            log_start: self.log_start,
+            created: wall.max(self.last_time),
+            codec: layout.codec,
+            data_offset: layout.data_offset,
+        };
+        self.next_generation += 1;
+        self.place = Some(Place {
+            first_lsn: header.first_lsn,
+            created: header.created,
+            salt: Salt::new(header.log_id, header.generation),
+            used: u64::from(layout.data_offset),
+        });
+        self.breaks.push(Break { at: self.buf.len(), before: self.appended, header });
+    }
+
+    /// What the strategy gets to see.
+    pub(crate) fn view(&self, trigger: Trigger, requested: Durability, now: Duration) -> TailView {
+        let covered = self.in_flight.as_ref().map_or(self.durable, |sync| sync.mark);
+        let oldest = self.unsynced_since.or(self.writing_since).or(self.buffered_since);
+        TailView {
+            records: self.appended.records - self.durable.records,
+            bytes: self.appended.bytes - self.durable.bytes,
+            pending_records: self.appended.records - covered.records.max(self.durable.records),
+            pending_bytes: self.appended.bytes - covered.bytes.max(self.durable.bytes),
+            pending_age: oldest.map_or(Duration::ZERO, |since| now.saturating_sub(since)),
+            in_flight: self.in_flight.as_ref().map(|sync| now.saturating_sub(sync.started)),
+            since_last_sync: now.saturating_sub(self.last_sync_end),
+            waiting: self.waiters.durable.len() as u64,
+            sync_cost: self.sync_cost,
+            records_per_sync: self.records_per_sync,
+            requested,
+            ..TailView::empty(trigger)
+        }
+    }
+
+    /// The next moment at which the driver has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        match (self.sync_at, self.write_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Truncation, front and back.
+//!
+//! Both are made durable by the header of a new segment, which says where the log starts and what it
+//! follows. That one file appears atomically, so a truncation either happened or did not; removing
+//! the segments that became void is a mere clean-up, which a crash may interrupt at any point.
+
+use super::Engine;
+use super::commit::Purpose;
+use super::segments::SegmentEntry;
+use crate::sync::lock;
+use crate::{Error, ErrorKind, Event, Lsn, Result};
+
+impl Engine {
+    /// Removes all records before `lsn`; returns where the log starts now.
+    pub(crate) fn truncate_before(&self, lsn: Lsn) -> Result<Lsn> {
+        let mut w = lock(&self.writer);
+        self.flush(&mut w, Purpose::Write)?;
+        let starts_segment = {
+            let mut st = self.live("truncate")?;
+            let lsn = lsn.min(st.last_lsn.next());
+            if lsn <= st.log_start {
+                return Ok(st.log_start);
+            }
+            st.log_start = lsn;
+            // A segment that begins there says so by its existence.
+            let starts_segment = self.segments.all().iter().any(|s| s.header.first_lsn == lsn);
+            if !starts_segment {
+                self.roll(&mut st);
+            }
+            starts_segment
+        };
+        if !starts_segment {
+            self.flush(&mut w, Purpose::Write)?;
+        }
+        let log_start = self.log_start();
+        let active = w.active_name();
+        // Oldest first: what is left after a crash is still one piece.
+        for segment in self.segments.all() {
+            if segment.last_lsn() >= log_start || Some(segment.header.first_lsn) == active {
+                break;
+            }
+            self.remove_segment(&segment)?;
+        }
+        self.emit(&Event::TruncatedBefore { log_start });
+        Ok(log_start)
+    }
+
+    /// Removes all records after `lsn`; their numbers are not given out again.
+    pub(crate) fn truncate_after(&self, lsn: Lsn) -> Result<Lsn> {
+        let mut w = lock(&self.writer);
+        self.flush(&mut w, Purpose::Write)?;
+        {
+            let mut st = self.live("truncate")?;
+            if lsn >= st.last_lsn {
+                return Ok(st.last_lsn);
+            }
+            if lsn < st.log_start.prev() {
+                return Err(Error::new(ErrorKind::NotFound, "truncate")
+                    .lsn(lsn)
+                    .detail(format!("the log starts at LSN {}", st.log_start)));
+            }
+            st.last_lsn = lsn;
+            self.roll(&mut st);
+        }
+        self.flush(&mut w, Purpose::Write)?;
+        let newest = w.active_name().expect("rolled");
+        // Newest first: a leftover is void by the new segment's header.
+        for segment in self.segments.all().iter().rev() {
+            if segment.header.first_lsn == newest {
+                continue;
+            }
+            segment.limit_to(lsn);
+            if segment.header.first_lsn > lsn {
+                self.remove_segment(segment)?;
+            }
+        }
+        self.emit(&Event::TruncatedAfter { last_lsn: lsn });
+        Ok(lsn)
+    }
+
+    /// Begins a new segment with the next flush, whose header records where the log starts and ends.
+    fn roll(&self, st: &mut super::state::State) {
+        let now = self.clock.monotonic();
+        let wall = st.wall(&*self.clock, now);
+        st.roll(&self.layout, wall);
+    }
+
+    fn remove_segment(&self, segment: &SegmentEntry) -> Result<()> {
+        let first_lsn = segment.header.first_lsn;
+        self.segments.forget(segment.header.generation);
+        self.storage.remove(first_lsn).wait().map_err(|e| self.fail(e.segment(first_lsn)))?;
+        self.emit(&Event::SegmentRemoved { first_lsn });
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! Who waits for what, and how they are woken.
+//!
+//! A waiting thread parks on a slot of its own and learns its fate from there, without taking the
+//! log's lock again. A waiting task leaves its waker.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::Lsn;
+use crate::sync::{AtomicU32, Ordering, thread};
+
+/// What a caller waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// The record was handed to the storage.
+    Written,
+    /// The record was synced.
+    Durable,
+}
+
+/// How a thread's wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// What it waited for has happened.
+    Done,
+    /// It is to do the work for everybody, itself included.
+    Lead,
+    /// The log failed.
+    Failed,
+}
+
+const WAITING: u32 = 0;
+const DONE: u32 = 1;
+const LEAD: u32 = 2;
+const FAILED: u32 = 3;
+
+/// The place where one thread waits. A thread waits for one thing at a time.
+pub(crate) struct Slot {
+    state: AtomicU32,
+    thread: thread::Thread,
+}
+
+impl Slot {
+    fn new() -> Arc<Self> {
+        Arc::new(Slot { state: AtomicU32::new(WAITING), thread: thread::current() })
+    }
+
+    /// This thread's slot, ready for a new wait.
+    #[cfg(not(wal_loom))]
+    pub(crate) fn of_this_thread() -> Arc<Self> {
+        std::thread_local! {
+            static SLOT: Arc<Slot> = Slot::new();
+        }
+        let slot = SLOT.with(Arc::clone);
+        slot.state.store(WAITING, Ordering::Relaxed);
+        slot
+    }
+
+    /// This thread's slot, ready for a new wait.
+    #[cfg(wal_loom)]
+    pub(crate) fn of_this_thread() -> Arc<Self> {
+        Slot::new()
+    }
+
+    /// Sleeps until somebody decides this thread's fate.
+    pub(crate) fn wait(&self) -> Outcome {
+        loop {
+            match self.state.load(Ordering::Acquire) {
+                DONE => return Outcome::Done,
+                LEAD => return Outcome::Lead,
+                FAILED => return Outcome::Failed,
+                _ => thread::park(),
+            }
+        }
+    }
+
+    fn finish(&self, outcome: Outcome) {
+        let state = match outcome {
+            Outcome::Done => DONE,
+            Outcome::Lead => LEAD,
+            Outcome::Failed => FAILED,
+        };
+        // The owner may run on, and wait for something else, as soon as it sees the state; the
+        // unpark below is then a spurious one, which `wait` tolerates.
+        self.state.store(state, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+/// A thread or a task.
+pub(crate) enum Who {
+    Thread(Arc<Slot>),
+    Task(Waker),
+}
+
+impl Who {
+    pub(crate) fn wake(self, outcome: Outcome) {
+        match self {
+            Who::Thread(slot) => slot.finish(outcome),
+            Who::Task(waker) => waker.wake(),
+        }
+    }
+}
+
+/// Identifies a waiting task, so that it can be found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket {
+    lsn: Lsn,
+    id: u64,
+}
+
+struct Waiter {
+    ticket: Ticket,
+    /// `None` once the waiting future was dropped.
+    who: Option<Who>,
+}
+
+/// Waiters of one level, ordered by LSN. Appends come in order, so pushing is at the back.
+#[derive(Default)]
+pub(crate) struct Queue {
+    entries: VecDeque<Waiter>,
+    cancelled: usize,
+}
+
+impl Queue {
+    fn insert(&mut self, ticket: Ticket, who: Who) {
+        let waiter = Waiter { ticket, who: Some(who) };
+        if self.entries.back().is_none_or(|last| last.ticket < ticket) {
+            self.entries.push_back(waiter);
+        } else {
+            let at = self.entries.partition_point(|other| other.ticket < ticket);
+            self.entries.insert(at, waiter);
+        }
+    }
+
+    fn find(&mut self, ticket: Ticket) -> Option<&mut Waiter> {
+        let at = self.entries.binary_search_by(|waiter| waiter.ticket.cmp(&ticket)).ok()?;
+        self.entries.get_mut(at)
+    }
+
+    fn drop_cancelled_front(&mut self) {
+        while self.entries.front().is_some_and(|front| front.who.is_none()) {
+            self.entries.pop_front();
+            self.cancelled -= 1;
+        }
+    }
+
+    /// Moves everybody who waits for `upto` or less into `wakes`.
+    pub(crate) fn take(&mut self, upto: Lsn, wakes: &mut Vec<Who>) {
+        while self.entries.front().is_some_and(|front| front.ticket.lsn <= upto) {
+            match self.entries.pop_front().and_then(|waiter| waiter.who) {
+                Some(who) => wakes.push(who),
+                None => self.cancelled -= 1,
+            }
+        }
+    }
+
+    /// If a thread is the first in the queue, takes it out as the next leader.
+    pub(crate) fn take_leader(&mut self) -> Option<Arc<Slot>> {
+        self.drop_cancelled_front();
+        if !matches!(self.entries.front()?.who, Some(Who::Thread(_))) {
+            return None;
+        }
+        match self.entries.pop_front()?.who {
+            Some(Who::Thread(slot)) => Some(slot),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody waits for a record up to `lsn`, that is, one that was appended.
+    pub(crate) fn waits_for(&self, lsn: Lsn) -> bool {
+        self.len() > 0 && self.entries.front().is_some_and(|front| front.ticket.lsn <= lsn)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.cancelled
+    }
+}
+
+/// Everybody who waits.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    pub(crate) written: Queue,
+    pub(crate) durable: Queue,
+    /// Tasks that found the buffer full; all of them try again after the next write.
+    space: Vec<Waker>,
+    next_id: u64,
+}
+
+impl Waiters {
+    fn queue(&mut self, level: Level) -> &mut Queue {
+        match level {
+            Level::Written => &mut self.written,
+            Level::Durable => &mut self.durable,
+        }
+    }
+
+    pub(crate) fn push(&mut self, level: Level, lsn: Lsn, who: Who) -> Ticket {
+        let ticket = Ticket { lsn, id: self.next_id };
+        self.next_id += 1;
+        self.queue(level).insert(ticket, who);
+        ticket
+    }
+
+    /// A task was polled again: it may have moved to another waker. False if it waits no more.
+    pub(crate) fn update(&mut self, level: Level, ticket: Ticket, waker: &Waker) -> bool {
+        let Some(waiter) = self.queue(level).find(ticket) else { return false };
+        match &mut waiter.who {
+            Some(Who::Task(old)) => old.clone_from(waker),
+            who => *who = Some(Who::Task(waker.clone())),
+        }
+        true
+    }
+
+    /// A future was dropped. Its record stays in the log; only nobody is told.
+    pub(crate) fn cancel(&mut self, level: Level, ticket: Ticket) {
+        let queue = self.queue(level);
+        if let Some(waiter) = queue.find(ticket)
+            && waiter.who.take().is_some()
+        {
+            queue.cancelled += 1;
+            queue.drop_cancelled_front();
+        }
+    }
+
+    pub(crate) fn push_space(&mut self, waker: &Waker) {
+        if !self.space.iter().any(|other| other.will_wake(waker)) {
+            self.space.push(waker.clone());
+        }
+    }
+
+    pub(crate) fn take_space(&mut self, wakes: &mut Vec<Who>) {
+        wakes.extend(self.space.drain(..).map(Who::Task));
+    }
+
+    /// Everybody, because the log failed or was closed.
+    pub(crate) fn take_all(&mut self, wakes: &mut Vec<Who>) {
+        self.written.take(Lsn::MAX, wakes);
+        self.durable.take(Lsn::MAX, wakes);
+        self.take_space(wakes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cancelled_tasks_are_skipped_and_out_of_order_waits_are_sorted_in() {
+        let mut waiters = Waiters::default();
+        let task = || Who::Task(Waker::noop().clone());
+        let five = waiters.push(Level::Durable, Lsn::new(5), task());
+        waiters.push(Level::Durable, Lsn::new(3), task());
+        waiters.push(Level::Durable, Lsn::new(5), task());
+        waiters.cancel(Level::Durable, five);
+        waiters.cancel(Level::Durable, five);
+        assert_eq!(waiters.durable.len(), 2);
+        let mut wakes = Vec::new();
+        waiters.durable.take(Lsn::new(4), &mut wakes);
+        assert_eq!(wakes.len(), 1);
+        waiters.durable.take(Lsn::new(5), &mut wakes);
+        assert_eq!((wakes.len(), waiters.durable.len()), (2, 0));
+    }
+
+    #[test]
+    fn only_a_thread_at_the_front_becomes_leader() {
+        let mut waiters = Waiters::default();
+        let slot = Slot::of_this_thread();
+        waiters.push(Level::Durable, Lsn::new(1), Who::Task(Waker::noop().clone()));
+        waiters.push(Level::Durable, Lsn::new(2), Who::Thread(slot.clone()));
+        assert!(waiters.durable.take_leader().is_none());
+        let mut wakes = Vec::new();
+        waiters.durable.take(Lsn::new(1), &mut wakes);
+        waiters.durable.take_leader().unwrap().finish(Outcome::Lead);
+        assert_eq!(slot.wait(), Outcome::Lead);
+    }
+}

@@ -1,0 +1,175 @@
+//! The segment being written: handing over bytes, rotation, sealing.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::segments::SegmentEntry;
+use super::state::{Break, Mark};
+use super::waiters::{Outcome, Who};
+use super::{Engine, PanicGuard};
+use crate::format::{Footer, FrameHeader, SEGMENT_HEADER_LEN, SegmentHeader};
+use crate::sync::lock;
+use crate::{Error, ErrorKind, Event, Lsn, Result, Segment, WriteMode};
+
+/// What only the thread in charge of writing touches.
+#[derive(Default)]
+pub(super) struct Writer {
+    active: Option<Active>,
+    /// The buffer taken from the state, to be written; empty otherwise.
+    pub(super) taken: BytesMut,
+    pub(super) breaks: Vec<Break>,
+    /// Whether to write a blank frame header behind the last frame, over the leftovers of a
+    /// recycled segment, so that the end of the log is told from a torn write.
+    pub(super) terminate: bool,
+    pub(super) wakes: Vec<Who>,
+}
+
+struct Active {
+    segment: Arc<dyn Segment>,
+    entry: Arc<SegmentEntry>,
+    /// Where the next frame goes.
+    offset: u64,
+}
+
+impl Writer {
+    pub(super) fn has_work(&self) -> bool {
+        !self.taken.is_empty() || !self.breaks.is_empty()
+    }
+
+    pub(super) fn wake_all(&mut self) {
+        self.wakes.drain(..).for_each(|who| who.wake(Outcome::Done));
+    }
+
+    /// The segment that a sync must cover. Older ones were synced when they were sealed.
+    pub(super) fn segment(&self) -> Option<(Arc<dyn Segment>, Lsn)> {
+        self.active.as_ref().map(|a| (a.segment.clone(), a.entry.header.first_lsn))
+    }
+
+    /// The first LSN of the segment being written.
+    pub(super) fn active_name(&self) -> Option<Lsn> {
+        self.active.as_ref().map(|a| a.entry.header.first_lsn)
+    }
+
+    /// Takes the buffer's memory again, now that all views of the written bytes are gone.
+    pub(super) fn reclaim(&mut self) {
+        const USUAL: usize = 64 * 1024;
+        self.taken.reserve(USUAL);
+    }
+
+    /// Writes frames, followed by a blank header of `terminator` bytes, behind the last ones.
+    pub(super) fn write_frames(
+        &mut self,
+        data: Bytes,
+        terminator: usize,
+        mode: WriteMode,
+    ) -> Result<()> {
+        let frames_len = data.len() - terminator;
+        if frames_len == 0 {
+            return Ok(());
+        }
+        let active = self.active.as_mut().expect("frames are placed in a segment");
+        let name = active.entry.header.first_lsn;
+        let start = active.offset;
+        active
+            .segment
+            .write_at(start, data.clone(), mode)
+            .wait()
+            .map_err(|e| e.segment(name).offset(start))?;
+        active.offset += frames_len as u64;
+        active.entry.extend(&data[..frames_len], start);
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Seals the present segment and creates the one that begins at break number `at`.
+    pub(super) fn rotate(&self, w: &mut Writer, at: usize) -> Result<()> {
+        if let Some(mark) = self.seal_active(w)? {
+            debug_assert!(mark.lsn <= w.breaks[at].before.lsn);
+        }
+        self.publish_rotated(w.breaks[at].before);
+        let header = w.breaks[at].header.clone();
+        let (segment, entry) = self.create_segment(header)?;
+        let offset = u64::from(entry.header.data_offset);
+        w.active = Some(Active { segment, entry, offset });
+        Ok(())
+    }
+
+    fn create_segment(
+        &self,
+        header: SegmentHeader,
+    ) -> Result<(Arc<dyn Segment>, Arc<SegmentEntry>)> {
+        let name = header.first_lsn;
+        if self.segments.holds_records(name) {
+            return Err(Error::new(ErrorKind::Invalid, "create segment")
+                .segment(name)
+                .detail("a segment of that name holds records"));
+        }
+        let mut bytes = BytesMut::zeroed(header.data_offset as usize);
+        bytes[..SEGMENT_HEADER_LEN].copy_from_slice(&header.encode());
+        let segment = self
+            .storage
+            .create(name, bytes.freeze(), self.settings.segment_size)
+            .wait()
+            .map_err(|e| e.segment(name))?;
+        let generation = header.generation;
+        let entry = Arc::new(SegmentEntry::new(header));
+        self.segments.push(entry.clone());
+        self.state().stats.segments_created += 1;
+        self.emit(&Event::SegmentCreated { first_lsn: name, generation });
+        Ok((segment, entry))
+    }
+
+    /// Makes the present segment durable, and then writes the footer that proves it.
+    ///
+    /// The footer must not reach the disk before the frames: a reader believes it without looking at
+    /// them. Hence two syncs.
+    pub(super) fn seal_active(&self, w: &mut Writer) -> Result<Option<Mark>> {
+        let Some(active) = w.active.take() else { return Ok(None) };
+        let header = &active.entry.header;
+        let name = header.first_lsn;
+        let _alone = lock(&self.syncer);
+        let _guard = PanicGuard(self);
+        self.check("sync")?;
+        let summary = active.entry.summary();
+        let last_lsn = active.entry.last_lsn();
+        let seal = || -> Result<u64> {
+            let started = self.clock.monotonic();
+            active.segment.sync().wait()?;
+            self.emit_synced(last_lsn, self.clock.monotonic().saturating_sub(started));
+            let footer = Footer { summary }.encode(active.entry.salt);
+            let end = active.offset + footer.len() as u64;
+            let started = self.clock.monotonic();
+            active.segment.write_at(active.offset, footer, WriteMode::Cached).wait()?;
+            active.segment.truncate(end).wait()?;
+            active.segment.sync().wait()?;
+            self.emit_synced(last_lsn, self.clock.monotonic().saturating_sub(started));
+            Ok(end)
+        };
+        let bytes = seal().map_err(|e| self.fail(e.segment(name)))?;
+        self.emit(&Event::SegmentSealed { first_lsn: name, last_lsn, bytes });
+        Ok(Some(Mark { lsn: last_lsn, ..Mark::default() }))
+    }
+
+    /// A rotation made everything before the new segment durable.
+    fn publish_rotated(&self, mark: Mark) {
+        let mut wakes = Vec::new();
+        {
+            let mut st = self.state();
+            self.advance_durable(&mut st, mark, &mut wakes);
+        }
+        wakes.into_iter().for_each(|who| who.wake(Outcome::Done));
+    }
+}
+
+/// Walks the frames in `data` and gives each header with its place in `data` and its record count.
+pub(super) fn walk(data: &[u8], mut each: impl FnMut(&FrameHeader, u32, u64)) {
+    let mut at = 0;
+    while at < data.len() {
+        let header = FrameHeader::decode(&data[at..]);
+        let records = header.record_count(&data[at + crate::format::FRAME_HEADER_LEN..]);
+        each(&header, records, at as u64);
+        at += usize::try_from(header.frame_len()).expect("a frame in memory");
+    }
+}

@@ -1,0 +1,171 @@
+//! A storage in memory.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use crate::format::LogId;
+use crate::recovered::Recovered;
+use crate::{
+    Access, Capabilities, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Result, Segment,
+    StorageLock, Timestamp, WriteMode,
+};
+
+/// Keeps the segments in memory: for tests, and for logs that need not outlive the process.
+///
+/// Clones share the same segments, so a log can be dropped and recovered from the same storage.
+/// Nothing survives the process, and a sync does nothing.
+#[derive(Clone, Default)]
+pub struct MemoryStorage {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    segments: Mutex<BTreeMap<Lsn, Arc<MemorySegment>>>,
+    aside: Mutex<BTreeMap<String, Bytes>>,
+    locked: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct MemorySegment {
+    bytes: RwLock<Vec<u8>>,
+}
+
+impl MemoryStorage {
+    /// An empty storage.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens an empty storage as a new log, without a scan: there is nothing to recover.
+    ///
+    /// # Errors
+    /// `Invalid` if the storage is not empty, `Locked` if it is in use.
+    pub fn into_empty_log(self) -> Result<Recovered> {
+        let lock = self.lock().wait()?;
+        if !self.segments().is_empty() {
+            return Err(Error::new(ErrorKind::Invalid, "open log")
+                .detail("the memory holds a log already; recover it"));
+        }
+        Ok(Recovered {
+            storage: Arc::new(self),
+            lock,
+            log_id: LogId::random()?,
+            codec: None,
+            segments: Vec::new(),
+            last_lsn: Lsn::ZERO,
+            next_lsn: Lsn::FIRST,
+            log_start: Lsn::FIRST,
+            next_generation: 1,
+            last_time: Timestamp::EPOCH,
+            events: Vec::new(),
+        })
+    }
+
+    fn segments(&self) -> std::sync::MutexGuard<'_, BTreeMap<Lsn, Arc<MemorySegment>>> {
+        self.shared.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MemoryStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStorage").field("segments", &self.segments().len()).finish()
+    }
+}
+
+struct Unlock(Arc<AtomicBool>);
+
+impl Drop for Unlock {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl LogStorage for MemoryStorage {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::volatile()
+    }
+
+    fn describe(&self) -> String {
+        "memory".into()
+    }
+
+    fn lock(&self) -> Io<'_, StorageLock> {
+        let locked = self.shared.locked.clone();
+        Io::ready(if locked.swap(true, Ordering::Acquire) {
+            Err(Error::new(ErrorKind::Locked, "lock").detail("the memory is in use by another log"))
+        } else {
+            Ok(StorageLock::new(Unlock(locked)))
+        })
+    }
+
+    fn list(&self) -> Io<'_, Listing> {
+        let segments = self.segments().keys().copied().collect();
+        Io::ready(Ok(Listing { segments, foreign: Vec::new() }))
+    }
+
+    fn create(&self, name: Lsn, header: Bytes, _capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        let segment = Arc::new(MemorySegment { bytes: RwLock::new(header.to_vec()) });
+        self.segments().insert(name, segment.clone());
+        Io::ready(Ok(segment as Arc<dyn Segment>))
+    }
+
+    fn open(&self, name: Lsn, _access: Access) -> Io<'_, Arc<dyn Segment>> {
+        Io::ready(match self.segments().get(&name) {
+            Some(segment) => Ok(segment.clone() as Arc<dyn Segment>),
+            None => Err(Error::new(ErrorKind::NotFound, "open segment").segment(name)),
+        })
+    }
+
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        self.segments().remove(&name);
+        Io::ready(Ok(()))
+    }
+
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        let mut aside = self.shared.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("{label}-{}", aside.len());
+        aside.insert(name.clone(), data);
+        Io::ready(Ok(name))
+    }
+}
+
+impl Segment for MemorySegment {
+    fn write_at(&self, offset: u64, data: Bytes, _mode: WriteMode) -> Io<'_, ()> {
+        let mut bytes = self.bytes.write().unwrap_or_else(PoisonError::into_inner);
+        let start = offset as usize;
+        let end = start + data.len();
+        if bytes.len() < end {
+            bytes.resize(end, 0);
+        }
+        bytes[start..end].copy_from_slice(&data);
+        Io::ready(Ok(()))
+    }
+
+    fn sync(&self) -> Io<'_, ()> {
+        Io::ready(Ok(()))
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        let bytes = self.bytes.read().unwrap_or_else(PoisonError::into_inner);
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let end = start.saturating_add(len).min(bytes.len());
+        Io::ready(Ok(Bytes::copy_from_slice(&bytes[start..end])))
+    }
+
+    fn len(&self) -> Io<'_, u64> {
+        let bytes = self.bytes.read().unwrap_or_else(PoisonError::into_inner);
+        Io::ready(Ok(bytes.len() as u64))
+    }
+
+    fn truncate(&self, len: u64) -> Io<'_, ()> {
+        let mut bytes = self.bytes.write().unwrap_or_else(PoisonError::into_inner);
+        bytes.truncate(len as usize);
+        Io::ready(Ok(()))
+    }
+}

@@ -1,0 +1,148 @@
+//! A position in an open log, from which records are read in order.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{FrameReader, FrameStep};
+use crate::engine::{Engine, SegmentEntry};
+use crate::format::Records;
+use crate::{Entry, Error, ErrorKind, Lsn, Result, Timestamp};
+
+/// Reads the records of an open log in order, across segments, beside the writer.
+pub(crate) struct Cursor {
+    engine: Arc<Engine>,
+    next: Lsn,
+    open: Option<Open>,
+    /// Set after an error: nothing more comes.
+    ended: bool,
+}
+
+struct Open {
+    entry: Arc<SegmentEntry>,
+    reader: FrameReader,
+    /// What is left of the present frame, and the LSN of its next record.
+    frame: Option<(Lsn, Timestamp, Records)>,
+}
+
+impl Cursor {
+    pub(crate) fn new(engine: Arc<Engine>, from: Lsn) -> Self {
+        Cursor { engine, next: from, open: None, ended: false }
+    }
+
+    /// The LSN of the record that comes next, if it exists.
+    pub(crate) fn position(&self) -> Lsn {
+        self.next
+    }
+
+    /// The next record up to and including `upto`, which must have been written; `None` if there is
+    /// none, or after an error.
+    pub(crate) async fn next(&mut self, upto: Lsn) -> Option<Result<Entry<Bytes>>> {
+        if self.ended {
+            return None;
+        }
+        let outcome = self.read(upto).await.transpose();
+        self.ended = matches!(outcome, Some(Err(_)));
+        outcome
+    }
+
+    async fn read(&mut self, upto: Lsn) -> Result<Option<Entry<Bytes>>> {
+        while self.next <= upto {
+            let Some(open) = &mut self.open else {
+                if !self.open_segment()? {
+                    return Ok(None);
+                }
+                continue;
+            };
+            if let Some((lsn, timestamp, records)) = &mut open.frame {
+                let limit = open.entry.last_lsn();
+                match records.next() {
+                    Some(record) => {
+                        let this = *lsn;
+                        *lsn = lsn.next();
+                        if this < self.next {
+                            continue;
+                        }
+                        if this > limit {
+                            self.leave(limit);
+                            continue;
+                        }
+                        self.next = this.next();
+                        return Ok(Some(Entry::new(this, *timestamp, record)));
+                    }
+                    None => open.frame = None,
+                }
+                continue;
+            }
+            let limit = open.entry.last_lsn();
+            if self.next > limit {
+                self.leave(limit);
+                continue;
+            }
+            self.read_frame().await?;
+        }
+        Ok(None)
+    }
+
+    /// This segment has no more valid records.
+    fn leave(&mut self, limit: Lsn) {
+        self.next = self.next.max(limit.next());
+        self.open = None;
+    }
+
+    fn open_segment(&mut self) -> Result<bool> {
+        let log_start = self.engine.log_start();
+        if self.next < log_start {
+            return Err(Error::new(ErrorKind::NotFound, "read")
+                .lsn(self.next)
+                .detail(format!("truncated; the log starts at LSN {log_start}")));
+        }
+        let Some(entry) = self.engine.segments.locate(self.next) else { return Ok(false) };
+        self.next = self.next.max(entry.header.first_lsn);
+        let at = entry
+            .seek(self.next)
+            .map_or(u64::from(entry.header.data_offset), |e| u64::from(e.offset));
+        let segment = match self.engine.segments.handle(&entry) {
+            Ok(segment) => segment,
+            Err(error) => return Err(self.explain(&entry, error)),
+        };
+        let reader = FrameReader::new(segment, &entry.header, at, entry.data_end());
+        self.open = Some(Open { entry, reader, frame: None });
+        Ok(true)
+    }
+
+    async fn read_frame(&mut self) -> Result<()> {
+        let open = self.open.as_mut().expect("a segment is open");
+        open.reader.set_end(open.entry.data_end());
+        let offset = open.reader.offset();
+        let header = &open.entry.header;
+        let damage = match open.reader.next().await {
+            Ok(FrameStep::Frame(frame)) => match frame.header.records(frame.body) {
+                Ok(records) => {
+                    let lsn = frame.header.lsn(header.first_lsn);
+                    open.frame = Some((lsn, frame.header.timestamp(header.created), records));
+                    return Ok(());
+                }
+                Err(error) => error,
+            },
+            Ok(FrameStep::Bad { reason }) => Error::new(ErrorKind::Corrupt, "read").detail(reason),
+            Ok(FrameStep::Blank | FrameStep::End) => Error::new(ErrorKind::Corrupt, "read")
+                .detail("the frame that was written here is gone"),
+            Err(error) => error,
+        };
+        let error = damage.segment(header.first_lsn).offset(offset).lsn(self.next);
+        let entry = open.entry.clone();
+        Err(self.explain(&entry, error))
+    }
+
+    /// A segment that was truncated under the reader is gone, not damaged.
+    fn explain(&self, entry: &SegmentEntry, error: Error) -> Error {
+        if self.engine.segments.contains(entry.header.generation) {
+            return error;
+        }
+        Error::new(ErrorKind::NotFound, "read")
+            .lsn(self.next)
+            .segment(entry.header.first_lsn)
+            .detail("truncated while it was being read")
+    }
+}

@@ -1,0 +1,339 @@
+//! The handle for threads that may block.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::engine::{Drive, Driver, Engine};
+use crate::format::LogId;
+use crate::read::Cursor;
+use crate::record::{Many, One};
+use crate::{
+    AsyncWal, Builder, Claim, Codec, Durability, Entry, Error, ErrorKind, Lsn, LsnRange, RawCodec,
+    Result, Stats, SyncStrategy, block_on,
+};
+
+/// An open write-ahead log, for threads.
+///
+/// Cheap to clone; all clones, and the [`AsyncWal`]s made from them, are the same log. A thread that
+/// needs a sync performs it itself, or is woken by the thread that did: no other thread takes part.
+///
+/// Call [`close`](Self::close) to end. When the last handle is dropped instead, what was acknowledged
+/// is handed to the storage, but not synced, and the next opening has to scan the last segment.
+///
+/// ```
+/// use wal_core::{MemoryStorage, Wal};
+/// # use wal_core::{Claim, Decision, SyncStrategy, SyncWhen, TailView};
+/// # struct Always;
+/// # impl SyncStrategy for Always {
+/// #     fn name(&self) -> String { "always".into() }
+/// #     fn claim(&self) -> Claim { Claim::NOTHING_LOST }
+/// #     fn decide(&self, _: &TailView) -> Decision { Decision::durable(SyncWhen::Now) }
+/// # }
+/// // Real programs use `wal_recovery::Recovery::new(storage).run()?`, and a strategy of `wal-sync`.
+/// let recovered = MemoryStorage::new().into_empty_log()?;
+/// let log = Wal::builder(Always).open(recovered)?;
+/// let lsn = log.append(b"first")?;
+/// assert_eq!(log.durable_lsn(), lsn);
+/// assert_eq!(log.read(lsn)?.record, &b"first"[..]);
+/// log.close()?;
+/// # Ok::<(), wal_core::Error>(())
+/// ```
+pub struct Wal<C = RawCodec> {
+    pub(crate) inner: Arc<Inner<C>>,
+}
+
+pub(crate) struct Inner<C> {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) codec: C,
+    _driver: Driver,
+}
+
+impl<C> Clone for Wal<C> {
+    fn clone(&self) -> Self {
+        Wal { inner: self.inner.clone() }
+    }
+}
+
+impl<C> fmt::Debug for Wal<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let engine = &self.inner.engine;
+        f.debug_struct("Wal")
+            .field("storage", &engine.storage.describe())
+            .field("strategy", &engine.strategy.name())
+            .field("last_lsn", &engine.last_lsn())
+            .field("durable_lsn", &engine.durable_lsn())
+            .finish()
+    }
+}
+
+impl Wal {
+    /// Starts putting a log together.
+    #[must_use]
+    pub fn builder(strategy: impl SyncStrategy) -> Builder {
+        Builder::new(Box::new(strategy))
+    }
+}
+
+impl<C: Codec> Wal<C> {
+    pub(crate) fn new(engine: Arc<Engine>, driver: Driver, codec: C) -> Self {
+        Wal { inner: Arc::new(Inner { engine, codec, _driver: driver }) }
+    }
+
+    fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    /// Appends a record and returns when the log's strategy says so.
+    ///
+    /// # Errors
+    /// `TooLarge` and `Codec` before anything was written; `Poisoned` or the error itself if a write
+    /// or sync failed: the record may or may not be there after the next recovery; `Closed`.
+    pub fn append(&self, record: &C::Record) -> Result<Lsn> {
+        self.append_with(record, Durability::Strategy)
+    }
+
+    /// Appends a record and returns when it is as safe as asked, whatever the strategy.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_with(&self, record: &C::Record, durability: Durability) -> Result<Lsn> {
+        let one = One { codec: &self.inner.codec, record };
+        self.engine().append(&one, durability).map(|range| range.last)
+    }
+
+    /// Appends records as one frame: after a crash all of them are there, or none.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); `Invalid` for an empty batch.
+    pub fn append_batch<R: Borrow<C::Record>>(&self, records: &[R]) -> Result<LsnRange> {
+        self.append_batch_with(records, Durability::Strategy)
+    }
+
+    /// Appends an atomic batch and returns when it is as safe as asked.
+    ///
+    /// # Errors
+    /// As [`append_batch`](Self::append_batch).
+    pub fn append_batch_with<R: Borrow<C::Record>>(
+        &self,
+        records: &[R],
+        durability: Durability,
+    ) -> Result<LsnRange> {
+        self.engine().append(&Many { codec: &self.inner.codec, records }, durability)
+    }
+
+    /// Makes everything durable that was appended before this call; returns the last such LSN.
+    ///
+    /// # Errors
+    /// The sync's error, or `Poisoned`, or `Closed`.
+    pub fn sync(&self) -> Result<Lsn> {
+        self.engine().sync()
+    }
+
+    /// Waits until `lsn` is durable, and starts a sync if it was appended and none is under way.
+    /// Waits for the append, too, if it has not happened yet.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync).
+    pub fn wait_durable(&self, lsn: Lsn) -> Result<()> {
+        self.engine().wait_durable(lsn)
+    }
+
+    /// Reads one record. Finds everything that was appended, durable or not.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such record, `Corrupt` if it is damaged, `Codec`, `Io`.
+    pub fn read(&self, lsn: Lsn) -> Result<Entry<C::Decoded>> {
+        block_on(read(&self.inner, lsn))
+    }
+
+    /// Reads the records from `from` on up to the last one appended before this call.
+    ///
+    /// The iterator ends after its first error. Each record it yields is a view into a buffer of up to
+    /// 1 MiB, which stays in memory as long as the record does.
+    ///
+    /// # Errors
+    /// `NotFound` if `from` was truncated; a failed write. The items carry reading errors.
+    pub fn iter(&self, from: Lsn) -> Result<Iter<C>> {
+        let upto = readable(self.engine())?;
+        let cursor = Cursor::new(self.inner.engine.clone(), start(self.engine(), from)?);
+        Ok(Iter { inner: self.inner.clone(), cursor, upto })
+    }
+
+    /// Reads the records from `from` on, each as soon as it is durable; blocks when there is none.
+    /// Ends when the log is closed or fails.
+    ///
+    /// # Errors
+    /// `NotFound` if `from` was truncated.
+    pub fn follow(&self, from: Lsn) -> Result<Follow<C>> {
+        let cursor = Cursor::new(self.inner.engine.clone(), start(self.engine(), from)?);
+        Ok(Follow { inner: self.inner.clone(), cursor })
+    }
+
+    /// Removes all records before `lsn` and returns the LSN at which the log starts now.
+    ///
+    /// Exact: a record before `lsn` never comes back. Whole segments are given back to the storage.
+    /// Costs a new segment unless `lsn` begins one. An `lsn` behind the end empties the log, which goes
+    /// on counting.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync).
+    pub fn truncate_before(&self, lsn: Lsn) -> Result<Lsn> {
+        self.engine().truncate_before(lsn)
+    }
+
+    /// Removes all records after `lsn` and returns the last one that is left.
+    ///
+    /// Their LSNs are not given out again: the next append continues behind them, and readers step over
+    /// the gap. Durable on return.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync); `NotFound` if `lsn` lies before the start of the log.
+    pub fn truncate_after(&self, lsn: Lsn) -> Result<Lsn> {
+        self.engine().truncate_after(lsn)
+    }
+
+    /// Makes everything durable, marks the log as cleanly closed, and releases it for other openers.
+    /// Appends on other clones fail with `Closed` from now on; reading goes on.
+    ///
+    /// # Errors
+    /// The write's or sync's error, or `Poisoned`. The log is then not marked, and the next opening
+    /// recovers it. Closing a closed log is `Ok`.
+    pub fn close(&self) -> Result<()> {
+        self.engine().close()
+    }
+
+    /// The first record's LSN; that of the next append if the log is empty.
+    #[must_use]
+    pub fn first_lsn(&self) -> Lsn {
+        self.engine().log_start()
+    }
+
+    /// The last record's LSN; before [`first_lsn`](Self::first_lsn) if the log is empty.
+    #[must_use]
+    pub fn last_lsn(&self) -> Lsn {
+        self.engine().last_lsn()
+    }
+
+    /// The LSN that the next append will get.
+    #[must_use]
+    pub fn next_lsn(&self) -> Lsn {
+        self.engine().next_lsn()
+    }
+
+    /// Every record up to here survives a power loss. Never goes back.
+    #[must_use]
+    pub fn durable_lsn(&self) -> Lsn {
+        self.engine().durable_lsn()
+    }
+
+    /// Every record up to here survives a process crash. Never goes back.
+    #[must_use]
+    pub fn written_lsn(&self) -> Lsn {
+        self.engine().written_lsn()
+    }
+
+    /// The log's random identity.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        self.engine().log_id()
+    }
+
+    /// What the strategy promises.
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        self.engine().strategy.claim()
+    }
+
+    /// Counters since the log was opened.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.engine().stats()
+    }
+
+    /// Does one thing that is due; for logs opened with
+    /// [`manual_driver`](Builder::manual_driver).
+    pub fn drive(&self) -> Drive {
+        self.engine().step()
+    }
+
+    /// The same log, for asynchronous tasks.
+    #[must_use]
+    pub fn into_async(self) -> AsyncWal<C> {
+        AsyncWal { inner: self.inner }
+    }
+}
+
+/// Hands everything over that was appended, so that it can be read; returns the last LSN.
+pub(crate) fn readable(engine: &Engine) -> Result<Lsn> {
+    let last = engine.last_lsn();
+    if engine.written_lsn() < last && engine.refusal("read").is_none() {
+        engine.write_out()?;
+    }
+    Ok(last.min(engine.written_lsn()))
+}
+
+/// Where to begin for someone who asked for `from`.
+pub(crate) fn start(engine: &Engine, from: Lsn) -> Result<Lsn> {
+    let log_start = engine.log_start();
+    if from == Lsn::ZERO {
+        return Ok(log_start);
+    }
+    if from < log_start {
+        return Err(Error::new(ErrorKind::NotFound, "read")
+            .lsn(from)
+            .detail(format!("truncated; the log starts at LSN {log_start}")));
+    }
+    Ok(from)
+}
+
+pub(crate) async fn read<C: Codec>(inner: &Inner<C>, lsn: Lsn) -> Result<Entry<C::Decoded>> {
+    let engine = &inner.engine;
+    let missing = |detail: String| Error::new(ErrorKind::NotFound, "read").lsn(lsn).detail(detail);
+    let from = start(engine, lsn.max(Lsn::FIRST))?;
+    let upto = readable(engine)?;
+    if lsn != from || lsn > upto {
+        return Err(missing(format!("the log ends at LSN {upto}")));
+    }
+    match Cursor::new(engine.clone(), from).next(lsn).await {
+        Some(Ok(entry)) if entry.lsn == lsn => Entry::decode(entry, &inner.codec),
+        Some(Err(error)) => Err(error),
+        _ => Err(missing("truncated".into())),
+    }
+}
+
+/// Records of a log, in order. See [`Wal::iter`].
+pub struct Iter<C: Codec> {
+    inner: Arc<Inner<C>>,
+    cursor: Cursor,
+    upto: Lsn,
+}
+
+impl<C: Codec> Iterator for Iter<C> {
+    type Item = Result<Entry<C::Decoded>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let raw = block_on(self.cursor.next(self.upto))?;
+        Some(raw.and_then(|entry| Entry::decode(entry, &self.inner.codec)))
+    }
+}
+
+/// Records of a log as they become durable. See [`Wal::follow`].
+pub struct Follow<C: Codec> {
+    inner: Arc<Inner<C>>,
+    cursor: Cursor,
+}
+
+impl<C: Codec> Iterator for Follow<C> {
+    type Item = Result<Entry<C::Decoded>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let engine = &self.inner.engine;
+        loop {
+            if let Some(raw) = block_on(self.cursor.next(engine.durable_lsn())) {
+                return Some(raw.and_then(|entry| Entry::decode(entry, &self.inner.codec)));
+            }
+            block_on(engine.durable_future(self.cursor.position(), false).ok()?).ok()?;
+        }
+    }
+}
