@@ -170,7 +170,7 @@ impl<C: Codec> AsyncWal<C> {
                     let item = raw.and_then(|entry| Entry::decode(entry, &inner.codec));
                     return Some((item, (inner, cursor)));
                 }
-                inner.engine.durable_future(cursor.position(), false).ok()?.await.ok()?;
+                cursor.news(upto).ok()?.await.ok()?;
             }
         }))
     }
@@ -245,16 +245,8 @@ impl<T> Reply<T> {
 }
 
 impl<T> Drop for Reply<T> {
-    /// The job was dropped without having run, or it panicked.
+    /// Without effect after `send`; otherwise the job never ran, or it panicked.
     fn drop(&mut self) {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waker = slot.1.take();
-        if slot.0.is_none() && waker.is_some() {
-            slot.0 = Some(Err(Error::new(ErrorKind::Closed, "run").detail("the driver ended")));
-        }
-        drop(slot);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.set(Err(Error::new(ErrorKind::Closed, "run").detail("the driver ended")));
     }
 }

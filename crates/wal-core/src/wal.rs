@@ -330,10 +330,11 @@ impl<C: Codec> Iterator for Follow<C> {
     fn next(&mut self) -> Option<Self::Item> {
         let engine = &self.inner.engine;
         loop {
-            if let Some(raw) = block_on(self.cursor.next(engine.durable_lsn())) {
+            let upto = engine.durable_lsn();
+            if let Some(raw) = block_on(self.cursor.next(upto)) {
                 return Some(raw.and_then(|entry| Entry::decode(entry, &self.inner.codec)));
             }
-            block_on(engine.durable_future(self.cursor.position(), false).ok()?).ok()?;
+            block_on(self.cursor.news(upto).ok()?).ok()?;
         }
     }
 }

@@ -31,7 +31,7 @@ mod writer;
 
 use std::sync::{Arc, OnceLock};
 
-pub(crate) use append::AppendFuture;
+pub(crate) use append::{AppendFuture, Waiting};
 pub use driver::Drive;
 pub(crate) use driver::Driver;
 pub(crate) use segments::{SegmentEntry, Segments};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{FrameReader, FrameStep};
-use crate::engine::{Engine, SegmentEntry};
+use crate::engine::{Engine, SegmentEntry, Waiting};
 use crate::format::Records;
 use crate::{Entry, Error, ErrorKind, Lsn, Result, Timestamp};
 
@@ -30,9 +30,10 @@ impl Cursor {
         Cursor { engine, next: from, open: None, ended: false }
     }
 
-    /// The LSN of the record that comes next, if it exists.
-    pub(crate) fn position(&self) -> Lsn {
-        self.next
+    /// A future for "there is something to read behind `upto`, where the log was durable so far".
+    /// After a truncation at the back the position may lie before `upto` and have no record.
+    pub(crate) fn news(&self, upto: Lsn) -> Result<Waiting<'_>> {
+        self.engine.durable_future(self.next.max(upto.next()), false)
     }
 
     /// The next record up to and including `upto`, which must have been written; `None` if there is

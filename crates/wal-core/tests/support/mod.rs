@@ -1,0 +1,176 @@
+//! Strategies and a storage for the tests of the engine.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use wal_core::*;
+
+/// A strategy that is one closure.
+pub struct Rule<F>(pub F);
+
+impl<F: Fn(&TailView) -> Decision + Send + Sync + 'static> SyncStrategy for Rule<F> {
+    fn name(&self) -> String {
+        "rule".into()
+    }
+    fn claim(&self) -> Claim {
+        Claim::written(Loss::UNBOUNDED)
+    }
+    fn decide(&self, tail: &TailView) -> Decision {
+        (self.0)(tail)
+    }
+}
+
+pub fn always() -> impl SyncStrategy {
+    Rule(|_: &TailView| Decision::durable(SyncWhen::Now))
+}
+
+pub fn os() -> impl SyncStrategy {
+    Rule(|_: &TailView| Decision::written(SyncWhen::OnRequest))
+}
+
+pub fn memory_log(strategy: impl SyncStrategy) -> Wal {
+    Wal::builder(strategy).open(MemoryStorage::new().into_empty_log().unwrap()).unwrap()
+}
+
+/// A memory storage that counts, fails and stalls on demand, and remembers what was synced.
+#[derive(Clone, Default)]
+pub struct Probe {
+    pub memory: MemoryStorage,
+    pub control: Arc<Control>,
+}
+
+#[derive(Default)]
+pub struct Control {
+    pub writes: AtomicU64,
+    pub syncs: AtomicU64,
+    /// Fail the write / the sync with this number, counted from 1.
+    pub fail_write: AtomicU64,
+    pub fail_sync: AtomicU64,
+    pub panic_in_sync: AtomicBool,
+    hold: Mutex<(bool, u64)>,
+    changed: Condvar,
+}
+
+impl Control {
+    /// Syncs stall from now on.
+    pub fn hold_syncs(&self) {
+        self.hold.lock().unwrap().0 = true;
+    }
+    pub fn release_syncs(&self) {
+        self.hold.lock().unwrap().0 = false;
+        self.changed.notify_all();
+    }
+    /// Waits until a sync stalls.
+    pub fn wait_for_stalled_sync(&self) {
+        let mut hold = self.hold.lock().unwrap();
+        while hold.1 == 0 {
+            hold = self.changed.wait(hold).unwrap();
+        }
+    }
+    fn pass(&self) {
+        let mut hold = self.hold.lock().unwrap();
+        hold.1 += 1;
+        self.changed.notify_all();
+        while hold.0 {
+            hold = self.changed.wait(hold).unwrap();
+        }
+        hold.1 -= 1;
+    }
+}
+
+impl Probe {
+    pub fn open(&self, strategy: impl SyncStrategy, settings: Settings) -> Wal {
+        let mut recovered = self.memory.clone().into_empty_log().unwrap();
+        recovered.storage = Arc::new(self.clone());
+        Wal::builder(strategy).settings(settings).open(recovered).unwrap()
+    }
+    pub fn syncs(&self) -> u64 {
+        self.control.syncs.load(Ordering::SeqCst)
+    }
+}
+
+struct ProbeSegment {
+    inner: Arc<dyn Segment>,
+    control: Arc<Control>,
+}
+
+impl LogStorage for Probe {
+    fn capabilities(&self) -> Capabilities {
+        self.memory.capabilities()
+    }
+    fn describe(&self) -> String {
+        "probe".into()
+    }
+    fn lock(&self) -> Io<'_, StorageLock> {
+        self.memory.lock()
+    }
+    fn list(&self) -> Io<'_, Listing> {
+        self.memory.list()
+    }
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        let inner = self.memory.create(name, header, capacity).wait();
+        let control = self.control.clone();
+        Io::ready(inner.map(|inner| Arc::new(ProbeSegment { inner, control }) as Arc<dyn Segment>))
+    }
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        self.memory.open(name, access)
+    }
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        self.memory.remove(name)
+    }
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.memory.set_aside(label, data)
+    }
+}
+
+impl Segment for ProbeSegment {
+    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
+        let n = self.control.writes.fetch_add(1, Ordering::SeqCst) + 1;
+        if n == self.control.fail_write.load(Ordering::SeqCst) {
+            return Io::ready(Err(Error::io("write", std::io::ErrorKind::StorageFull.into())));
+        }
+        self.inner.write_at(offset, data, mode)
+    }
+    fn sync(&self) -> Io<'_, ()> {
+        let n = self.control.syncs.fetch_add(1, Ordering::SeqCst) + 1;
+        self.control.pass();
+        assert!(!self.control.panic_in_sync.load(Ordering::SeqCst), "the storage panics");
+        if n == self.control.fail_sync.load(Ordering::SeqCst) {
+            return Io::ready(Err(Error::new(ErrorKind::Io, "sync").detail("injected")));
+        }
+        self.inner.sync()
+    }
+    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        self.inner.read_at(offset, len)
+    }
+    fn len(&self) -> Io<'_, u64> {
+        self.inner.len()
+    }
+    fn truncate(&self, len: u64) -> Io<'_, ()> {
+        self.inner.truncate(len)
+    }
+}
+
+/// Waits until `condition` holds; fails loudly if it does not come true.
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if condition() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("never happened: {what}");
+}
+
+pub fn records(log: &Wal) -> Vec<(u64, String)> {
+    log.iter(Lsn::ZERO)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            (entry.lsn.get(), String::from_utf8(entry.record.to_vec()).unwrap())
+        })
+        .collect()
+}
