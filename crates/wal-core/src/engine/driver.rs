@@ -88,13 +88,28 @@ impl Engine {
     }
 
     /// Hands a job to the driver.
+    /// A driver that has ended drops the job, and whoever waits for its outcome is told.
     pub(crate) fn submit(&self, job: Job) {
         let mut st = self.state();
-        st.jobs.push_back(job);
-        self.kick_driver(&mut st);
+        if !st.stop {
+            st.jobs.push_back(job);
+            self.kick_driver(&mut st);
+        }
     }
 
     fn run(&self) {
+        /// However the driver ends, also by a panic: nobody may wait for it any more.
+        struct Ended<'a>(&'a Engine);
+        impl Drop for Ended<'_> {
+            fn drop(&mut self) {
+                let mut st = self.0.state();
+                st.stop = true;
+                let jobs = std::mem::take(&mut st.jobs);
+                drop(st);
+                drop(jobs);
+            }
+        }
+        let _ended = Ended(self);
         loop {
             match self.step() {
                 Drive::Worked => {}
