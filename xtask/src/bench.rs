@@ -28,14 +28,23 @@ pub(crate) fn run(dir: &Path, rounds: usize, quick: bool) -> anyhow::Result<()> 
     fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let (durable, buffered) = if quick { (500, 500_000) } else { (5_000, 10_000_000) };
 
-    println!("one writer, {RECORD}-byte records, durable: {durable} appends a round, {rounds} rounds in turns");
-    let contenders: [(&str, Contender); 2] = [("raw pwrite + fdatasync, written file", raw), ("wal, file, always", always)];
+    println!(
+        "one writer, {RECORD}-byte records, durable: {durable} appends a round, {rounds} rounds in turns"
+    );
+    let contenders: [(&str, Contender); 2] =
+        [("raw pwrite + fdatasync, written file", raw), ("wal, file, always", always)];
     let figures = in_turns(&contenders, dir, rounds, durable)?;
     table(&figures);
-    println!("  median, wal / raw: {:.3} (at most 1.3)\n", ratio(&figures, |f| f.median.as_secs_f64()));
+    println!(
+        "  median, wal / raw: {:.3} (at most 1.3)\n",
+        ratio(&figures, |f| f.median.as_secs_f64())
+    );
 
-    println!("one writer, {RECORD}-byte records, acknowledged in memory: {buffered} appends a round");
-    let contenders: [(&str, Contender); 2] = [("wal, memory, buffered", memory), ("wal, file, buffered", file_buffered)];
+    println!(
+        "one writer, {RECORD}-byte records, acknowledged in memory: {buffered} appends a round"
+    );
+    let contenders: [(&str, Contender); 2] =
+        [("wal, memory, buffered", memory), ("wal, file, buffered", file_buffered)];
     let figures = in_turns(&contenders, dir, rounds, buffered)?;
     table(&figures);
     for (name, figures) in &figures {
@@ -65,7 +74,11 @@ fn table(figures: &[(&str, Vec<Figure>)]) {
     for (name, figures) in figures {
         let medians = figures.iter().map(|f| f.median.as_secs_f64() * 1e6);
         let rates = figures.iter().map(|f| f.per_second);
-        println!("  {name:<40} median {:>8.2} µs   {:>12.0} records/s", median(medians), median(rates));
+        println!(
+            "  {name:<40} median {:>8.2} µs   {:>12.0} records/s",
+            median(medians),
+            median(rates)
+        );
     }
 }
 
@@ -82,7 +95,10 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Times each call on its own.
-fn each(operations: u64, mut operation: impl FnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<Figure> {
+fn each(
+    operations: u64,
+    mut operation: impl FnMut(u64) -> anyhow::Result<()>,
+) -> anyhow::Result<Figure> {
     let clock = SystemClock::new();
     for i in 0..operations / 10 {
         operation(i)?;

@@ -19,7 +19,16 @@ const STEPS: &[Step] = &[
     Step {
         name: "lints",
         dir: ".",
-        command: &["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        command: &[
+            "cargo",
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
         env: &[],
     },
     Step {
@@ -43,13 +52,27 @@ const STEPS: &[Step] = &[
     Step {
         name: "downstream project: tests",
         dir: "examples/downstream",
-        command: &["cargo", "test", "--locked", "--quiet", "--target-dir", "../../target/downstream"],
+        command: &[
+            "cargo",
+            "test",
+            "--locked",
+            "--quiet",
+            "--target-dir",
+            "../../target/downstream",
+        ],
         env: &[],
     },
     Step {
         name: "downstream project: run",
         dir: "examples/downstream",
-        command: &["cargo", "run", "--locked", "--quiet", "--target-dir", "../../target/downstream"],
+        command: &[
+            "cargo",
+            "run",
+            "--locked",
+            "--quiet",
+            "--target-dir",
+            "../../target/downstream",
+        ],
         env: &[],
     },
     Step {
@@ -68,7 +91,8 @@ const STEPS: &[Step] = &[
 ];
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     let clock = SystemClock::new();
     let mut times = Vec::new();
     for (at, step) in STEPS.iter().enumerate() {

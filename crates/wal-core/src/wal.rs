@@ -295,7 +295,7 @@ pub(crate) async fn read<C: Codec>(inner: &Inner<C>, lsn: Lsn) -> Result<Entry<C
     if lsn != from || lsn > upto {
         return Err(missing(format!("the log ends at LSN {upto}")));
     }
-    match Cursor::new(engine.clone(), from).next(lsn).await {
+    match Cursor::for_one(engine.clone(), from).next(lsn).await {
         Some(Ok(entry)) if entry.lsn == lsn => Entry::decode(entry, &inner.codec),
         Some(Err(error)) => Err(error),
         _ => Err(missing("truncated".into())),

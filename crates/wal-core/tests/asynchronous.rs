@@ -47,7 +47,10 @@ async fn works_on_a_single_threaded_runtime_and_flushes_on_request() {
     assert_eq!(log.sync().await.unwrap(), Lsn::new(100));
     assert_eq!(log.blocking().durable_lsn(), Lsn::new(100));
     assert_eq!(log.append(b"written").await.unwrap(), Lsn::new(101));
-    assert_eq!(log.append_batch(&[b"a", b"b"].map(|b| b.to_vec())).await.unwrap().last, Lsn::new(103));
+    assert_eq!(
+        log.append_batch(&[b"a", b"b"].map(|b| b.to_vec())).await.unwrap().last,
+        Lsn::new(103)
+    );
     log.wait_durable(Lsn::new(103)).await.unwrap();
     assert_eq!(log.read(Lsn::new(100)).await.unwrap().record, "99");
     let all: Vec<_> = log.stream(Lsn::ZERO).unwrap().collect().await;

@@ -21,7 +21,9 @@ impl Clock for FixedClock {
 
 /// 64-bit FNV-1a: enough to notice a change.
 fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
 }
 
 fn segment_bytes(memory: &MemoryStorage) -> Vec<Vec<u8>> {
@@ -65,5 +67,9 @@ fn golden_bytes() {
     assert_eq!(segments[0][181 + 24..221], *b"\x03\0\0\0\x01\0\0\0\0\0\0\0accc");
 
     let hashes: Vec<_> = segments.iter().map(|bytes| format!("{:016x}", hash(bytes))).collect();
-    assert_eq!(hashes, ["02ddd6b1a145afce", "2473461b032d12e6"], "the format changed: raise the version, or undo it");
+    assert_eq!(
+        hashes,
+        ["02ddd6b1a145afce", "2473461b032d12e6"],
+        "the format changed: raise the version, or undo it"
+    );
 }

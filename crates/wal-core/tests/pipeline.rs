@@ -107,7 +107,8 @@ fn a_critical_record_is_durable_under_any_strategy_and_covers_those_before_it() 
 #[test]
 fn a_deadline_comes_although_nobody_appends_any_more() {
     let probe = Probe::default();
-    let strategy = Rule(|_: &TailView| Decision::written(SyncWhen::Within(Duration::from_millis(5))));
+    let strategy =
+        Rule(|_: &TailView| Decision::written(SyncWhen::Within(Duration::from_millis(5))));
     // At the deadline the same rule would only ask for more time.
     let strategy = Rule(move |tail: &TailView| match tail.trigger {
         Trigger::Deadline => Decision::written(SyncWhen::Now),

@@ -39,7 +39,11 @@ fn every_record_is_found_by_its_lsn_and_in_order() {
         assert_eq!((entry.lsn.get(), entry.record), (i, i.to_string().into_bytes().into()));
     }
     for missing in [0, 1001, u64::MAX] {
-        assert_eq!(log.read(Lsn::new(missing)).unwrap_err().kind(), ErrorKind::NotFound, "{missing}");
+        assert_eq!(
+            log.read(Lsn::new(missing)).unwrap_err().kind(),
+            ErrorKind::NotFound,
+            "{missing}"
+        );
     }
     let from = log.iter(Lsn::new(995)).unwrap().map(|e| e.unwrap().lsn.get());
     assert_eq!(from.collect::<Vec<_>>(), (995..=1000).collect::<Vec<_>>());
@@ -118,7 +122,11 @@ fn truncation_at_the_back_voids_records_and_never_reuses_their_numbers() {
     assert_eq!(records(&log), expect(1..=39));
     assert_eq!((log.last_lsn(), log.next_lsn()), (Lsn::new(39), Lsn::new(101)));
     assert_eq!(log.read(Lsn::new(40)).unwrap_err().kind(), ErrorKind::NotFound);
-    assert_eq!(log.truncate_after(Lsn::new(20)).unwrap(), Lsn::new(20), "again, with nothing between");
+    assert_eq!(
+        log.truncate_after(Lsn::new(20)).unwrap(),
+        Lsn::new(20),
+        "again, with nothing between"
+    );
     assert_eq!(log.append(b"101").unwrap(), Lsn::new(101));
     assert_eq!(records(&log), expect((1..=20).chain([101])));
     assert_eq!(log.truncate_after(Lsn::new(500)).unwrap(), Lsn::new(101), "nothing behind it");

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{FrameReader, FrameStep};
 use crate::engine::{Engine, SegmentEntry, Waiting};
-use crate::format::Records;
+use crate::format::{Records, SegmentSummary};
 use crate::{Entry, Error, ErrorKind, Lsn, Result, Timestamp};
 
 /// Reads the records of an open log in order, across segments, beside the writer.
@@ -16,6 +16,7 @@ pub(crate) struct Cursor {
     open: Option<Open>,
     /// Set after an error: nothing more comes.
     ended: bool,
+    read_size: usize,
 }
 
 struct Open {
@@ -27,7 +28,12 @@ struct Open {
 
 impl Cursor {
     pub(crate) fn new(engine: Arc<Engine>, from: Lsn) -> Self {
-        Cursor { engine, next: from, open: None, ended: false }
+        Cursor { engine, next: from, open: None, ended: false, read_size: FrameReader::WINDOW }
+    }
+
+    /// For reading a single record: from the sparse index on, not a whole window.
+    pub(crate) fn for_one(engine: Arc<Engine>, lsn: Lsn) -> Self {
+        Cursor { read_size: SegmentSummary::INDEX_STEP as usize, ..Self::new(engine, lsn) }
     }
 
     /// A future for "there is something to read behind `upto`, where the log was durable so far".
@@ -107,7 +113,8 @@ impl Cursor {
             Ok(segment) => segment,
             Err(error) => return Err(self.explain(&entry, error)),
         };
-        let reader = FrameReader::new(segment, &entry.header, at, entry.data_end());
+        let reader = FrameReader::new(segment, &entry.header, at, entry.data_end())
+            .read_size(self.read_size);
         self.open = Some(Open { entry, reader, frame: None });
         Ok(true)
     }

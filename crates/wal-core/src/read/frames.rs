@@ -45,10 +45,11 @@ pub struct FrameReader {
     window_at: u64,
     offset: u64,
     end: u64,
+    read_size: usize,
 }
 
 impl FrameReader {
-    /// How much is read at once, in bytes.
+    /// How much is read at once, in bytes, unless [`read_size`](Self::read_size) says otherwise.
     pub const WINDOW: usize = 1 << 20;
 
     /// Starts at `offset`, which must be the beginning of a frame, and does not look beyond `end`.
@@ -61,7 +62,15 @@ impl FrameReader {
             window_at: 0,
             offset,
             end,
+            read_size: Self::WINDOW,
         }
+    }
+
+    /// Reads fewer bytes at once, for somebody who wants a frame or two.
+    #[must_use]
+    pub fn read_size(mut self, bytes: usize) -> Self {
+        self.read_size = bytes.clamp(FRAME_HEADER_LEN, Self::WINDOW);
+        self
     }
 
     /// Where the next frame is expected.
@@ -151,7 +160,7 @@ impl FrameReader {
         if let Some(found) = self.in_window(at, len) {
             return Ok(found);
         }
-        let wanted = len.max(Self::WINDOW.min(self.end.saturating_sub(at) as usize));
+        let wanted = len.max(self.read_size.min(self.end.saturating_sub(at) as usize));
         self.window = self.segment.read_at(at, wanted).await?;
         self.window_at = at;
         Ok(self.window.slice(..len.min(self.window.len())))
