@@ -1,1 +1,25 @@
 //! The test kit that proves durability claims.
+//!
+//! - [`ModelFs`]: a file system in memory that can lose whatever a power loss may lose. It stands
+//!   below the real [`wal_fs::FileStorage`].
+//! - [`FaultFs`]: any file system, real or model, with faults while the log runs, counters and a
+//!   trace of every call.
+//! - [`FaultStorage`]: any [`wal_core::LogStorage`] with failures, counters and a gate that holds syncs.
+//! - [`Rng`]: the random numbers of all of them, the same everywhere for the same seed.
+
+mod control;
+mod fault_fs;
+mod fault_storage;
+mod faults;
+mod model;
+mod rng;
+mod rules;
+mod trace;
+
+pub use control::{StorageCall, StorageControl, StorageCounters};
+pub use fault_fs::{FaultFile, FaultFs};
+pub use fault_storage::FaultStorage;
+pub use faults::Faults;
+pub use model::{ATOM_BYTES, Atom, AtomKind, CrashPolicy, Fate, ModelFile, ModelFs, SyncFault};
+pub use rng::Rng;
+pub use trace::{Call, Counters, Op, OpKind};

@@ -1,0 +1,231 @@
+//! `FileSystem` and `File`: the few POSIX calls that a log on files needs.
+//!
+//! They are the seam at which the storage of this crate meets the operating system, so that a
+//! model file system can stand below the very same code and lose whatever a power loss may lose.
+//! The calls mean what POSIX and the kernel's habits say, with nothing made nicer: a write may be
+//! short, a sync covers one inode, and a directory entry is durable only once the *directory* was
+//! synced.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use wal_core::Access;
+
+/// One name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The name, without its directory.
+    pub name: OsString,
+    /// Whether it is a directory itself.
+    pub is_dir: bool,
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NodeKind {
+    /// A directory.
+    Directory,
+    /// Anything else: a file, a device, a socket.
+    File,
+}
+
+/// A file system.
+///
+/// # Contract
+/// All calls block and may come from any thread. A change is seen by every later call at once, and
+/// by what comes after a power loss only as far as **Durability** says. After an `Err` of a
+/// changing call the change may or may not have happened, unless the text says otherwise.
+///
+/// A wrong caller, and why it is wrong:
+///
+/// ```text
+/// let file = fs.create_new("a.tmp")?; write(&file)?; fs.rename("a.tmp", "a")?; fs.sync_dir(".")?;
+/// ```
+///
+/// The name `a` is durable, its bytes are not: `sync_all` on the file has to come before `rename`.
+pub trait FileSystem: Send + Sync + 'static {
+    /// An open file.
+    type File: File;
+
+    /// Creates a file that does not exist yet, for reading and writing.
+    ///
+    /// - **On `Ok`**: the file exists and is empty.
+    /// - **On `Err`**: `AlreadyExists` if the name is taken; that file was not touched.
+    /// - **Concurrency**: of several callers with one name, one wins.
+    /// - **Durability**: of the name, after `sync_dir` on its directory.
+    fn create_new(&self, path: &Path) -> io::Result<Self::File>;
+
+    /// Opens an existing file.
+    ///
+    /// - **On `Ok`**: the file can be used as `access` says.
+    /// - **On `Err`**: nothing changed.
+    /// - **Concurrency**: any number of handles on one file, each seeing the writes of all.
+    /// - **Durability**: none.
+    fn open(&self, path: &Path, access: Access) -> io::Result<Self::File>;
+
+    /// Says what a path leads to, links followed.
+    ///
+    /// - **On `Ok`**: it existed at that moment.
+    /// - **On `Err`**: `NotFound` if nothing is there.
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: none.
+    fn kind(&self, path: &Path) -> io::Result<NodeKind>;
+
+    /// Lists a directory, in any order, without `.` and `..`.
+    ///
+    /// - **On `Ok`**: every name that existed all the time the call took.
+    /// - **On `Err`**: nothing changed.
+    /// - **Concurrency**: names that come or go meanwhile may or may not be listed.
+    /// - **Durability**: none; a name that is listed need not be durable.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+
+    /// Creates one directory in an existing one.
+    ///
+    /// - **On `Ok`**: it exists and is empty.
+    /// - **On `Err`**: `AlreadyExists` if the name is taken.
+    /// - **Concurrency**: of several callers with one name, one wins.
+    /// - **Durability**: after `sync_dir` on its *parent*.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Renames a file within its directory, in one step, replacing a file that had the new name.
+    ///
+    /// - **On `Ok`**: `to` names the file that `from` named; `from` is gone. Open handles go on
+    ///   working on the file they were opened on.
+    /// - **On `Err`**: both names mean what they meant, unless the error is one of the device.
+    /// - **Concurrency**: other callers see the state before or after, nothing in between.
+    /// - **Durability**: after `sync_dir`; a power loss before that leaves the state before or
+    ///   after. The *bytes* of the file need a sync of their own, before the rename.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes the name of a file; its bytes live on as long as it is open.
+    ///
+    /// - **On `Ok`**: the name is free.
+    /// - **On `Err`**: `NotFound` if there was no such name.
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: after `sync_dir`.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory durable: those created, renamed and removed before the call.
+    ///
+    /// - **On `Ok`**: they are. The bytes of the files are not.
+    /// - **On `Err`**: nothing is known about any of them; a later `Ok` would prove nothing.
+    /// - **Concurrency**: changes made meanwhile are not covered.
+    /// - **Durability**: the only source of it for names.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+}
+
+/// An open file.
+///
+/// # Contract
+/// Every call takes its offset, so a handle may be shared by threads. Dropping the handle closes
+/// the file and syncs nothing.
+#[expect(clippy::len_without_is_empty, reason = "len asks the operating system, which may fail")]
+pub trait File: Send + Sync + 'static {
+    /// Reads into `buf` from `offset`.
+    ///
+    /// - **On `Ok`**: that many bytes were read, maybe fewer than asked for; 0 only at the end.
+    /// - **On `Err`**: `Interrupted` means nothing happened and the call may be repeated.
+    /// - **Concurrency**: any number of readers beside a writer.
+    /// - **Durability**: none; the bytes read need not be durable.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes from `buf` at `offset` into the cache; what lies between the old end and `offset`
+    /// becomes zeros.
+    ///
+    /// - **On `Ok`**: that many bytes were written, maybe fewer than given.
+    /// - **On `Err`**: `Interrupted` means nothing happened and the call may be repeated. After any
+    ///   other error the range may hold any mix of old and new bytes.
+    /// - **Concurrency**: writers of different ranges do not disturb each other.
+    /// - **Durability**: bytes and length after the next `sync_data` or `sync_all`.
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes from `buf` at `offset` through the cache.
+    ///
+    /// - **On `Ok`**: that many bytes, maybe fewer than given, are written *and durable*.
+    /// - **On `Err`**: as for `write_at`, and as for `sync_data`.
+    /// - **Concurrency**: as for `write_at`.
+    /// - **Durability**: of these bytes and the length they need; other bytes of the file gain none.
+    fn write_through_at(&self, buf: &[u8], offset: u64) -> io::Result<usize>;
+
+    /// Makes the bytes durable that were written before the call, and the length they need.
+    ///
+    /// - **On `Ok`**: they are; the file's *name* is not, unless its directory was synced.
+    /// - **On `Err`**: any of them may be lost although reads still show them, and a later `Ok`
+    ///   proves nothing about them: the kernel reports a failed write-back once and then takes the
+    ///   pages for clean (Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
+    ///   Through another handle the error may never show at all.
+    /// - **Concurrency**: writes may run beside it and are not covered.
+    /// - **Durability**: the source of it.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// The same, with all of the file's metadata.
+    ///
+    /// - **On `Ok`**, **`Err`**, **Concurrency**, **Durability**: as for `sync_data`.
+    fn sync_all(&self) -> io::Result<()>;
+
+    /// Cuts the file to `len` bytes, or grows it with zeros that take no space yet.
+    ///
+    /// - **On `Ok`**: later reads see the new length.
+    /// - **On `Err`**: the length is the old or the new one.
+    /// - **Concurrency**: not beside writes.
+    /// - **Durability**: after the next sync.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// The file's length in bytes.
+    ///
+    /// - **On `Ok`**: it was that long at some moment of the call.
+    /// - **On `Err`**: nothing changed.
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: none.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Tries to lock the file against every other handle, in this process or another.
+    ///
+    /// - **On `Ok(true)`**: no other handle has the lock until `unlock`, or until this handle is
+    ///   dropped or its process is gone.
+    /// - **On `Ok(false)`**: another handle has it.
+    /// - **On `Err`**: the lock is not held; `Unsupported` if this place knows no locks.
+    /// - **Concurrency**: of several callers, one wins.
+    /// - **Durability**: none; a lock never outlives its process.
+    fn try_lock(&self) -> io::Result<bool>;
+
+    /// Gives the lock back.
+    ///
+    /// - **On `Ok`**: others can have it.
+    /// - **On `Err`**: it goes with the handle.
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: none.
+    fn unlock(&self) -> io::Result<()>;
+}
+
+impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
+    type File = F::File;
+
+    fn create_new(&self, path: &Path) -> io::Result<Self::File> {
+        (**self).create_new(path)
+    }
+    fn open(&self, path: &Path, access: Access) -> io::Result<Self::File> {
+        (**self).open(path, access)
+    }
+    fn kind(&self, path: &Path) -> io::Result<NodeKind> {
+        (**self).kind(path)
+    }
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        (**self).read_dir(path)
+    }
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        (**self).create_dir(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        (**self).rename(from, to)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        (**self).remove_file(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        (**self).sync_dir(path)
+    }
+}

@@ -1,0 +1,202 @@
+//! One segment in one file.
+
+use std::fmt::Display;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use wal_core::{Access, Error, ErrorKind, Io, Lsn, Result, Segment, WriteMode};
+
+use crate::{File, whole};
+
+/// An open segment file.
+pub(crate) struct FileSegment<H> {
+    file: H,
+    name: Lsn,
+    path: PathBuf,
+    access: Access,
+    growth: Mutex<Growth>,
+    sync: Mutex<SyncState>,
+}
+
+/// How far the file reaches, and how far it is to be filled ahead of the data.
+///
+/// Only the writer uses it: a file opened for reading may be growing under another handle.
+pub(crate) struct Growth {
+    /// The file's length: everything below was written once.
+    pub(crate) len: u64,
+    /// Fill up to multiples of this; 0: not at all.
+    pub(crate) chunk: u64,
+    /// Never fill beyond this.
+    pub(crate) limit: u64,
+}
+
+impl Growth {
+    /// Where to fill up to, if a write that ends at `end` leaves the filled part.
+    fn target(&self, end: u64) -> Option<u64> {
+        if end <= self.len || self.chunk == 0 {
+            return None;
+        }
+        let target = end.checked_next_multiple_of(self.chunk)?.min(self.limit);
+        (target > end).then_some(target)
+    }
+}
+
+/// Whether a sync of this handle failed.
+///
+/// The kernel reports a failed write-back once per handle, to whichever call comes first. A sync
+/// that runs beside a write-through write could so be told `Ok` because the other call was told
+/// of the error, although it was *this* one's bytes that were lost. Hence one at a time, and none
+/// after a failure.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SyncState {
+    Fine,
+    Failed,
+}
+
+impl<H: File> FileSegment<H> {
+    pub(crate) fn new(file: H, name: Lsn, path: PathBuf, access: Access, growth: Growth) -> Self {
+        let (growth, sync) = (Mutex::new(growth), Mutex::new(SyncState::Fine));
+        FileSegment { file, name, path, access, growth, sync }
+    }
+
+    fn error(&self, op: &'static str, source: io::Error) -> Error {
+        Error::io(op, source).segment(self.name).detail(self.path.display().to_string())
+    }
+
+    fn refuse(&self, op: &'static str, why: impl Display) -> Error {
+        let detail = format!("{}: {why}", self.path.display());
+        Error::new(ErrorKind::Denied, op).segment(self.name).detail(detail)
+    }
+
+    fn check_writable(&self, op: &'static str) -> Result<()> {
+        match self.access {
+            Access::Write => Ok(()),
+            Access::Read => Err(self.refuse(op, "opened for reading only")),
+        }
+    }
+
+    fn growth(&self) -> MutexGuard<'_, Growth> {
+        self.growth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs something that makes bytes durable: alone, and never after a failure.
+    fn syncing(&self, op: &'static str, run: impl FnOnce(&H) -> io::Result<()>) -> Result<()> {
+        let state = self.sync.lock();
+        // A panic in a sync says as little about the bytes as an error does.
+        let mut state = state.map_err(|_| self.error(op, io::Error::other("a sync panicked")))?;
+        if *state == SyncState::Failed {
+            return Err(self.error(op, io::Error::other("an earlier sync of this file failed")));
+        }
+        run(&self.file).map_err(|source| {
+            *state = SyncState::Failed;
+            self.error(op, source)
+        })
+    }
+
+    fn write(&self, offset: u64, data: &[u8], mode: WriteMode) -> Result<()> {
+        self.check_writable("write")?;
+        let at = |error: Error| error.offset(offset);
+        let Some(end) = offset.checked_add(data.len() as u64) else {
+            return Err(at(self.error("write", io::ErrorKind::FileTooLarge.into())));
+        };
+        let mut growth = self.growth();
+        let target = growth.target(end);
+        if mode == WriteMode::Through && target.is_none() {
+            self.syncing("write through", |file| whole::write(file, data, offset, mode))
+                .map_err(at)?;
+            growth.len = growth.len.max(end);
+            return Ok(());
+        }
+        whole::write(&self.file, data, offset, WriteMode::Cached)
+            .map_err(|source| at(self.error("write", source)))?;
+        growth.len = growth.len.max(end);
+        if let Some(target) = target {
+            self.fill(&mut growth, target)?;
+        }
+        if mode == WriteMode::Through {
+            // The zeros are made durable with the data: only then are the writes that follow
+            // free of new blocks and lengths, which is what filling ahead is for.
+            self.syncing("write through", File::sync_data).map_err(at)?;
+        }
+        Ok(())
+    }
+
+    /// Writes zeros behind the data. Where there is no room for them the log goes on without.
+    fn fill(&self, growth: &mut Growth, target: u64) -> Result<()> {
+        match whole::write_zeros(&self.file, growth.len, target) {
+            Ok(()) => growth.len = target,
+            Err(error) if whole::is_no_space(&error) => {
+                growth.chunk = 0;
+                // Some of the zeros may have found room.
+                growth.len = self.file.len().map_err(|source| self.error("fill", source))?;
+            }
+            Err(source) => return Err(self.error("fill", source).offset(growth.len)),
+        }
+        Ok(())
+    }
+
+    fn read(&self, offset: u64, len: usize) -> Result<Bytes> {
+        let error = |source| self.error("read", source).offset(offset);
+        let left = self.file.len().map_err(error)?.saturating_sub(offset);
+        let mut buf = vec![0; left.min(len as u64) as usize];
+        let n = whole::read(&self.file, &mut buf, offset).map_err(error)?;
+        buf.truncate(n);
+        Ok(Bytes::from(buf))
+    }
+
+    fn cut(&self, len: u64) -> Result<()> {
+        self.check_writable("truncate")?;
+        let mut growth = self.growth();
+        let error = |source| self.error("truncate", source).offset(len);
+        let present = self.file.len().map_err(error)?;
+        if len < present {
+            self.file.set_len(len).map_err(error)?;
+        }
+        growth.len = present.min(len);
+        Ok(())
+    }
+}
+
+impl<H: File> Segment for FileSegment<H> {
+    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
+        Io::ready(self.write(offset, &data, mode))
+    }
+
+    fn sync(&self) -> Io<'_, ()> {
+        let checked = self.check_writable("sync");
+        Io::ready(checked.and_then(|()| self.syncing("sync", File::sync_data)))
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        Io::ready(self.read(offset, len))
+    }
+
+    fn len(&self) -> Io<'_, u64> {
+        Io::ready(self.file.len().map_err(|source| self.error("read length", source)))
+    }
+
+    fn truncate(&self, len: u64) -> Io<'_, ()> {
+        Io::ready(self.cut(len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fills_up_to_the_next_multiple_within_the_limit() {
+        let growth = Growth { len: 100, chunk: 1000, limit: 2500 };
+        assert_eq!(growth.target(100), None);
+        assert_eq!(growth.target(101), Some(1000));
+        assert_eq!(growth.target(1000), None);
+        assert_eq!(growth.target(1001), Some(2000));
+        assert_eq!(growth.target(2001), Some(2500));
+        assert_eq!(growth.target(2500), None);
+        assert_eq!(growth.target(3000), None);
+        assert_eq!(growth.target(u64::MAX), None);
+        assert_eq!(Growth { chunk: 0, ..growth }.target(101), None);
+    }
+}

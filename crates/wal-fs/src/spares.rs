@@ -1,0 +1,103 @@
+//! Spares: files that are to become segments, and removed segments kept for it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::names::{self, Name};
+use crate::{File, FileSystem, whole};
+
+/// The spares of one storage.
+///
+/// Only files that this process put there since it took the lock are used. Those of an earlier
+/// process may hold frames of an incarnation of the log that was lost, generation number and all.
+#[derive(Debug, Default)]
+pub(crate) struct Spares(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    ready: VecDeque<PathBuf>,
+    /// Counts up, so that no two files of one process had the same name.
+    used: u64,
+}
+
+impl Spares {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.state().ready.len()
+    }
+
+    /// Takes the oldest spare; the caller owns the file.
+    pub(crate) fn take(&self) -> Option<PathBuf> {
+        self.state().ready.pop_front()
+    }
+
+    /// Hands over a file that is ready to become a segment.
+    pub(crate) fn put(&self, path: PathBuf) {
+        self.state().ready.push_back(path);
+    }
+
+    /// A name for a new spare.
+    pub(crate) fn next_path(&self, dir: &Path) -> PathBuf {
+        let mut state = self.state();
+        state.used += 1;
+        dir.join(names::spare(state.used))
+    }
+
+    /// Creates an empty file under a spare's name.
+    pub(crate) fn create<F: FileSystem>(
+        &self,
+        fs: &F,
+        dir: &Path,
+    ) -> Result<(PathBuf, F::File), (PathBuf, io::Error)> {
+        loop {
+            let path = self.next_path(dir);
+            match fs.create_new(&path) {
+                Ok(file) => return Ok((path, file)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err((path, error)),
+            }
+        }
+    }
+
+    /// Makes one spare of zeros.
+    pub(crate) fn prepare<F: FileSystem>(
+        &self,
+        fs: &F,
+        dir: &Path,
+        len: u64,
+    ) -> Result<(), (PathBuf, io::Error)> {
+        let (path, file) = self.create(fs, dir)?;
+        match whole::write_zeros(&file, 0, len).and_then(|()| file.sync_all()) {
+            Ok(()) => self.put(path),
+            Err(error) => {
+                let _ = fs.remove_file(&path);
+                return Err((path, error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the spares in the directory, whoever left them there.
+    pub(crate) fn clear<F: FileSystem>(
+        &self,
+        fs: &F,
+        dir: &Path,
+    ) -> Result<(), (PathBuf, io::Error)> {
+        let here = |error| (dir.to_path_buf(), error);
+        self.state().ready.clear();
+        let mut removed = false;
+        for entry in fs.read_dir(dir).map_err(here)? {
+            if !entry.is_dir && entry.name.to_str().map(Name::parse) == Some(Name::Spare) {
+                let path = dir.join(&entry.name);
+                fs.remove_file(&path).map_err(|error| (path, error))?;
+                removed = true;
+            }
+        }
+        if removed { fs.sync_dir(dir).map_err(here) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,64 @@
+//! Whole reads and writes out of calls that may be short or interrupted.
+
+use std::io;
+
+use wal_core::WriteMode;
+
+use crate::File;
+
+static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
+
+/// Writes all of `data`.
+pub(crate) fn write(
+    file: &impl File,
+    mut data: &[u8],
+    mut offset: u64,
+    mode: WriteMode,
+) -> io::Result<()> {
+    while !data.is_empty() {
+        let outcome = match mode {
+            WriteMode::Cached => file.write_at(data, offset),
+            WriteMode::Through => file.write_through_at(data, offset),
+        };
+        match outcome {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                data = &data[n..];
+                offset += n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Writes zeros from `from` up to, not including, `to`.
+pub(crate) fn write_zeros(file: &impl File, mut from: u64, to: u64) -> io::Result<()> {
+    while from < to {
+        let n = (to - from).min(ZEROS.len() as u64);
+        write(file, &ZEROS[..n as usize], from, WriteMode::Cached)?;
+        from += n;
+    }
+    Ok(())
+}
+
+/// Reads until `buf` is full or the file ends; says how much it read.
+pub(crate) fn read(file: &impl File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buf.len() {
+        match file.read_at(&mut buf[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Whether an error says that there is no room, be it the disk's, the quota's or the file's.
+pub(crate) fn is_no_space(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}

@@ -1,0 +1,156 @@
+//! `FaultFs`: any file system, with faults and a record of what was asked of it.
+
+use std::io;
+use std::path::Path;
+
+use wal_core::Access;
+use wal_fs::{DirEntry, File, FileSystem, NodeKind};
+
+use crate::faults::{Faults, NameCell, path_of};
+use crate::trace::{Call, Op, OpKind};
+
+/// A file system that passes every call on to another, unless a fault strikes.
+///
+/// ```
+/// use wal_core::{ErrorKind, LogStorage, Lsn};
+/// use wal_fs::FileStorage;
+/// use wal_testkit::{Call, FaultFs, ModelFs};
+///
+/// let fs = FaultFs::new(ModelFs::new());
+/// let faults = fs.faults().clone();
+/// let storage = FileStorage::create_with_file_system(fs, "/wal", Default::default())?;
+/// faults.fail_once(Call::Create, 1, std::io::ErrorKind::StorageFull);
+/// let error = storage.create(Lsn::FIRST, "header".into(), 4096).wait().err().unwrap();
+/// assert_eq!(error.kind(), ErrorKind::Full);
+/// # Ok::<(), wal_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FaultFs<F> {
+    inner: F,
+    faults: Faults,
+}
+
+impl<F: FileSystem> FaultFs<F> {
+    /// Wraps `inner`, with no faults yet.
+    pub fn new(inner: F) -> Self {
+        FaultFs { inner, faults: Faults::default() }
+    }
+
+    /// The controls.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The file system below.
+    pub fn inner(&self) -> &F {
+        &self.inner
+    }
+
+    fn wrap(&self, inner: F::File, path: &Path) -> FaultFile<F::File> {
+        FaultFile { inner, faults: self.faults.clone(), name: self.faults.name(path) }
+    }
+}
+
+impl<F: FileSystem> FileSystem for FaultFs<F> {
+    type File = FaultFile<F::File>;
+
+    fn create_new(&self, path: &Path) -> io::Result<Self::File> {
+        let op = Op::new(OpKind::Create, path);
+        let file = self.faults.change(op, || self.inner.create_new(path))?;
+        Ok(self.wrap(file, path))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Self::File> {
+        self.faults.look(Call::Open)?;
+        Ok(self.wrap(self.inner.open(path, access)?, path))
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<NodeKind> {
+        self.faults.power()?;
+        self.inner.kind(path)
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.faults.power()?;
+        self.inner.read_dir(path)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.faults.change(Op::new(OpKind::CreateDir, path), || self.inner.create_dir(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let op = Op::new(OpKind::Rename { to: to.to_path_buf() }, from);
+        self.faults.change(op, || self.inner.rename(from, to))?;
+        self.faults.renamed(from, to);
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.faults.change(Op::new(OpKind::Remove, path), || self.inner.remove_file(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.faults.change(Op::new(OpKind::SyncDir, path), || self.inner.sync_dir(path))
+    }
+}
+
+/// An open file of [`FaultFs`].
+#[derive(Debug)]
+pub struct FaultFile<H> {
+    inner: H,
+    faults: Faults,
+    name: NameCell,
+}
+
+impl<H: File> FaultFile<H> {
+    fn change<T>(&self, kind: OpKind, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        self.faults.change(Op::new(kind, &path_of(&self.name)), run)
+    }
+}
+
+impl<H: File> File for FaultFile<H> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.faults.look(Call::Read)?;
+        let len = self.faults.read_len(buf.len());
+        self.inner.read_at(&mut buf[..len], offset)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        let kind = OpKind::Write { offset, len: buf.len(), through: false };
+        let buf = &buf[..self.faults.write_len(buf.len())];
+        self.change(kind, || self.inner.write_at(buf, offset))
+    }
+
+    fn write_through_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        let kind = OpKind::Write { offset, len: buf.len(), through: true };
+        let buf = &buf[..self.faults.write_len(buf.len())];
+        self.change(kind, || self.inner.write_through_at(buf, offset))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.change(OpKind::SyncData, || self.inner.sync_data())
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.change(OpKind::SyncAll, || self.inner.sync_all())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.change(OpKind::SetLen(len), || self.inner.set_len(len))
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.faults.power()?;
+        self.inner.len()
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        self.faults.power()?;
+        self.inner.try_lock()
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.inner.unlock()
+    }
+}

@@ -1,0 +1,159 @@
+//! `FaultStorage`: any storage, with counters, failures and a gate that holds syncs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wal_core::{
+    Access, Capabilities, Io, Listing, LogStorage, Lsn, Segment, StorageLock, WriteMode,
+};
+
+use crate::control::{StorageCall, StorageControl};
+
+/// A storage that passes every call on to another, unless its control says otherwise.
+///
+/// ```
+/// use wal_core::{LogStorage, Lsn, WriteMode};
+/// use wal_fs::FileStorage;
+/// use wal_testkit::{FaultStorage, ModelFs, StorageCall};
+///
+/// let inner = FileStorage::create_with_file_system(ModelFs::new(), "/wal", Default::default())?;
+/// let storage = FaultStorage::new(inner);
+/// let control = storage.control();
+/// let segment = storage.create(Lsn::FIRST, "header".into(), 4096).wait()?;
+/// control.fail_once(StorageCall::Sync, 2, std::io::ErrorKind::Other);
+/// segment.write_at(6, "frame".into(), WriteMode::Cached).wait()?;
+/// assert!(segment.sync().wait().is_ok());
+/// assert!(segment.sync().wait().is_err());
+/// assert_eq!(control.counters().syncs, 2);
+/// # Ok::<(), wal_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct FaultStorage<S> {
+    inner: S,
+    control: StorageControl,
+}
+
+impl<S: LogStorage> FaultStorage<S> {
+    /// Wraps `inner`, with no faults yet and the gate open.
+    pub fn new(inner: S) -> Self {
+        FaultStorage { inner, control: StorageControl::default() }
+    }
+
+    /// A handle on the control, which also serves when the storage was given away.
+    pub fn control(&self) -> StorageControl {
+        self.control.clone()
+    }
+
+    /// The storage below.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
+/// Fails now, or goes on with the storage below.
+fn guarded<'a, T: Send + 'a>(
+    control: &StorageControl,
+    call: StorageCall,
+    run: impl FnOnce() -> Io<'a, T>,
+) -> Io<'a, T> {
+    match control.admit(call) {
+        Ok(()) => run(),
+        Err(error) => Io::ready(Err(error)),
+    }
+}
+
+fn wrap(control: &StorageControl, inner: Arc<dyn Segment>) -> Arc<dyn Segment> {
+    Arc::new(FaultSegment { inner, control: control.clone() })
+}
+
+impl<S: LogStorage> LogStorage for FaultStorage<S> {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn lock(&self) -> Io<'_, StorageLock> {
+        guarded(&self.control, StorageCall::Lock, || self.inner.lock())
+    }
+
+    fn list(&self) -> Io<'_, Listing> {
+        guarded(&self.control, StorageCall::List, || self.inner.list())
+    }
+
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        guarded(&self.control, StorageCall::Create, || {
+            let inner = self.inner.create(name, header, capacity);
+            Io::future(async { Ok(wrap(&self.control, inner.await?)) })
+        })
+    }
+
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        guarded(&self.control, StorageCall::Open, || {
+            let inner = self.inner.open(name, access);
+            Io::future(async { Ok(wrap(&self.control, inner.await?)) })
+        })
+    }
+
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        guarded(&self.control, StorageCall::Remove, || self.inner.remove(name))
+    }
+
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        guarded(&self.control, StorageCall::SetAside, || self.inner.set_aside(label, data))
+    }
+
+    fn prepare(&self, capacity: u64) -> Io<'_, ()> {
+        guarded(&self.control, StorageCall::Prepare, || self.inner.prepare(capacity))
+    }
+}
+
+struct FaultSegment {
+    inner: Arc<dyn Segment>,
+    control: StorageControl,
+}
+
+impl FaultSegment {
+    /// Waits at the gate, if it is closed, and then syncs or writes through.
+    fn gated<'a>(&'a self, run: impl FnOnce() -> Io<'a, ()> + Send + 'a) -> Io<'a, ()> {
+        match self.control.enter_sync() {
+            None => run(),
+            Some(held) => Io::future(async move {
+                held.await;
+                run().await
+            }),
+        }
+    }
+}
+
+impl Segment for FaultSegment {
+    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
+        let write = move |data| self.inner.write_at(offset, data, mode);
+        self.control.count_write(data.len() as u64, mode);
+        guarded(&self.control, StorageCall::Write, || match mode {
+            WriteMode::Cached => write(data),
+            WriteMode::Through => match self.control.admit(StorageCall::Sync) {
+                Ok(()) => self.gated(move || write(data)),
+                Err(error) => Io::ready(Err(error)),
+            },
+        })
+    }
+
+    fn sync(&self) -> Io<'_, ()> {
+        guarded(&self.control, StorageCall::Sync, || self.gated(|| self.inner.sync()))
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        guarded(&self.control, StorageCall::Read, || self.inner.read_at(offset, len))
+    }
+
+    fn len(&self) -> Io<'_, u64> {
+        self.inner.len()
+    }
+
+    fn truncate(&self, len: u64) -> Io<'_, ()> {
+        guarded(&self.control, StorageCall::Truncate, || self.inner.truncate(len))
+    }
+}

@@ -1,0 +1,235 @@
+//! `ModelFs`: a file system in memory that knows what a power loss may take.
+//!
+//! Every file has a durable image and a list of changes since; every directory has durable entries
+//! and a list of changes since. A sync of a file makes its changes durable, *never* its name; a sync
+//! of the directory makes its names durable, never the bytes. [`ModelFs::crash`] then decides for
+//! each of the pending changes, down to 512-byte atoms, whether the power loss took it.
+//!
+//! - `disk`: the nodes and the paths that lead to them
+//! - `inode`, `directory`: the two kinds of node, each with its pending changes
+//! - `crash`: what a power loss may do, and the policies that choose
+//! - `file`: open files
+//!
+//! No clocks, no threads, no real files: the same calls and the same seed give the same bytes.
+
+mod crash;
+mod directory;
+mod disk;
+mod file;
+mod inode;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wal_core::Access;
+use wal_fs::{DirEntry, FileSystem, NodeKind};
+
+pub use crash::{Atom, AtomKind, CrashPolicy, Fate};
+pub use file::ModelFile;
+
+use disk::Disk;
+
+/// The size of the pieces in which a power loss keeps or drops a write, in bytes.
+pub const ATOM_BYTES: u64 = 512;
+
+/// What the model does to the bytes that a failed sync did not make durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SyncFault {
+    /// Reads still show them, and later syncs say `Ok` without ever writing them (ext4, XFS).
+    MarkedClean,
+    /// They are as before the sync, and a later one can make them durable.
+    StillDirty,
+}
+
+/// A file system in memory. Clones are handles on the same one.
+///
+/// ```
+/// use std::path::Path;
+/// use wal_fs::{File, FileSystem};
+/// use wal_testkit::{CrashPolicy, ModelFs};
+///
+/// let fs = ModelFs::new();
+/// let file = fs.create_new(Path::new("/a"))?;
+/// file.write_at(b"synced", 0)?;
+/// file.sync_data()?;
+/// // The bytes are durable, but the name is not.
+/// assert!(fs.crash(CrashPolicy::DropUnsynced).read_dir(Path::new("/"))?.is_empty());
+/// fs.sync_dir(Path::new("/"))?;
+/// assert_eq!(fs.crash(CrashPolicy::DropUnsynced).contents(Path::new("/a"))?, b"synced");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ModelFs {
+    state: Arc<Mutex<State>>,
+    /// Handles of another process than the present one are dead.
+    process: u64,
+}
+
+pub(crate) struct State {
+    disk: Disk,
+    process: u64,
+    handles: u64,
+    sync_faults: Vec<(u64, SyncFault)>,
+}
+
+impl ModelFs {
+    /// An empty file system: a root directory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::over(Disk::new())
+    }
+
+    fn over(disk: Disk) -> Self {
+        let state = State { disk, process: 0, handles: 0, sync_faults: Vec::new() };
+        ModelFs { state: Arc::new(Mutex::new(state)), process: 0 }
+    }
+
+    /// What a power loss at this moment leaves, as a file system of its own. This one goes on.
+    ///
+    /// In the image everything is durable and nothing is locked.
+    #[must_use]
+    pub fn crash(&self, policy: CrashPolicy) -> ModelFs {
+        let mut policy = policy.chooser();
+        self.crash_with(&mut policy)
+    }
+
+    /// The same, with the fate of every pending change chosen by the caller.
+    ///
+    /// The choices are asked for in a fixed order: by node, within it by time, within a write by
+    /// offset. So a recorded list of fates replays a crash.
+    #[must_use]
+    pub fn crash_with(&self, choose: &mut dyn FnMut(&Atom) -> Fate) -> ModelFs {
+        // Of a dead process's handle, too: what the disk holds is not the process's business.
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::over(state.disk.crash(choose))
+    }
+
+    /// Lets the process die: its handles and locks are gone, what it wrote is still in the cache.
+    ///
+    /// Returns the handle of the next process. Every call through an older one fails from now on.
+    #[must_use]
+    pub fn process_crash(&self) -> ModelFs {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.process += 1;
+        state.disk.close_all();
+        ModelFs { state: Arc::clone(&self.state), process: state.process }
+    }
+
+    /// Lets the disk hold at most `bytes` in all files together; a write that exceeds it is cut
+    /// short, the next one fails with "no space". `None`: no limit.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        if let Ok(mut state) = self.state() {
+            state.disk.capacity = bytes;
+        }
+    }
+
+    /// How many bytes all files hold together.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.state().map_or(0, |state| state.disk.used())
+    }
+
+    /// Lets the `nth` sync of a file from now fail (1: the next), with `fault` done to the bytes.
+    pub fn fail_sync(&self, nth: u64, fault: SyncFault) {
+        if let Ok(mut state) = self.state() {
+            state.sync_faults.push((nth, fault));
+        }
+    }
+
+    /// The whole bytes of a file, as reads see them.
+    ///
+    /// # Errors
+    /// `NotFound`, or what else prevents reading it.
+    pub fn contents(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut state = self.state()?;
+        let id = state.disk.find(path)?;
+        Ok(state.disk.inode(id)?.cache().to_vec())
+    }
+
+    /// Whether anything is left that a power loss could take.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        self.state().is_ok_and(|state| state.disk.has_pending())
+    }
+
+    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.process != self.process {
+            return Err(io::Error::other("the process that held this handle has died"));
+        }
+        Ok(state)
+    }
+
+    fn open_node(&self, state: &mut State, id: u64, access: Access) -> io::Result<ModelFile> {
+        state.disk.inode(id)?.handles += 1;
+        state.handles += 1;
+        Ok(ModelFile { fs: self.clone(), inode: id, handle: state.handles, access })
+    }
+}
+
+impl State {
+    /// Counts a sync down to the faults that wait for it.
+    fn next_sync_fault(&mut self) -> Option<SyncFault> {
+        for (nth, _) in &mut self.sync_faults {
+            *nth = nth.saturating_sub(1);
+        }
+        let due = self.sync_faults.iter().position(|(nth, _)| *nth == 0)?;
+        Some(self.sync_faults.swap_remove(due).1)
+    }
+}
+
+impl Default for ModelFs {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ModelFs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelFs").field("process", &self.process).finish_non_exhaustive()
+    }
+}
+
+impl FileSystem for ModelFs {
+    type File = ModelFile;
+
+    fn create_new(&self, path: &Path) -> io::Result<ModelFile> {
+        let mut state = self.state()?;
+        let id = state.disk.create_file(path)?;
+        self.open_node(&mut state, id, Access::Write)
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<ModelFile> {
+        let mut state = self.state()?;
+        let id = state.disk.find(path)?;
+        self.open_node(&mut state, id, access)
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<NodeKind> {
+        let state = self.state()?;
+        state.disk.kind(state.disk.find(path)?)
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.state()?.disk.read_dir(path)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.state()?.disk.create_dir(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.state()?.disk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.state()?.disk.remove_file(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.state()?.disk.sync_dir(path)
+    }
+}
