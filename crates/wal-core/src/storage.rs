@@ -207,17 +207,6 @@ pub trait LogStorage: Send + Sync + 'static {
     /// - **Concurrency**: one call at a time, by the writer.
     /// - **Durability**: durable on `Ok`, directory entry included.
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String>;
-
-    /// Gets ready for the next `create`, in the background of the writer. Optional.
-    ///
-    /// - **On `Ok`** or **`Err`**: no segment came or went; an error is not fatal to the log.
-    /// - **If cancelled**: nothing visible happened.
-    /// - **Concurrency**: may run beside writes, not beside `create` or `remove`.
-    /// - **Durability**: none.
-    fn prepare(&self, capacity: u64) -> Io<'_, ()> {
-        let _ = capacity;
-        Io::ready(Ok(()))
-    }
 }
 
 /// One segment of a [`LogStorage`].
@@ -300,9 +289,6 @@ macro_rules! forward_storage {
             }
             fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
                 (**self).set_aside(label, data)
-            }
-            fn prepare(&self, capacity: u64) -> Io<'_, ()> {
-                (**self).prepare(capacity)
             }
         }
     )*};

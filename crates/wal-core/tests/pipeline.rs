@@ -26,6 +26,25 @@ fn always_makes_one_sync_for_each_append_and_one_for_a_batch() {
 }
 
 #[test]
+fn write_through_takes_one_call_where_it_covers_everything_and_a_sync_otherwise() {
+    let probe = Probe { write_through: true, ..Probe::default() };
+    let log = probe.open(always(), Settings::default());
+    let throughs = || probe.control.throughs.load(Ordering::SeqCst);
+    // The first frame begins a segment; from then on one call commits.
+    log.append(b"first").unwrap();
+    let before = (throughs(), probe.syncs());
+    for _ in 0..10 {
+        let lsn = log.append(b"x").unwrap();
+        assert_eq!(log.durable_lsn(), lsn);
+    }
+    assert_eq!((throughs(), probe.syncs()), (before.0 + 10, before.1));
+    // A written record that is not durable needs a sync: the next write does not cover it.
+    log.append_with(b"written", Durability::Written).unwrap();
+    let lsn = log.append(b"y").unwrap();
+    assert_eq!((log.durable_lsn(), throughs(), probe.syncs()), (lsn, before.0 + 10, before.1 + 1));
+}
+
+#[test]
 fn threads_share_syncs_and_nobody_is_acknowledged_before_the_sync_that_covers_it() {
     let probe = Probe::default();
     let log = probe.open(always(), Settings::default());

@@ -22,11 +22,15 @@ pub struct FileSettings {
     /// How many removed segments are kept to become new ones. Each takes the space of a segment.
     /// 0 switches recycling off. Default 2, 0 to 64.
     pub max_spares: usize,
+    /// Whether a commit is one write-through call (`pwritev2` with `RWF_DSYNC` on Linux) where that
+    /// is possible, instead of a write and an `fdatasync`. As durable, and one call fewer; what it
+    /// gains depends on the device. Default false.
+    pub write_through: bool,
 }
 
 impl Default for FileSettings {
     fn default() -> Self {
-        FileSettings { preallocate_bytes: 1 << 20, max_spares: 2 }
+        FileSettings { preallocate_bytes: 1 << 20, max_spares: 2, write_through: false }
     }
 }
 
@@ -42,6 +46,13 @@ impl FileSettings {
     #[must_use]
     pub const fn max_spares(mut self, count: usize) -> Self {
         self.max_spares = count;
+        self
+    }
+
+    /// Sets [`write_through`](Self::write_through).
+    #[must_use]
+    pub const fn write_through(mut self, on: bool) -> Self {
+        self.write_through = on;
         self
     }
 

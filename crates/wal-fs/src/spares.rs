@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::names::{self, Name};
-use crate::{File, FileSystem, whole};
+use crate::FileSystem;
 
 /// The spares of one storage.
 ///
@@ -62,24 +62,6 @@ impl Spares {
                 Err(error) => return Err((path, error)),
             }
         }
-    }
-
-    /// Makes one spare of zeros.
-    pub(crate) fn prepare<F: FileSystem>(
-        &self,
-        fs: &F,
-        dir: &Path,
-        len: u64,
-    ) -> Result<(), (PathBuf, io::Error)> {
-        let (path, file) = self.create(fs, dir)?;
-        match whole::write_zeros(&file, 0, len).and_then(|()| file.sync_all()) {
-            Ok(()) => self.put(path),
-            Err(error) => {
-                let _ = fs.remove_file(&path);
-                return Err((path, error));
-            }
-        }
-        Ok(())
     }
 
     /// Removes the spares in the directory, whoever left them there.

@@ -263,15 +263,6 @@ impl<F: FileSystem> FileStorage<F> {
         self.sync_dir()?;
         Ok(name)
     }
-
-    fn make_ready(&self, capacity: u64) -> Result<()> {
-        if self.settings.preallocate_bytes == 0 || self.spares.count() > 0 {
-            return Ok(());
-        }
-        self.spares
-            .prepare(&self.fs, &self.dir, capacity)
-            .map_err(|(path, source)| failed("prepare segment", &path, source))
-    }
 }
 
 pub(crate) fn failed(op: &'static str, path: &Path, source: io::Error) -> Error {
@@ -284,10 +275,10 @@ fn shared<H: File>(segment: FileSegment<H>) -> Arc<dyn Segment> {
 
 impl<F: FileSystem> LogStorage for FileStorage<F> {
     fn capabilities(&self) -> Capabilities {
-        match self.settings.max_spares {
-            0 => Capabilities::durable(),
-            _ => Capabilities::durable().with_recycling(),
-        }
+        let mut capabilities = Capabilities::durable();
+        capabilities.recycles = self.settings.max_spares > 0;
+        capabilities.write_through = self.settings.write_through;
+        capabilities
     }
 
     fn describe(&self) -> String {
@@ -316,9 +307,5 @@ impl<F: FileSystem> LogStorage for FileStorage<F> {
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         Io::ready(self.put_aside(label, &data))
-    }
-
-    fn prepare(&self, capacity: u64) -> Io<'_, ()> {
-        Io::ready(self.make_ready(capacity))
     }
 }

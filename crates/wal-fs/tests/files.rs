@@ -81,8 +81,6 @@ fn zero_switches_filling_off() {
         segment.write_at(end, "frame".into(), mode).wait().unwrap();
     }
     assert_eq!(segment.len().wait().unwrap(), 16);
-    storage.prepare(1 << 20).wait().unwrap();
-    assert_eq!(names(dir.path()), ["00000000000000000001.wal"]);
 }
 
 #[test]
@@ -142,20 +140,6 @@ fn without_spares_removed_segments_are_gone() {
     assert!(names(dir.path()).is_empty());
     let error = storage.remove(Lsn::FIRST).wait().unwrap_err();
     assert_eq!((error.kind(), error.at_segment()), (ErrorKind::NotFound, Some(Lsn::FIRST)));
-}
-
-#[test]
-fn a_prepared_file_is_used_by_the_next_create() {
-    let dir = tempfile::tempdir().unwrap();
-    let storage = FileStorage::open_with(dir.path(), small()).unwrap();
-    storage.prepare(300_000).wait().unwrap();
-    storage.prepare(300_000).wait().unwrap();
-    assert_eq!(names(dir.path()).len(), 1);
-    let segment = storage.create(Lsn::FIRST, "header".into(), 300_000).wait().unwrap();
-    assert_eq!(names(dir.path()), ["00000000000000000001.wal"]);
-    let bytes = segment.read_at(0, usize::MAX).wait().unwrap();
-    assert_eq!(bytes.len(), 300_000);
-    assert!(bytes.starts_with(b"header") && bytes[6..].iter().all(|b| *b == 0));
 }
 
 #[test]

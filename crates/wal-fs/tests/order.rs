@@ -124,20 +124,3 @@ fn bytes_set_aside_are_synced_with_their_name() {
         ["create tail-1.cut", "write tail-1.cut 0+5", "sync all tail-1.cut", "sync dir wal"];
     assert_eq!(faults.trace_lines(), lines);
 }
-
-#[test]
-fn prepare_leaves_no_work_but_the_header() {
-    let (_dir, storage, faults) = start(settings());
-    faults.clear_trace();
-    storage.prepare(200_000).wait().unwrap();
-    let new = spare(1);
-    assert_eq!(
-        faults.trace_lines(),
-        [
-            format!("create {new}"),
-            format!("write {new} 0+131072"),
-            format!("write {new} 131072+68928"),
-            format!("sync all {new}"),
-        ]
-    );
-}

@@ -26,8 +26,6 @@ pub enum StorageCall {
     Remove,
     /// `set_aside`.
     SetAside,
-    /// `prepare`.
-    Prepare,
     /// `write_at`, of both modes.
     Write,
     /// `sync`, and `write_at` with [`WriteMode::Through`].

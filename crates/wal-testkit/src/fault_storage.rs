@@ -104,10 +104,6 @@ impl<S: LogStorage> LogStorage for FaultStorage<S> {
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         guarded(&self.control, StorageCall::SetAside, || self.inner.set_aside(label, data))
     }
-
-    fn prepare(&self, capacity: u64) -> Io<'_, ()> {
-        guarded(&self.control, StorageCall::Prepare, || self.inner.prepare(capacity))
-    }
 }
 
 struct FaultSegment {

@@ -131,21 +131,6 @@ fn create_over_a_segment_leaves_the_old_one_or_the_new_one() {
 }
 
 #[test]
-fn create_from_a_prepared_file_leaves_nothing_or_a_whole_header() {
-    crash_everywhere(
-        |_| {},
-        |storage| {
-            storage.prepare(4096).wait()?;
-            create(storage, 1, 1)
-        },
-        |found, done| {
-            assert!(!done || found.contains_key(&1));
-            assert!(found.get(&1).is_none_or(|bytes| *bytes == header(1)));
-        },
-    );
-}
-
-#[test]
 fn remove_leaves_the_segment_or_nothing() {
     for spares in [0, 2] {
         crash_everywhere(

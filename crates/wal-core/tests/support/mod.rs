@@ -40,11 +40,14 @@ pub fn memory_log(strategy: impl SyncStrategy) -> Wal {
 pub struct Probe {
     pub memory: MemoryStorage,
     pub control: Arc<Control>,
+    pub write_through: bool,
 }
 
 #[derive(Default)]
 pub struct Control {
     pub writes: AtomicU64,
+    /// How many of the writes went through.
+    pub throughs: AtomicU64,
     pub syncs: AtomicU64,
     /// Fail the write / the sync with this number, counted from 1.
     pub fail_write: AtomicU64,
@@ -99,7 +102,9 @@ struct ProbeSegment {
 
 impl LogStorage for Probe {
     fn capabilities(&self) -> Capabilities {
-        self.memory.capabilities()
+        let mut capabilities = self.memory.capabilities();
+        capabilities.write_through = self.write_through;
+        capabilities
     }
     fn describe(&self) -> String {
         "probe".into()
@@ -129,6 +134,9 @@ impl LogStorage for Probe {
 impl Segment for ProbeSegment {
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         let n = self.control.writes.fetch_add(1, Ordering::SeqCst) + 1;
+        if mode == WriteMode::Through {
+            self.control.throughs.fetch_add(1, Ordering::SeqCst);
+        }
         if n == self.control.fail_write.load(Ordering::SeqCst) {
             return Io::ready(Err(Error::io("write", std::io::ErrorKind::StorageFull.into())));
         }
