@@ -210,18 +210,24 @@ impl<C: Codec> AsyncWal<C> {
     }
 }
 
-/// The outcome of a job, once it is there.
-struct Reply<T>(Arc<Mutex<(Option<Result<T>>, Option<Waker>)>>);
+/// The outcome of a job, once it is there, and who waits for it.
+struct Pending<T> {
+    outcome: Option<Result<T>>,
+    waker: Option<Waker>,
+}
+
+/// The job's end of a [`Pending`].
+struct Reply<T>(Arc<Mutex<Pending<T>>>);
 
 fn reply<T>() -> (Reply<T>, impl Future<Output = Result<T>>) {
-    let shared = Arc::new(Mutex::new((None, None)));
+    let shared = Arc::new(Mutex::new(Pending { outcome: None, waker: None }));
     let reply = Reply(shared.clone());
     let outcome = std::future::poll_fn(move |cx| {
-        let mut slot = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        match slot.0.take() {
+        let mut pending = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        match pending.outcome.take() {
             Some(outcome) => Poll::Ready(outcome),
             None => {
-                slot.1 = Some(cx.waker().clone());
+                pending.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }
@@ -235,10 +241,11 @@ impl<T> Reply<T> {
     }
 
     fn set(&self, outcome: Result<T>) {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.0.get_or_insert(outcome);
-        if let Some(waker) = slot.1.take() {
-            drop(slot);
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.outcome.get_or_insert(outcome);
+        let waker = pending.waker.take();
+        drop(pending);
+        if let Some(waker) = waker {
             waker.wake();
         }
     }

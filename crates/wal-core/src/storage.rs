@@ -213,6 +213,7 @@ pub trait LogStorage: Send + Sync + 'static {
 ///
 /// # Contract
 /// A segment is a growing array of bytes. There is one writer; readers read beside it.
+#[expect(clippy::len_without_is_empty, reason = "a segment is never empty: it has a header")]
 pub trait Segment: Send + Sync {
     /// Writes all of `data` at `offset`, growing the segment if needed.
     ///

@@ -17,7 +17,8 @@ impl Engine {
         self.flush(&mut w, Purpose::Write)?;
         let starts_segment = {
             let mut st = self.live("truncate")?;
-            let lsn = lsn.min(st.last_lsn.next());
+            // Behind the last record there is none before the next one.
+            let lsn = if lsn > st.last_lsn { st.next_lsn } else { lsn };
             if lsn <= st.log_start {
                 return Ok(st.log_start);
             }
