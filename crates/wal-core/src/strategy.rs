@@ -139,8 +139,7 @@ pub struct Loss {
     pub records: Option<u64>,
     /// At most this many bytes of records; `None`: no bound.
     pub bytes: Option<u64>,
-    /// Only records appended within this time before the last sync began, or after that;
-    /// `None`: no bound. See [`Loss::window`].
+    /// At most the records of a window of time, see [`Loss::window`]; `None`: no bound.
     pub window: Option<Duration>,
 }
 
@@ -165,12 +164,16 @@ impl Loss {
         self
     }
 
-    /// At most the records of a window of time.
+    /// At most the records of a window of time, plus those that arrive while a sync is in flight.
     ///
-    /// `window` is the age at which a sync of the oldest pending record has begun. What may be lost
-    /// is what was acknowledged in that window *plus the time that the sync in flight takes*, and
-    /// that no longer than one more window, because appends then wait: in all at most `2 * window`
-    /// on the log's clock, as long as the driver runs on time.
+    /// `window` is the age of the oldest pending record at which its sync has begun. Two groups of
+    /// records are at risk at any moment: those that the sync in flight covers, and those appended
+    /// since it began. Within each group the acknowledged ones were appended within one `window`:
+    /// once a record is older than that and its sync has not begun, because another one is slow,
+    /// appends wait, so that the loss stops growing.
+    ///
+    /// Times are those of the log's clock. The bound does not need punctual timers: an append that
+    /// finds the sync overdue waits as well.
     #[must_use]
     pub const fn window(mut self, window: Duration) -> Self {
         self.window = Some(window);
@@ -180,7 +183,7 @@ impl Loss {
     /// Whether the claim is that nothing is lost.
     #[must_use]
     pub const fn is_nothing(&self) -> bool {
-        matches!(self.records, Some(0)) || matches!(self.bytes, Some(0))
+        matches!(self.records, Some(0))
     }
 }
 
