@@ -139,6 +139,16 @@ fn truncation_at_the_back_voids_records_and_never_reuses_their_numbers() {
 }
 
 #[test]
+fn truncating_inside_a_gap_brings_nothing_back() {
+    let log = filled(100);
+    log.truncate_after(Lsn::new(10)).unwrap();
+    log.append(b"101").unwrap();
+    assert_eq!(log.truncate_after(Lsn::new(50)).unwrap(), Lsn::new(10));
+    assert_eq!(records(&log), expect(1..=10));
+    assert_eq!((log.last_lsn(), log.next_lsn()), (Lsn::new(10), Lsn::new(102)));
+}
+
+#[test]
 fn appends_go_on_beside_truncation_and_reading() {
     let log = filled(500);
     thread::scope(|scope| {

@@ -22,7 +22,7 @@ use crate::{Adaptive, Always, Batch, GroupCommit, Interval, Os, limits};
 /// | `adaptive[:WAIT]` | [`Adaptive`] |
 ///
 /// The unit of a parameter tells what it is, so each may be left out and the order is free: records
-/// have none, bytes have `B`, `k` or `KiB`, `M` or `MiB`, `G` or `GiB` (powers of 1024), times have
+/// have none (a second number without a unit is one of bytes), bytes have `B`, `k` or `KiB`, `M` or `MiB`, `G` or `GiB` (powers of 1024), times have
 /// `ns`, `us`, `ms`, `s`, `min` or `h`. A bound of a batch that is left out does not exist:
 /// `batch:32` never syncs by age.
 ///
@@ -39,8 +39,10 @@ use crate::{Adaptive, Always, Batch, GroupCommit, Interval, Os, limits};
 /// assert_eq!(policy.to_string(), "batch:32,64KiB,10ms");
 /// assert_eq!(policy.claim().power_loss.records, Some(31));
 ///
-/// let error = "batch:32,10".parse::<Policy>().unwrap_err();
-/// assert!(error.to_string().contains("two parameters are a number of records"), "{error}");
+/// assert_eq!("batch:32,65536".parse::<Policy>()?, "batch:32,64KiB".parse()?);
+///
+/// let error = "batch:32,10ms,5ms".parse::<Policy>().unwrap_err();
+/// assert!(error.to_string().contains("two parameters are a time"), "{error}");
 /// # Ok::<(), wal_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +129,10 @@ impl Parameters {
             let quantity = Quantity::parse(part)
                 .ok_or_else(|| limits::invalid(format!("{part:?} in {of:?} is not {EXPECTED}")))?;
             let twice = match quantity {
+                // By position: the second number without a unit is one of bytes.
+                Quantity::Records(n) if found.records.is_some() && found.bytes.is_none() => {
+                    found.bytes.replace(n).is_some()
+                }
                 Quantity::Records(n) => found.records.replace(n).is_some(),
                 Quantity::Bytes(n) => found.bytes.replace(n).is_some(),
                 Quantity::Time(time) => found.time.replace(time).is_some(),
@@ -325,7 +331,7 @@ mod tests {
             ("Always", "unknown strategy"),
             ("always:1", "a parameter where none is taken in \"always:1\""),
             ("batch:", "\"\" in \"batch:\" is not a number of records such as 32"),
-            ("batch:1,2", "two parameters are a number of records in \"batch:1,2\""),
+            ("batch:1,2,3", "two parameters are a number of records in \"batch:1,2,3\""),
             ("batch:0", "records is 0, allowed are 1 to"),
             ("batch:1m", "\"1m\" in \"batch:1m\" is not a number"),
             ("batch:5,0s", "delay is 0ns, allowed are 1µs to 3600s"),

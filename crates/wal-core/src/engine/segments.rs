@@ -124,6 +124,15 @@ impl Segments {
         })
     }
 
+    /// The last record at or before `lsn` that exists, if there is one.
+    pub(crate) fn last_live(&self, lsn: Lsn) -> Option<Lsn> {
+        self.read(|entries| {
+            let before = entries.partition_point(|e| e.header.first_lsn <= lsn);
+            let holds_any = |e: &&Arc<SegmentEntry>| e.last_lsn() >= e.header.first_lsn;
+            entries[..before].iter().rev().find(holds_any).map(|e| e.last_lsn().min(lsn))
+        })
+    }
+
     /// Whether this segment is still part of the log.
     pub(crate) fn contains(&self, generation: u64) -> bool {
         self.read(|entries| entries.iter().any(|e| e.header.generation == generation))

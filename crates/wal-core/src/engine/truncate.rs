@@ -47,7 +47,7 @@ impl Engine {
     }
 
     /// Removes all records after `lsn`; their numbers are not given out again.
-    pub(crate) fn truncate_after(&self, lsn: Lsn) -> Result<Lsn> {
+    pub(crate) fn truncate_after(&self, mut lsn: Lsn) -> Result<Lsn> {
         let mut w = lock(&self.writer);
         self.flush(&mut w, Purpose::Write)?;
         {
@@ -60,6 +60,9 @@ impl Engine {
                     .lsn(lsn)
                     .detail(format!("the log starts at LSN {}", st.log_start)));
             }
+            // In a gap that an earlier truncation left, the end is what that one kept: following a
+            // void LSN would bring it back.
+            lsn = self.segments.last_live(lsn).unwrap_or(st.log_start.prev());
             st.last_lsn = lsn;
             self.roll(&mut st);
         }
