@@ -1,0 +1,95 @@
+//! The argument tree, and what all commands share.
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::failure::{Code, Failure};
+use crate::{append, completions, dump, repair, stat, truncate, verify};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all is well
+  1  an error (message on standard error)
+  2  wrong usage
+  3  the log ends in a torn tail, as a crash leaves it
+  4  the log is corrupt: bytes that had been durable are damaged";
+
+/// The end of every help text.
+pub(crate) fn after_help(examples: &str) -> String {
+    format!("{examples}\n\n{EXIT_CODES}")
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  seq 1 1000 | wal append /tmp/log    create a log, or go on with one
+  wal dump /tmp/log                   print the records
+  wal dump /tmp/log --follow          print records as they come
+  wal stat /tmp/log                   segments, LSNs, sizes
+  wal verify /tmp/log                 check every byte, change none
+  wal repair /tmp/log                 cut a torn tail, keep a copy of what is cut";
+
+/// Write-ahead logs: append, dump, verify, repair
+///
+/// A log is a directory of segments. Its records are numbered from 1 (LSN). One process at a time may
+/// write; any number may read meanwhile.
+#[derive(Debug, Parser)]
+#[command(name = "wal", version, propagate_version = true)]
+#[command(after_help = after_help(EXAMPLES), after_long_help = after_help(EXAMPLES))]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Append(append::Args),
+    Dump(dump::Args),
+    Verify(verify::Args),
+    Repair(repair::Args),
+    Stat(stat::Args),
+    Truncate(truncate::Args),
+    Completions(completions::Args),
+}
+
+/// The command's tree, for shells.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// A required directory is missing; clap's own words for it.
+pub(crate) fn missing_directory(subcommand: &str) -> ! {
+    let mut command = command();
+    command.build();
+    let subcommand = command.find_subcommand_mut(subcommand).expect("named in the tree");
+    subcommand.error(ErrorKind::MissingRequiredArgument, "DIR is required").exit()
+}
+
+/// Parses, runs, reports.
+pub(crate) fn run() -> ExitCode {
+    let outcome: Result<Code, Failure> = match Cli::parse().command {
+        Command::Append(args) => append::run(args).map(|()| Code::Ok),
+        Command::Dump(args) => dump::run(&args).map(|()| Code::Ok),
+        Command::Verify(args) => verify::run(&args),
+        Command::Repair(args) => repair::run(&args),
+        Command::Stat(args) => stat::run(&args),
+        Command::Truncate(args) => truncate::run(&args).map(|()| Code::Ok),
+        Command::Completions(args) => completions::run(&args).map(|()| Code::Ok),
+    };
+    let code = outcome.unwrap_or_else(|failure| {
+        failure.report();
+        failure.code
+    });
+    ExitCode::from(code as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_sound() {
+        command().debug_assert();
+    }
+}

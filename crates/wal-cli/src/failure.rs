@@ -1,0 +1,120 @@
+//! What is told, and with which exit code, when a command cannot do its work.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use wal_core::{Error, ErrorKind};
+
+/// The documented exit codes. Code 2, for wrong usage, is clap's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    Ok = 0,
+    Error = 1,
+    TornTail = 3,
+    Corrupt = 4,
+}
+
+/// Why a command ends early: a message, perhaps a hint, and the exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    hint: Option<&'static str>,
+    pub(crate) code: Code,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Failure { message: message.into(), hint: None, code: Code::Error }
+    }
+
+    /// Whoever reads standard output went away. Nothing to complain about, and nobody to tell.
+    pub(crate) fn silent(code: Code) -> Self {
+        Failure { message: String::new(), hint: None, code }
+    }
+
+    /// Writing to standard output failed.
+    pub(crate) fn output(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::silent(Code::Ok),
+            _ => Failure::new(format!("write to standard output: {error}")),
+        }
+    }
+
+    /// Says on which record of the input it happened.
+    pub(crate) fn at_record(mut self, number: u64, count: u64) -> Self {
+        let last = number + count - 1;
+        self.message = if count == 1 {
+            format!("record {number} of the input: {}", self.message)
+        } else {
+            format!("records {number} to {last} of the input: {}", self.message)
+        };
+        self
+    }
+
+    pub(crate) fn report(&self) {
+        if !self.message.is_empty() {
+            say(format_args!("{}", self.message));
+        }
+        if let Some(hint) = self.hint {
+            let _ = writeln!(io::stderr(), "  hint: {hint}");
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = match error.kind() {
+            ErrorKind::Corrupt => Code::Corrupt,
+            ErrorKind::TornTail => Code::TornTail,
+            _ => Code::Error,
+        };
+        Failure { message: error.to_string(), hint: hint(&error), code }
+    }
+}
+
+/// What to do about an error.
+fn hint(error: &Error) -> Option<&'static str> {
+    Some(match error.kind() {
+        ErrorKind::Corrupt => {
+            "`wal verify DIR` lists the damage; restore a copy, or keep what is readable with \
+             `wal repair DIR --mode salvage`"
+        }
+        ErrorKind::TornTail => "`wal repair DIR` cuts the torn tail and keeps a copy of it",
+        ErrorKind::Full => {
+            "make room or raise the limit, and run the command again; every acknowledged record is \
+             in the log"
+        }
+        ErrorKind::Poisoned => "run the command again: opening the log recovers it",
+        ErrorKind::Locked => {
+            "only one writer at a time; `wal dump`, `wal verify` and `wal stat` work beside it"
+        }
+        ErrorKind::NotALog => {
+            "give the directory of a log, or a new one for `wal append` to create"
+        }
+        ErrorKind::TooLarge => {
+            "records go up to the segment size or 8 MiB, whichever is less; raise --segment-size, \
+             lower --batch, or split the record"
+        }
+        ErrorKind::Unsupported => "use the version of `wal` that wrote this log, or a newer one",
+        ErrorKind::CodecMismatch => {
+            "append with the program that wrote the log; `wal dump` shows its bytes as they are"
+        }
+        ErrorKind::NotFound if error.at_lsn().is_some() => "`wal stat DIR` shows the range of LSNs",
+        ErrorKind::NotFound => "check the path; `wal append DIR` creates a log",
+        ErrorKind::Denied => {
+            "check the permissions, and whether the file system is mounted read-only"
+        }
+        _ => return None,
+    })
+}
+
+/// A line on standard error. That it may be closed is no reason to fail.
+pub(crate) fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "wal: {line}");
+}

@@ -1,0 +1,74 @@
+//! `wal repair`: make a log that can be appended to, and keep what is cut.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use wal_core::Lsn;
+use wal_recovery::{Mode, Recovery, Until, Verify};
+
+use crate::failure::{Code, Failure};
+use crate::{cli, open, progress, time, verify};
+
+const EXAMPLES: &str = "\
+Examples:
+  wal repair /tmp/log                             cut a torn tail
+  wal repair /tmp/log --mode salvage              keep everything readable, report every hole
+  wal repair /tmp/log --until 1000                end the log at LSN 1000
+  wal repair /tmp/log --until 2026-01-31T12:00:00Z
+
+Modes (--mode):
+  strict         anything wrong is an error (exit code 3 or 4), and nothing is changed
+  torn-tail      cut an incomplete write at the end; damage is an error, and nothing is changed
+  point-in-time  end the log before its first damage
+  salvage        skip damage; the LSNs have holes then, and each is reported
+
+Whatever is cut or found damaged is kept in the directory, in files named *.cut.";
+
+/// Cut what a crash or damage left, and keep a copy of it
+///
+/// Prints what was found and what was done. The log can be opened afterwards.
+#[derive(Debug, Parser)]
+#[command(after_help = cli::after_help(EXAMPLES), after_long_help = cli::after_help(EXAMPLES))]
+pub(crate) struct Args {
+    /// The log's directory
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+
+    /// What to do about damage: strict, torn-tail, point-in-time or salvage
+    #[arg(long, default_value = "torn-tail", value_name = "MODE", value_parser = mode)]
+    mode: Mode,
+
+    /// End the log at this record, or at the last one appended at this time or before
+    #[arg(long, value_name = "LSN|TIME", value_parser = until)]
+    until: Option<Until>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn mode(name: &str) -> Result<Mode, String> {
+    name.parse().map_err(|error: wal_core::Error| error.detail_text().to_owned())
+}
+
+fn until(text: &str) -> Result<Until, String> {
+    if let Ok(lsn) = text.parse() {
+        return Ok(Until::Lsn(Lsn::new(lsn)));
+    }
+    time::parse(text).map(Until::Time).map_err(|error| format!("neither an LSN: {error}"))
+}
+
+pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
+    let storage = open::existing(&args.dir)?;
+    open::refuse_foreign(&storage)?;
+    let mut recovery = Recovery::new(storage).mode(args.mode).verify(Verify::All).save_cut(true);
+    if let Some(until) = args.until {
+        recovery = recovery.until(until);
+    }
+    if let Some(bar) = progress::bar("repair") {
+        recovery = recovery.progress(bar);
+    }
+    let (_recovered, report) = recovery.run()?;
+    verify::print(&args.dir, &report, args.json)?;
+    Ok(Code::Ok)
+}
