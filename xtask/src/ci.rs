@@ -50,6 +50,22 @@ const STEPS: &[Step] = &[
         env: &[],
     },
     Step {
+        name: "downstream project: lints",
+        dir: "examples/downstream",
+        command: &[
+            "cargo",
+            "clippy",
+            "--locked",
+            "--all-targets",
+            "--target-dir",
+            "../../target/downstream",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        env: &[],
+    },
+    Step {
         name: "downstream project: tests",
         dir: "examples/downstream",
         command: &[

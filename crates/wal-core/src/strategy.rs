@@ -59,7 +59,8 @@ pub struct TailView {
     pub pending_age: Duration,
     /// For how long the sync in flight has been running; `None` if there is none.
     pub in_flight: Option<Duration>,
-    /// Time since the last sync ended, or since the log was opened.
+    /// Time since the last sync *ended*, or since the log was opened. Keeps growing while a sync is
+    /// in flight: to schedule by it, look at `in_flight` as well.
     pub since_last_sync: Duration,
     /// Callers waiting for durability, this one not included.
     pub waiting: u64,
