@@ -23,3 +23,8 @@ pub use faults::Faults;
 pub use model::{ATOM_BYTES, Atom, AtomKind, CrashPolicy, Fate, ModelFile, ModelFs, SyncFault};
 pub use rng::Rng;
 pub use trace::{Call, Counters, Op, OpKind};
+
+/// The README's example runs as a test of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
