@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::names::{self, Name};
 use crate::FileSystem;
+use crate::names::{self, Name};
 
 /// The spares of one storage.
 ///

@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::{FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, Salt, SegmentHeader, u32_at, u64_at};
 use crate::{Error, ErrorKind, Lsn, Result, Timestamp};
 
-/// The last bytes of a sealed segment: length of the footer frame (u32), then [`MAGIC`].
+/// The last bytes of a sealed segment: length of the footer frame (u32), then the eight bytes `WALSEAL\n`.
 pub const FOOTER_TRAILER_LEN: usize = 12;
 const MAGIC: [u8; 8] = *b"WALSEAL\n";
 const FIXED_LEN: usize = 28;

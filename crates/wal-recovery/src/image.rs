@@ -1,0 +1,123 @@
+//! Whole segments, put together in memory and created in one step.
+
+use bytes::{Bytes, BytesMut};
+use wal_core::format::{
+    Footer, FrameHeader, SEGMENT_HEADER_LEN, Salt, SegmentHeader, SegmentSummary, UNKNOWN_LAG,
+};
+use wal_core::{Frame, LogStorage, Result};
+
+use crate::seal;
+use crate::walk::no_frames;
+
+/// A segment in the making.
+pub(crate) struct Image {
+    header: SegmentHeader,
+    salt: Salt,
+    bytes: BytesMut,
+    summary: SegmentSummary,
+}
+
+impl Image {
+    pub(crate) fn new(header: SegmentHeader) -> Self {
+        let mut bytes = BytesMut::zeroed(header.data_offset as usize);
+        bytes[..SEGMENT_HEADER_LEN].copy_from_slice(&header.encode());
+        let salt = Salt::new(header.log_id, header.generation);
+        let summary = no_frames(&header);
+        Image { header, salt, bytes, summary }
+    }
+
+    /// Adds a frame of another segment, whose records get the next LSNs of this one. Its time must be
+    /// relative to the same moment.
+    pub(crate) fn push(&mut self, frame: &Frame) {
+        let records = frame.header.record_count(&frame.body);
+        let mut header = FrameHeader {
+            lsn_delta: self.summary.records,
+            durable_lag: UNKNOWN_LAG,
+            ..frame.header
+        };
+        let offset = self.bytes.len() as u64;
+        let head = header.seal(crc32c::crc32c(&frame.body), self.salt);
+        header.crc = FrameHeader::decode(&head).crc;
+        self.bytes.extend_from_slice(&head);
+        self.bytes.extend_from_slice(&frame.body);
+        self.summary.add(&header, records, offset);
+    }
+
+    /// Adds all frames of a segment of the same name and generation, as they are.
+    pub(crate) fn extend(&mut self, frames: &[u8], summary: &SegmentSummary) {
+        debug_assert_eq!(self.bytes.len() + frames.len(), summary.data_end as usize);
+        self.bytes.extend_from_slice(frames);
+        self.summary = summary.clone();
+    }
+
+    /// Adds the footer; the segment's bytes.
+    pub(crate) fn seal(mut self) -> Bytes {
+        debug_assert_eq!(self.bytes.len() as u64, self.summary.data_end);
+        self.bytes.extend_from_slice(&Footer { summary: self.summary }.encode(self.salt));
+        self.bytes.freeze()
+    }
+
+    /// Creates the segment, sealed, or replaces one of that name, in one step that a crash cannot
+    /// divide.
+    pub(crate) fn create(self, storage: &dyn LogStorage) -> Result<()> {
+        let name = self.header.first_lsn;
+        let at = |e: wal_core::Error| e.segment(name);
+        let image = self.seal();
+        let len = image.len() as u64;
+        let segment = storage.create(name, image, len).wait().map_err(at)?;
+        // A storage may give more room than asked for.
+        if segment.len().wait().map_err(at)? > len {
+            seal::shorten(&segment, len).map_err(at)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use wal_core::format::{Flags, FrameKind, LogId};
+    use wal_core::{Access, CodecId, Lsn, MemoryStorage, Timestamp};
+
+    use crate::walk::{End, Manner, walk};
+    use crate::watch::Watch;
+
+    #[test]
+    fn frames_that_moved_are_found_in_their_new_place() {
+        let header = SegmentHeader {
+            log_id: LogId([7; 16]),
+            generation: 9,
+            first_lsn: Lsn::new(30),
+            follows: Lsn::new(12),
+            log_start: Lsn::FIRST,
+            created: Timestamp::from_micros(1000),
+            codec: CodecId::RAW,
+            data_offset: 256,
+        };
+        let frame = |body: &'static [u8], flags| Frame {
+            offset: 4711,
+            header: FrameHeader {
+                crc: 1,
+                body_len: body.len() as u32,
+                lsn_delta: 77,
+                durable_lag: 3,
+                time_delta: 5,
+                kind: FrameKind::Data as u8,
+                flags,
+            },
+            body: Bytes::from_static(body),
+        };
+        let mut image = Image::new(header.clone());
+        image.push(&frame(b"one", Flags::default()));
+        image.push(&frame(b"\x02\0\0\0\x03\0\0\0twothree", Flags::BATCH));
+        let storage = MemoryStorage::new();
+        image.create(&storage).unwrap();
+        let segment = storage.open(Lsn::new(30), Access::Read).wait().unwrap();
+        let len = segment.len().wait().unwrap();
+        let manner = Manner { newest: true, in_full: true, beside_writer: false };
+        let walked = walk(&Arc::clone(&segment), &header, len, manner, &Watch::idle()).unwrap();
+        assert!(matches!(walked.end, End::Sealed(end) if end == len), "{walked:?}");
+        assert_eq!((walked.summary.records, walked.summary.frames), (3, 2));
+    }
+}

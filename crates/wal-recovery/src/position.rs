@@ -1,0 +1,123 @@
+//! A position in one segment that is read without being open.
+
+use std::sync::Arc;
+
+use wal_core::format::{FrameKind, Records as FrameRecords, SegmentHeader};
+use wal_core::{
+    Access, Error, ErrorKind, Frame, FrameReader, FrameStep, LogStorage, Lsn, Result, Segment,
+    Timestamp, block_on,
+};
+
+use crate::footer;
+use crate::search::{Place, Want, search};
+use crate::walk::time;
+use crate::watch::Watch;
+
+/// The segment being read.
+pub(crate) struct Open {
+    pub(crate) header: SegmentHeader,
+    segment: Arc<dyn Segment>,
+    pub(crate) reader: FrameReader,
+    pub(crate) limit: Option<Lsn>,
+    /// Records in front of the reader, and the time of the last frame.
+    pub(crate) records: u32,
+    time_delta: u64,
+    /// What is left of the present frame, and the LSN of its next record.
+    pub(crate) frame: Option<(Lsn, Timestamp, FrameRecords)>,
+}
+
+/// What comes next in a segment.
+pub(crate) enum Step {
+    Frame,
+    Footer,
+    Stop(Error),
+}
+
+impl Open {
+    pub(crate) fn new(
+        storage: &dyn LogStorage,
+        header: SegmentHeader,
+        limit: Option<Lsn>,
+        from: Lsn,
+    ) -> Result<Self> {
+        let name = header.first_lsn;
+        let at = |e: Error| e.segment(name);
+        let segment = storage.open(name, Access::Read).wait().map_err(at)?;
+        let len = segment.len().wait().map_err(at)?;
+        let (mut offset, mut records) = (u64::from(header.data_offset), 0);
+        if from > name
+            && let Some(footer) = footer::read(&*segment, &header, len).map_err(at)?
+            && let Some(entry) =
+                footer.summary.seek(u32::try_from(from.since(name)).unwrap_or(u32::MAX))
+        {
+            (offset, records) = (u64::from(entry.offset), entry.lsn_delta);
+        }
+        let reader = FrameReader::new(segment.clone(), &header, offset, len);
+        Ok(Open { header, segment, reader, limit, records, time_delta: 0, frame: None })
+    }
+
+    /// Forgets what was read ahead.
+    pub(crate) fn refresh(&mut self) -> Result<()> {
+        let at = |e: Error| e.segment(self.header.first_lsn);
+        let len = self.segment.len().wait().map_err(at)?;
+        let offset = self.reader.offset();
+        self.reader = FrameReader::new(self.segment.clone(), &self.header, offset, len);
+        Ok(())
+    }
+
+    pub(crate) fn step(&mut self) -> Result<Step> {
+        let first = self.header.first_lsn;
+        let offset = self.reader.offset();
+        let expected = first.advance(u64::from(self.records));
+        let at = |e: Error| e.segment(first).offset(offset).lsn(expected);
+        let bad = |reason: String| {
+            Ok(Step::Stop(at(Error::new(ErrorKind::Corrupt, "read log").detail(reason))))
+        };
+        let Frame { header, body, .. } = match block_on(self.reader.next()).map_err(at)? {
+            FrameStep::Frame(frame) => frame,
+            FrameStep::Bad { reason } => return bad(reason),
+            FrameStep::Blank | FrameStep::End => return bad("nothing was written here".into()),
+        };
+        if header.lsn_delta != self.records {
+            self.reader.seek(offset);
+            return bad(format!("a valid frame of LSN {}", header.lsn(first)));
+        }
+        if header.kind == FrameKind::Footer as u8 {
+            self.reader.seek(offset);
+            return Ok(Step::Footer);
+        }
+        match header.records(body) {
+            Ok(records) => {
+                self.records += records.len() as u32;
+                self.time_delta = header.time_delta;
+                self.frame = Some((expected, time(&self.header, header.time_delta), records));
+                Ok(Step::Frame)
+            }
+            Err(error) => {
+                self.reader.seek(offset);
+                Ok(Step::Stop(at(error)))
+            }
+        }
+    }
+
+    /// Searches from `skip` bytes behind the reader on; the place and number of what it finds.
+    pub(crate) fn search(&self, want: Want, skip: u64) -> Result<Option<(u64, u32)>> {
+        let place = Place {
+            segment: &self.segment,
+            header: &self.header,
+            offset: self.reader.offset() + skip,
+            len: self.segment.len().wait()?,
+            records: self.records,
+            time_delta: self.time_delta,
+        };
+        let found = search(&place, want, &Watch::idle())?;
+        Ok(found.hit.map(|hit| (hit.offset, hit.header.lsn_delta)))
+    }
+
+    pub(crate) fn missing(&self, lsn: Lsn) -> Error {
+        Error::new(ErrorKind::Corrupt, "read log")
+            .segment(self.header.first_lsn)
+            .lsn(lsn)
+            .detail("missing between this segment and the next one")
+    }
+}

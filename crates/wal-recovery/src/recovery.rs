@@ -1,0 +1,333 @@
+//! `Recovery`: from a storage to a log that can be opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wal_core::format::LogId;
+use wal_core::{
+    Clock, Error, ErrorKind, LogStorage, Lsn, Recovered, Result, StorageLock, SystemClock,
+    Timestamp,
+};
+
+use crate::describe::{Span, check};
+use crate::mode::{Mode, Until, Verify};
+use crate::repair::{Done, Repair};
+use crate::report::Report;
+use crate::scan::{Options, Scan, scan};
+use crate::watch::{Callback, Progress, Watch};
+use crate::{cut, parallel, salvage, settle};
+
+/// Recovers a log, so that it can be opened.
+///
+/// Takes the writer's lock, scans, repairs as far as the [`Mode`] allows, and makes durable what it
+/// returns: every record in [`Recovered`] survives an immediate second crash. All segments are sealed
+/// then. A recovery that is itself interrupted can be repeated, with the same outcome.
+///
+/// ```
+/// use wal_core::{MemoryStorage, Wal};
+/// use wal_recovery::{Recovery, Verdict};
+/// # use wal_core::{Claim, Decision, SyncStrategy, SyncWhen, TailView};
+/// # struct Always;
+/// # impl SyncStrategy for Always {
+/// #     fn name(&self) -> String { "always".into() }
+/// #     fn claim(&self) -> Claim { Claim::NOTHING_LOST }
+/// #     fn decide(&self, _: &TailView) -> Decision { Decision::durable(SyncWhen::Now) }
+/// # }
+/// let storage = MemoryStorage::new();
+/// let (recovered, _) = Recovery::new(storage.clone()).run()?;
+/// let log = Wal::builder(Always).open(recovered)?;
+/// log.append(b"first")?;
+/// drop(log); // not closed
+///
+/// let (recovered, report) = Recovery::new(storage).run()?;
+/// assert_eq!((report.records, report.clean), (1, false));
+/// assert_eq!(report.verdict(), Verdict::Clean);
+/// let log = Wal::builder(Always).open(recovered)?;
+/// assert_eq!(log.append(b"second")?.get(), 2);
+/// # log.close()?;
+/// # Ok::<(), wal_core::Error>(())
+/// ```
+pub struct Recovery {
+    storage: Arc<dyn LogStorage>,
+    mode: Mode,
+    until: Until,
+    verify: Verify,
+    threads: usize,
+    time_limit: Option<Duration>,
+    clock: Arc<dyn Clock>,
+    log_id: Option<LogId>,
+    save_cut: Option<bool>,
+    progress: Option<Callback>,
+}
+
+impl std::fmt::Debug for Recovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recovery")
+            .field("storage", &self.storage.describe())
+            .field("mode", &self.mode)
+            .field("until", &self.until)
+            .field("verify", &self.verify)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Recovery {
+    /// A recovery of the log in `storage`, in the default mode.
+    #[must_use]
+    pub fn new(storage: impl LogStorage) -> Self {
+        Recovery {
+            storage: Arc::new(storage),
+            mode: Mode::default(),
+            until: Until::default(),
+            verify: Verify::default(),
+            threads: parallel::threads(),
+            time_limit: None,
+            clock: Arc::new(SystemClock::new()),
+            log_id: None,
+            save_cut: None,
+            progress: None,
+        }
+    }
+
+    /// What to do about torn tails and damage; [`Mode::TornTail`] if not called.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Where the log is to end; [`Until::End`] if not called.
+    #[must_use]
+    pub fn until(mut self, until: Until) -> Self {
+        self.until = until;
+        self
+    }
+
+    /// How closely to look at sealed segments; [`Verify::Footers`] if not called.
+    #[must_use]
+    pub fn verify(mut self, verify: Verify) -> Self {
+        self.verify = verify;
+        self
+    }
+
+    /// How many segments are scanned at once: 1 to 256. As many as the machine has processors, up to 8,
+    /// if not called.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// How long the scan may take. Then [`run`](Self::run) fails with `TimedOut`, having changed
+    /// nothing. A repair that has begun is not interrupted.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
+    /// Where the time comes from; the operating system if not called.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The identity of the log that is begun if the place is empty; a random one if not called. A log
+    /// that exists keeps its own.
+    #[must_use]
+    pub fn log_id(mut self, id: LogId) -> Self {
+        self.log_id = Some(id);
+        self
+    }
+
+    /// Whether a torn tail is copied, by [`LogStorage::set_aside`], before it is cut. If not called: not
+    /// in the mode `TornTail`, but in the modes `PointInTime` and `Salvage`. These, and
+    /// [`until`](Self::until), always copy everything else that they take out.
+    #[must_use]
+    pub fn save_cut(mut self, save: bool) -> Self {
+        self.save_cut = Some(save);
+        self
+    }
+
+    /// Called about every 256 KiB of the scan, and after each segment, from any of its threads, one
+    /// call at a time.
+    #[must_use]
+    pub fn progress(mut self, tell: impl FnMut(&Progress) + Send + 'static) -> Self {
+        self.progress = Some(Box::new(tell));
+        self
+    }
+
+    /// Recovers the log. In an empty place a new one begins; nothing is written for it yet.
+    ///
+    /// # Errors
+    /// In all of these cases nothing was changed:
+    /// - `Locked`: another writer holds the log.
+    /// - `NotALog`: the place holds something else.
+    /// - `TornTail`: the mode is `Strict`, and the log ends in an incomplete write.
+    /// - `Corrupt`: the mode is `Strict` or `TornTail`, and bytes that had been durable are damaged; or
+    ///   the segments are not of one log.
+    /// - `Unsupported`: a newer build wrote this log.
+    /// - `NotFound`: the log starts behind [`Until::Lsn`].
+    /// - `TimedOut`, `Invalid`.
+    ///
+    /// An error of the storage itself (`Io`, `Full`, `Denied`) may come up at any moment. It is never
+    /// taken for damage, and recovering again finishes what was begun.
+    pub fn run(self) -> Result<(Recovered, Report)> {
+        if !(1..=256).contains(&self.threads) {
+            return Err(Error::new(ErrorKind::Invalid, "recover log")
+                .detail(format!("threads is {}, allowed are 1 to 256", self.threads)));
+        }
+        let lock = self.storage.lock().wait()?;
+        let watch = Watch::new(self.clock.clone(), self.time_limit, self.progress);
+        let run = Run {
+            storage: self.storage,
+            mode: self.mode,
+            until: self.until,
+            options: Options { verify: self.verify, threads: self.threads, beside_writer: false },
+            clock: self.clock,
+            save_cut: self.save_cut,
+            watch,
+        };
+        run.recover(lock, self.log_id)
+    }
+}
+
+struct Run {
+    storage: Arc<dyn LogStorage>,
+    mode: Mode,
+    until: Until,
+    options: Options,
+    clock: Arc<dyn Clock>,
+    save_cut: Option<bool>,
+    watch: Watch,
+}
+
+impl Run {
+    fn recover(self, lock: StorageLock, log_id: Option<LogId>) -> Result<(Recovered, Report)> {
+        let found = scan(&*self.storage, self.options, &self.watch)?;
+        let scan = match found {
+            Ok(scan) => scan,
+            Err(listing) => {
+                let report =
+                    Report { elapsed: self.watch.elapsed(), ..Report::empty(listing.foreign) };
+                return Ok((self.fresh(lock, log_id)?, report));
+            }
+        };
+        self.allow(&scan)?;
+        self.watch.check()?;
+        self.watch.disarm();
+        let mut report = scan.report();
+        let held = report.records + report.skipped;
+        let (scan, done) = self.repair(scan)?;
+        let Span { first_lsn, last_lsn, next_lsn, records } = scan.span();
+        (report.first_lsn, report.last_lsn, report.next_lsn) = (first_lsn, last_lsn, next_lsn);
+        report.records = records;
+        report.skipped = held.saturating_sub(records);
+        (report.cut, report.holes) = (done.cut, done.holes);
+        report.rewritten_bytes = done.rewritten;
+        report.elapsed = self.watch.elapsed();
+        let recovered = Recovered {
+            log_id: scan.log_id,
+            codec: Some(scan.codec),
+            segments: scan.recovered_segments(),
+            last_lsn,
+            next_lsn,
+            log_start: first_lsn,
+            next_generation: scan.next_generation,
+            last_time: scan.last_time(),
+            events: done.events,
+            storage: self.storage,
+            lock,
+        };
+        check(&recovered);
+        tracing::info!(
+            log = %recovered.log_id,
+            records,
+            next = %next_lsn,
+            verdict = %report.verdict(),
+            elapsed = ?report.elapsed,
+            "recovered"
+        );
+        Ok((recovered, report))
+    }
+
+    /// Whether the mode has an answer to what is wrong.
+    fn allow(&self, scan: &Scan) -> Result<()> {
+        if let Some(error) = scan.unsupported.as_ref().filter(|_| self.mode != Mode::Salvage) {
+            return Err(error.clone());
+        }
+        for damage in &scan.damages {
+            tracing::warn!(%damage, mode = %self.mode, "damage");
+        }
+        let unbearable = match self.mode {
+            Mode::Strict => scan.fatal().or(scan.damages.first()),
+            Mode::TornTail => scan.fatal(),
+            Mode::PointInTime | Mode::Salvage => None,
+        };
+        unbearable.map_or(Ok(()), |damage| Err(damage.error()))?;
+        if let Until::Lsn(lsn) = self.until
+            && lsn < scan.log_start.prev()
+            && scan.span().records > 0
+        {
+            return Err(cut::before_start(scan, lsn));
+        }
+        Ok(())
+    }
+
+    fn repair(&self, mut scan: Scan) -> Result<(Scan, Done)> {
+        let saves = matches!(self.mode, Mode::PointInTime | Mode::Salvage);
+        let mut repair = Repair {
+            storage: &*self.storage,
+            watch: &self.watch,
+            save_tail: self.save_cut.unwrap_or(saves),
+            done: Done::default(),
+        };
+        if scan.fatal().is_some() || scan.unsupported.is_some() {
+            if self.mode == Mode::Salvage {
+                salvage::salvage(&scan, &mut repair, &*self.clock)?;
+            } else {
+                cut::before_damage(&scan, &mut repair, &*self.clock)?;
+            }
+            scan = self.again()?;
+        }
+        settle::settle(&scan, &mut repair)?;
+        if self.until != Until::End {
+            scan = self.again()?;
+            if cut::after(&scan, &mut repair, &*self.clock, self.until)? {
+                scan = self.again()?;
+                settle::settle(&scan, &mut repair)?;
+            }
+        }
+        Ok((scan, repair.done))
+    }
+
+    /// Scans what a repair left. Nothing fatal may be left.
+    fn again(&self) -> Result<Scan> {
+        let scan = scan(&*self.storage, self.options, &self.watch)?.map_err(|_| {
+            Error::new(ErrorKind::Io, "recover log").detail("all segments have disappeared")
+        })?;
+        match (scan.fatal(), &scan.unsupported) {
+            (None, None) => Ok(scan),
+            (Some(damage), _) => Err(damage.error()),
+            (_, Some(error)) => Err(error.clone()),
+        }
+    }
+
+    fn fresh(self, lock: StorageLock, log_id: Option<LogId>) -> Result<Recovered> {
+        let log_id = log_id.map_or_else(LogId::random, Ok)?;
+        Ok(Recovered {
+            storage: self.storage,
+            lock,
+            log_id,
+            codec: None,
+            segments: Vec::new(),
+            last_lsn: Lsn::ZERO,
+            next_lsn: Lsn::FIRST,
+            log_start: Lsn::FIRST,
+            next_generation: 1,
+            last_time: Timestamp::EPOCH,
+            events: Vec::new(),
+        })
+    }
+}

@@ -1,0 +1,339 @@
+//! What a scan found and a recovery did.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use wal_core::{CodecId, Error, ErrorKind, Lsn, Timestamp};
+
+/// What a scan found, and what a recovery changed.
+///
+/// `segments`, `clean`, `durable_proven` and `damages` describe the log as it was found; `first_lsn`,
+/// `last_lsn`, `next_lsn` and `records` describe what is there now.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The log's identity in hexadecimal digits; `None` for an empty place.
+    pub log_id: Option<String>,
+    /// The codec of the records; `None` for an empty place.
+    pub codec: Option<CodecId>,
+    /// The first record; `next_lsn` if there is none.
+    pub first_lsn: Lsn,
+    /// The last record; before `first_lsn` if there is none.
+    pub last_lsn: Lsn,
+    /// What the next record will get.
+    pub next_lsn: Lsn,
+    /// Whether the log had been closed (its last segment was sealed), or is empty.
+    pub clean: bool,
+    /// All segments that were found, ascending.
+    pub segments: Vec<SegmentReport>,
+    /// Records whose checksums were verified.
+    pub records_scanned: u64,
+    /// Bytes that were read.
+    pub bytes_scanned: u64,
+    /// Records in the log.
+    pub records: u64,
+    /// Records that were readable, but are left out: truncated, or behind the place where the log was
+    /// ended on purpose.
+    pub skipped: u64,
+    /// Up to here the bytes themselves proved that they had been durable.
+    pub durable_proven: Lsn,
+    /// What is wrong, ascending by place.
+    pub damages: Vec<Damage>,
+    /// What was cut off.
+    pub cut: Vec<Cut>,
+    /// Where records are missing.
+    pub holes: Vec<Hole>,
+    /// Bytes that were written again because nothing proved them durable.
+    pub rewritten_bytes: u64,
+    /// Names in the place that are not the log's.
+    pub foreign: Vec<String>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// One segment, as it was found.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SegmentReport {
+    /// Its first LSN, which is its name.
+    pub first_lsn: Lsn,
+    /// Its last record that is valid; before `first_lsn` if there is none.
+    pub last_lsn: Lsn,
+    /// Records that it holds, those included that were truncated.
+    pub records: u64,
+    /// Frames that hold them.
+    pub frames: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// Bytes of its frames, the footer not included.
+    pub data_bytes: u64,
+    /// How many segments had been created when it was, itself included. 0 if its header is unreadable.
+    pub generation: u64,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When its last record was appended; `created` if it holds none.
+    pub last_time: Timestamp,
+    /// Whether it ends in a footer.
+    pub sealed: bool,
+    /// How it is.
+    pub state: SegmentState,
+}
+
+/// How a segment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SegmentState {
+    /// Nothing is wrong.
+    Ok,
+    /// It ends in an incomplete write.
+    Torn,
+    /// Its records are all there, but its footer is not.
+    Footer,
+    /// Records of it are damaged or missing.
+    Corrupt,
+    /// Truncated: a leftover, of which nothing is valid.
+    Void,
+}
+
+impl SegmentState {
+    /// The state's name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SegmentState::Ok => "ok",
+            SegmentState::Torn => "torn",
+            SegmentState::Footer => "footer",
+            SegmentState::Corrupt => "corrupt",
+            SegmentState::Void => "void",
+        }
+    }
+}
+
+impl fmt::Display for SegmentState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What is wrong at some place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum DamageKind {
+    /// An incomplete write at the end of the log, as a crash may leave it. No record that was durable
+    /// is concerned, as far as the bytes can tell.
+    TornTail,
+    /// A sealed segment's footer is damaged or missing; all its records are there.
+    Footer,
+    /// Bytes that had been durable do not check.
+    Corrupt,
+    /// Records are missing between two segments.
+    Gap,
+    /// A segment's header does not check.
+    Header,
+}
+
+impl fmt::Display for DamageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DamageKind::TornTail => "torn tail",
+            DamageKind::Footer => "footer",
+            DamageKind::Corrupt => "corrupt",
+            DamageKind::Gap => "gap",
+            DamageKind::Header => "header",
+        })
+    }
+}
+
+/// Something wrong, and where.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Damage {
+    /// What it is.
+    pub kind: DamageKind,
+    /// The segment, named by its first LSN.
+    pub segment: Lsn,
+    /// Where it begins, in bytes from the start of the segment.
+    pub offset: u64,
+    /// The record that was expected there.
+    pub lsn: Lsn,
+    /// Bytes from there to the last one that is not zero.
+    pub bytes: u64,
+    /// What was found, in words and numbers.
+    pub reason: String,
+}
+
+impl Damage {
+    /// Whether records may be lost by it that had been durable.
+    #[must_use]
+    pub const fn is_fatal(&self) -> bool {
+        !matches!(self.kind, DamageKind::TornTail | DamageKind::Footer)
+    }
+
+    pub(crate) fn error(&self) -> Error {
+        let kind = match self.kind {
+            DamageKind::TornTail => ErrorKind::TornTail,
+            _ => ErrorKind::Corrupt,
+        };
+        Error::new(kind, "recover log")
+            .segment(self.segment)
+            .offset(self.offset)
+            .lsn(self.lsn)
+            .detail(self.reason.clone())
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Damage { kind, segment, offset, lsn, bytes, reason } = self;
+        write!(f, "{kind} in segment {segment} at offset {offset} ({bytes} bytes, LSN {lsn}): ")?;
+        f.write_str(reason)
+    }
+}
+
+/// Bytes that were taken out of the log.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Cut {
+    /// The segment, named by its first LSN.
+    pub segment: Lsn,
+    /// Where they began, in bytes from the start of the segment.
+    pub offset: u64,
+    /// How many they are.
+    pub bytes: u64,
+    /// The first record that was cut, as far as known.
+    pub first_lsn: Lsn,
+    /// Under which name the storage keeps a copy; `None` if none was asked for.
+    pub saved_as: Option<String>,
+}
+
+/// Missing records: those between `after` and `before`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Hole {
+    /// The last record before the hole.
+    pub after: Lsn,
+    /// The first record behind it; the next LSN if there is none.
+    pub before: Lsn,
+    /// Why they are missing.
+    pub reason: String,
+}
+
+/// A report in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Nothing is wrong.
+    Clean,
+    /// The log ends in an incomplete write, as a crash may leave it.
+    TornTail,
+    /// Something is damaged, be it a footer only.
+    Corrupt,
+}
+
+impl Verdict {
+    /// The verdict's name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Clean => "clean",
+            Verdict::TornTail => "torn-tail",
+            Verdict::Corrupt => "corrupt",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Report {
+    pub(crate) fn empty(foreign: Vec<String>) -> Self {
+        Report {
+            log_id: None,
+            codec: None,
+            first_lsn: Lsn::FIRST,
+            last_lsn: Lsn::ZERO,
+            next_lsn: Lsn::FIRST,
+            clean: true,
+            segments: Vec::new(),
+            records_scanned: 0,
+            bytes_scanned: 0,
+            records: 0,
+            skipped: 0,
+            durable_proven: Lsn::ZERO,
+            damages: Vec::new(),
+            cut: Vec::new(),
+            holes: Vec::new(),
+            rewritten_bytes: 0,
+            foreign,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// How the log was found.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        if self.damages.is_empty() {
+            Verdict::Clean
+        } else if self.damages.iter().all(|d| d.kind == DamageKind::TornTail) {
+            Verdict::TornTail
+        } else {
+            Verdict::Corrupt
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.log_id, self.codec) {
+            (Some(id), Some(codec)) => writeln!(f, "log        {id} (codec {codec})")?,
+            _ => writeln!(f, "log        none yet")?,
+        }
+        let closed = if self.clean { "closed cleanly" } else { "not closed cleanly" };
+        writeln!(f, "verdict    {}, {closed}", self.verdict())?;
+        if self.records == 0 {
+            writeln!(f, "records    none; the next is LSN {}", self.next_lsn)?;
+        } else {
+            writeln!(
+                f,
+                "records    {} (LSN {} to {}); the next is LSN {}",
+                self.records, self.first_lsn, self.last_lsn, self.next_lsn
+            )?;
+        }
+        if self.skipped > 0 {
+            writeln!(f, "left out   {} records", self.skipped)?;
+        }
+        writeln!(f, "segments   {}", self.segments.len())?;
+        writeln!(
+            f,
+            "scanned    {} records, {} bytes in {:?}",
+            self.records_scanned, self.bytes_scanned, self.elapsed
+        )?;
+        writeln!(f, "proven     durable up to LSN {}", self.durable_proven)?;
+        if self.rewritten_bytes > 0 {
+            writeln!(f, "rewritten  {} bytes", self.rewritten_bytes)?;
+        }
+        for damage in &self.damages {
+            writeln!(f, "damage     {damage}")?;
+        }
+        for Cut { segment, offset, bytes, saved_as, .. } in &self.cut {
+            write!(f, "cut        {bytes} bytes of segment {segment} at offset {offset}")?;
+            match saved_as {
+                Some(name) => writeln!(f, ", saved as {name}")?,
+                None => writeln!(f)?,
+            }
+        }
+        for Hole { after, before, reason } in &self.holes {
+            writeln!(f, "hole       between LSN {after} and LSN {before}: {reason}")?;
+        }
+        if !self.foreign.is_empty() {
+            writeln!(f, "foreign    {}", self.foreign.join(", "))?;
+        }
+        Ok(())
+    }
+}

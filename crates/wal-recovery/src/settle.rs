@@ -1,0 +1,60 @@
+//! What every recovery ends with: all that it returns is durable and sealed, leftovers are gone.
+//!
+//! Each step can be repeated, and a crash between any two of them leaves a log whose recovery gives
+//! the same records.
+
+use wal_core::{Access, Event, Result};
+
+use crate::chain::Role;
+use crate::repair::Repair;
+use crate::scan::{Live, Scan};
+use crate::seal;
+use crate::walk::End;
+
+/// Makes everything durable, seals every segment, removes leftovers. The log must have no damage that
+/// cost records.
+pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
+    for live in scan.live() {
+        settle_segment(live, repair).map_err(|e| e.segment(live.header.first_lsn))?;
+    }
+    // What is void at the back goes first, the newest before the others; then the front, the oldest
+    // before the others. So what is left after a crash is still told to be a leftover.
+    let void = scan.segments.iter().rev().filter(|found| found.role == Role::Void);
+    let front = scan.segments.iter().filter(|found| found.role == Role::Front);
+    for found in void.chain(front) {
+        repair.storage.remove(found.name).wait().map_err(|e| e.segment(found.name))?;
+        repair.done.events.push(Event::SegmentRemoved { first_lsn: found.name });
+    }
+    Ok(())
+}
+
+/// Makes one segment durable and seals it.
+pub(crate) fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
+    let Live { header, walk, limit, len, .. } = live;
+    let name = header.first_lsn;
+    let extent = match &walk.end {
+        // A footer that can be read need not be durable, if the sync behind it failed or never came.
+        // Older ones are: no segment is begun before the one before it is sealed.
+        End::Sealed(end) if limit.is_none() || *end < len => {
+            let segment = repair.storage.open(name, Access::Write).wait()?;
+            return seal::write_footer(&segment, header, &walk.summary);
+        }
+        End::Sealed(_) => return Ok(()),
+        End::Open => None,
+        End::Torn { extent, .. } | End::Broken { extent, .. } => Some(*extent),
+        End::Unsupported(_) => return Ok(()),
+    };
+    let offset = walk.summary.data_end;
+    if let Some(extent) = extent {
+        repair.cut(name, offset, extent, walk.last_lsn(header).next())?;
+        if limit.is_none() {
+            let bytes = extent.saturating_sub(offset);
+            repair.done.events.push(Event::TailCut { segment: name, offset, bytes });
+        }
+    }
+    let segment = repair.storage.open(name, Access::Write).wait()?;
+    if limit.is_none() {
+        repair.done.rewritten += seal::rewrite(&segment, header, &walk.summary, walk.proven)?;
+    }
+    seal::seal(&segment, header, &walk.summary)
+}

@@ -1,0 +1,340 @@
+//! One segment, frame by frame, and how it ends.
+
+use std::sync::Arc;
+
+use wal_core::format::{Footer, FrameKind, SegmentHeader, SegmentSummary};
+use wal_core::{
+    Error, ErrorKind, Frame, FrameReader, FrameStep, Lsn, Result, Segment, Timestamp, block_on,
+};
+
+use crate::footer;
+use crate::search::{Findings, Place, Want, search};
+use crate::watch::Watch;
+
+/// What a segment holds.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    /// The frames that are valid, from the first one on.
+    pub(crate) summary: SegmentSummary,
+    /// Up to here some valid frame says that the log was durable.
+    pub(crate) proven: Lsn,
+    pub(crate) end: End,
+    /// Whether there is a valid footer.
+    pub(crate) sealed: bool,
+    /// Whether every frame was read, as opposed to a footer that was believed.
+    pub(crate) in_full: bool,
+    /// Bytes that were read.
+    pub(crate) scanned: u64,
+}
+
+/// How a segment ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// In a valid footer, which ends at this offset.
+    Sealed(u64),
+    /// After a whole frame, with nothing written behind it but leftovers of older generations.
+    Open,
+    /// In an incomplete write, of which something is left up to `extent`.
+    Torn { reason: String, extent: u64 },
+    /// In bytes that had been durable, or (in a segment that is not the last) in anything but a
+    /// footer. They reach up to `extent`.
+    Broken { reason: String, extent: u64 },
+    /// In a frame that only a newer build understands.
+    Unsupported(Error),
+}
+
+impl Walk {
+    /// The last record that is valid; before the first LSN if there is none.
+    pub(crate) fn last_lsn(&self, header: &SegmentHeader) -> Lsn {
+        header.first_lsn.advance(u64::from(self.summary.records)).prev()
+    }
+
+    pub(crate) fn last_time(&self, header: &SegmentHeader) -> Timestamp {
+        time(header, self.summary.last_time_delta)
+    }
+}
+
+pub(crate) fn time(header: &SegmentHeader, delta: u64) -> Timestamp {
+    Timestamp::from_micros(header.created.as_micros().saturating_add(delta))
+}
+
+/// An empty summary.
+pub(crate) fn no_frames(header: &SegmentHeader) -> SegmentSummary {
+    SegmentSummary { data_end: u64::from(header.data_offset), ..SegmentSummary::default() }
+}
+
+/// How to walk.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    /// Whether the segment is the newest one, which may end anywhere.
+    pub(crate) newest: bool,
+    /// Whether to read everything although there is a footer.
+    pub(crate) in_full: bool,
+    /// Whether a writer may be running.
+    pub(crate) beside_writer: bool,
+}
+
+/// Reads a segment of `len` bytes.
+///
+/// # Errors
+/// Only if the storage cannot deliver bytes, or the time limit has passed.
+pub(crate) fn walk(
+    segment: &Arc<dyn Segment>,
+    header: &SegmentHeader,
+    len: u64,
+    manner: Manner,
+    watch: &Watch,
+) -> Result<Walk> {
+    watch.check()?;
+    let footer = footer::read(&**segment, header, len)?;
+    if let Some(Footer { summary }) = &footer
+        && !manner.in_full
+    {
+        watch.advance(len, u64::from(summary.records))?;
+        return Ok(Walk {
+            summary: summary.clone(),
+            proven: header.first_lsn.advance(u64::from(summary.records)).prev(),
+            end: End::Sealed(len),
+            sealed: true,
+            in_full: false,
+            scanned: len - summary.data_end,
+        });
+    }
+    let mut walker = Walker {
+        segment,
+        header,
+        len,
+        summary: no_frames(header),
+        proven: Lsn::ZERO,
+        reader: reader(segment, header, u64::from(header.data_offset), len),
+        // A footer at the end proves everything before it, wherever it breaks off.
+        footer,
+        manner,
+        watch,
+        ticked: (0, 0),
+        searched: 0,
+    };
+    let end = walker.run()?;
+    let Walker { summary, mut proven, searched, footer, .. } = walker;
+    let sealed = matches!(end, End::Sealed(_)).then_some(&summary);
+    let sealed = sealed.or(footer.as_ref().map(|footer| &footer.summary));
+    if let Some(sealed) = sealed {
+        proven = header.first_lsn.advance(u64::from(sealed.records)).prev();
+    }
+    let (sealed, scanned) = (sealed.is_some(), summary.data_end + searched);
+    Ok(Walk { summary, proven, end, sealed, in_full: true, scanned })
+}
+
+fn reader(
+    segment: &Arc<dyn Segment>,
+    header: &SegmentHeader,
+    offset: u64,
+    len: u64,
+) -> FrameReader {
+    FrameReader::new(segment.clone(), header, offset, len)
+}
+
+struct Walker<'a> {
+    segment: &'a Arc<dyn Segment>,
+    header: &'a SegmentHeader,
+    len: u64,
+    summary: SegmentSummary,
+    proven: Lsn,
+    reader: FrameReader,
+    footer: Option<Footer>,
+    manner: Manner,
+    watch: &'a Watch,
+    /// Bytes and records that the watch knows of.
+    ticked: (u64, u32),
+    searched: u64,
+}
+
+impl Walker<'_> {
+    fn run(&mut self) -> Result<End> {
+        loop {
+            let stop = match block_on(self.reader.next())? {
+                FrameStep::Frame(frame) => match self.take(frame) {
+                    Ok(None) => {
+                        self.tick(Watch::STEP)?;
+                        continue;
+                    }
+                    Ok(Some(end)) => {
+                        self.tick(0)?;
+                        return Ok(end);
+                    }
+                    Err(reason) => Stop { reason, blank: false },
+                },
+                FrameStep::Blank => Stop::blank("nothing was written here"),
+                FrameStep::End => Stop::blank("the segment ends here"),
+                FrameStep::Bad { reason } => Stop { reason, blank: false },
+            };
+            self.tick(0)?;
+            if let Some(end) = self.judge(stop)? {
+                return Ok(end);
+            }
+        }
+    }
+
+    fn tick(&mut self, step: u64) -> Result<()> {
+        let (bytes, records) = self.ticked;
+        let more = self.summary.data_end - bytes;
+        if more < step || more == 0 {
+            return Ok(());
+        }
+        self.ticked = (self.summary.data_end, self.summary.records);
+        self.watch.advance(more, u64::from(self.summary.records - records))
+    }
+
+    /// Takes account of a valid frame; `Err` says why it cannot stand here.
+    fn take(&mut self, frame: Frame) -> Result<Option<End>, String> {
+        let Frame { offset, header, body } = frame;
+        if header.lsn_delta != self.summary.records {
+            return Err(format!(
+                "a valid frame of LSN {}, expected was LSN {}",
+                header.lsn(self.header.first_lsn),
+                self.expected()
+            ));
+        }
+        if offset + header.frame_len() > u64::from(u32::MAX) {
+            return Err("a frame beyond 4 GiB".into());
+        }
+        if header.kind == FrameKind::Footer as u8 {
+            return self.take_footer(&header, &body, offset).map(Some);
+        }
+        let records = match header.records(body) {
+            Ok(records) => records.len() as u32,
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                let at = error.segment(self.header.first_lsn).offset(offset).lsn(self.expected());
+                return Ok(Some(End::Unsupported(at)));
+            }
+            Err(error) => return Err(error.detail_text().to_owned()),
+        };
+        self.proven = self.proven.max(header.durable_upto(self.header.first_lsn));
+        self.summary.add(&header, records, offset);
+        Ok(None)
+    }
+
+    fn take_footer(
+        &self,
+        frame: &wal_core::format::FrameHeader,
+        body: &[u8],
+        offset: u64,
+    ) -> Result<End, String> {
+        let footer = Footer::decode(frame, body, offset, self.header)
+            .map_err(|e| e.detail_text().to_owned())?;
+        if footer.summary != self.summary {
+            let counted = &self.summary;
+            return Err(format!("the footer says {:?}, found were {counted:?}", footer.summary));
+        }
+        Ok(End::Sealed(offset + frame.frame_len()))
+    }
+
+    fn expected(&self) -> Lsn {
+        self.header.first_lsn.advance(u64::from(self.summary.records))
+    }
+
+    /// What it means that no frame follows. `None` if one does after all.
+    fn judge(&mut self, stop: Stop) -> Result<Option<End>> {
+        let offset = self.summary.data_end;
+        if self.manner.beside_writer && self.retry(offset)? {
+            return Ok(None);
+        }
+        let Stop { reason, blank } = stop;
+        let whole = |reason| Ok(Some(End::Broken { reason, extent: self.len }));
+        if let Some(footer) = &self.footer {
+            return whole(format!(
+                "{reason}; the footer of the segment proves {} records to have been durable",
+                footer.summary.records
+            ));
+        }
+        if !self.manner.newest {
+            return whole(reason);
+        }
+        let found = self.search(offset)?;
+        let Findings { hit, unproving, extent, exhausted, .. } = found;
+        if exhausted {
+            return Ok(Some(End::Broken {
+                reason: format!(
+                    "{reason}; behind it are more bytes that look like frames than can be checked"
+                ),
+                extent: self.len,
+            }));
+        }
+        if let Some(hit) = hit {
+            // The place may have been written between the reading of it and the search.
+            if self.manner.beside_writer && self.retry(offset)? {
+                return Ok(None);
+            }
+            let what = if hit.header.kind == FrameKind::Footer as u8 {
+                "a footer".to_owned()
+            } else {
+                format!("the frame of LSN {}", hit.header.lsn(self.header.first_lsn))
+            };
+            return Ok(Some(End::Broken {
+                reason: format!(
+                    "{reason}; {what} at offset {} proves that it had been durable",
+                    hit.offset
+                ),
+                extent: hit.offset,
+            }));
+        }
+        Ok(Some(match unproving {
+            None if blank => End::Open,
+            None => End::Torn { reason, extent },
+            Some(hit) => End::Torn {
+                reason: format!(
+                    "{reason}; the frame of LSN {} at offset {} is there, but does not prove that it \
+                     had been durable",
+                    hit.header.lsn(self.header.first_lsn),
+                    hit.offset
+                ),
+                extent,
+            },
+        }))
+    }
+
+    fn search(&mut self, offset: u64) -> Result<Findings> {
+        let place = Place {
+            segment: self.segment,
+            header: self.header,
+            offset,
+            len: self.len,
+            records: self.summary.records,
+            time_delta: self.summary.last_time_delta,
+        };
+        let found = search(&place, Want::Proof, self.watch)?;
+        self.searched += found.scanned;
+        self.proven = self.proven.max(found.durable_upto);
+        Ok(found)
+    }
+
+    /// Reads the place again, past every buffer; whether there is a frame now.
+    fn retry(&mut self, offset: u64) -> Result<bool> {
+        self.len = self.len.max(self.segment.len().wait()?);
+        let mut fresh = reader(self.segment, self.header, offset, self.len);
+        let there = match block_on(fresh.next())? {
+            FrameStep::Frame(Frame { header, body, .. }) => {
+                let is_footer = header.kind == FrameKind::Footer as u8;
+                header.lsn_delta == self.summary.records
+                    && (is_footer || header.records(body).is_ok())
+            }
+            _ => false,
+        };
+        if there {
+            self.reader = reader(self.segment, self.header, offset, self.len);
+        }
+        Ok(there)
+    }
+}
+
+/// Why no frame follows.
+struct Stop {
+    reason: String,
+    blank: bool,
+}
+
+impl Stop {
+    fn blank(reason: &str) -> Self {
+        Stop { reason: reason.into(), blank: true }
+    }
+}

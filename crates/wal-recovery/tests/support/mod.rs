@@ -1,0 +1,206 @@
+//! Logs to recover, and ways to damage them.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use wal_core::*;
+use wal_recovery::{Mode, Recovery, Report, Verify};
+
+/// A strategy that is one closure.
+pub struct Rule<F>(pub F);
+
+impl<F: Fn(&TailView) -> Decision + Send + Sync + 'static> SyncStrategy for Rule<F> {
+    fn name(&self) -> String {
+        "rule".into()
+    }
+    fn claim(&self) -> Claim {
+        Claim::written(Loss::UNBOUNDED)
+    }
+    fn decide(&self, tail: &TailView) -> Decision {
+        (self.0)(tail)
+    }
+}
+
+pub fn always() -> impl SyncStrategy {
+    Rule(|_: &TailView| Decision::durable(SyncWhen::Now))
+}
+
+/// Syncs only when asked to.
+pub fn lazy() -> impl SyncStrategy {
+    Rule(|_: &TailView| Decision::written(SyncWhen::OnRequest))
+}
+
+pub fn settings() -> Settings {
+    Settings::default().segment_size(4096).buffer_bytes(4096)
+}
+
+pub fn open_with(storage: impl LogStorage, strategy: impl SyncStrategy) -> Wal {
+    let (recovered, _) = Recovery::new(storage).threads(1).run().unwrap();
+    Wal::builder(strategy).settings(settings()).manual_driver().open(recovered).unwrap()
+}
+
+pub fn open(storage: impl LogStorage) -> Wal {
+    open_with(storage, always())
+}
+
+/// LSN and bytes of each record.
+pub type Content = Vec<(u64, Vec<u8>)>;
+
+/// What can be read of an open log.
+pub fn try_content(log: &Wal) -> Result<Content> {
+    log.iter(Lsn::ZERO)?.map(|entry| entry.map(|e| (e.lsn.get(), e.record.to_vec()))).collect()
+}
+
+pub fn content(recovered: Recovered) -> Content {
+    let log = Wal::builder(always()).manual_driver().open(recovered).unwrap();
+    try_content(&log).unwrap()
+}
+
+pub fn recover(storage: impl LogStorage, mode: Mode) -> Result<(Recovered, Report)> {
+    Recovery::new(storage).mode(mode).verify(Verify::All).threads(1).run()
+}
+
+/// The bytes of all segments.
+pub type Image = BTreeMap<u64, Vec<u8>>;
+
+pub fn image_of(storage: &dyn LogStorage) -> Image {
+    let names = storage.list().wait().unwrap().segments;
+    let read = |name: Lsn| {
+        let segment = storage.open(name, Access::Read).wait().unwrap();
+        let len = segment.len().wait().unwrap() as usize;
+        segment.read_at(0, len).wait().unwrap().to_vec()
+    };
+    names.into_iter().map(|name| (name.get(), read(name))).collect()
+}
+
+pub fn memory_of(image: &Image) -> MemoryStorage {
+    let storage = MemoryStorage::new();
+    for (&name, bytes) in image {
+        let len = bytes.len() as u64;
+        storage.create(Lsn::new(name), Bytes::copy_from_slice(bytes), len).wait().unwrap();
+    }
+    storage
+}
+
+/// A log of three small segments, one per session, with single records and batches. The last one was
+/// not closed.
+pub fn three_sessions() -> Image {
+    let storage = MemoryStorage::new();
+    let log = open(storage.clone());
+    log.append(b"one").unwrap();
+    log.append_batch(&[&b"two"[..], b"", b"four"]).unwrap();
+    log.append(b"five").unwrap();
+    log.close().unwrap();
+    let log = open(storage.clone());
+    log.append_batch(&[&b"six"[..], b"seven"]).unwrap();
+    log.append(b"eight").unwrap();
+    drop(log);
+    let log = open(storage.clone());
+    log.append(b"nine").unwrap();
+    log.append_batch(&[&b"ten"[..], b"eleven", b"twelve"]).unwrap();
+    log.append(b"thirteen").unwrap();
+    log.append(b"fourteen").unwrap();
+    drop(log);
+    image_of(&storage)
+}
+
+/// What an undamaged image holds.
+pub fn content_of(image: &Image) -> Content {
+    content(recover(memory_of(image), Mode::Strict).unwrap().0)
+}
+
+/// A storage that fails after some changes, like one whose power goes out.
+#[derive(Clone)]
+pub struct Fading {
+    inner: Arc<dyn LogStorage>,
+    left: Arc<AtomicU64>,
+    /// Whether the first change that fails takes place all the same.
+    effective: bool,
+}
+
+impl Fading {
+    pub fn new(inner: impl LogStorage, changes: u64, effective: bool) -> Self {
+        Fading { inner: Arc::new(inner), left: Arc::new(AtomicU64::new(changes)), effective }
+    }
+
+    /// Runs a change, or says that it failed.
+    fn change<T>(&self, run: impl FnOnce() -> Result<T>) -> Io<'static, T> {
+        let dead = || Err(Error::new(ErrorKind::Io, "change").detail("the power is off"));
+        Io::ready(match self.left.load(Ordering::Relaxed) {
+            u64::MAX => dead(),
+            0 => {
+                self.left.store(u64::MAX, Ordering::Relaxed);
+                if self.effective {
+                    let _ = run();
+                }
+                dead()
+            }
+            left => {
+                self.left.store(left - 1, Ordering::Relaxed);
+                run()
+            }
+        })
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == u64::MAX
+    }
+}
+
+struct FadingSegment(Arc<dyn Segment>, Fading);
+
+impl Segment for FadingSegment {
+    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
+        self.1.change(|| self.0.write_at(offset, data, mode).wait())
+    }
+    fn sync(&self) -> Io<'_, ()> {
+        self.1.change(|| self.0.sync().wait())
+    }
+    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        self.0.read_at(offset, len)
+    }
+    fn len(&self) -> Io<'_, u64> {
+        self.0.len()
+    }
+    fn truncate(&self, len: u64) -> Io<'_, ()> {
+        self.1.change(|| self.0.truncate(len).wait())
+    }
+}
+
+impl LogStorage for Fading {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+    fn lock(&self) -> Io<'_, StorageLock> {
+        self.inner.lock()
+    }
+    fn list(&self) -> Io<'_, Listing> {
+        self.inner.list()
+    }
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        self.change(|| {
+            let segment = self.inner.create(name, header, capacity).wait()?;
+            Ok(Arc::new(FadingSegment(segment, self.clone())) as Arc<dyn Segment>)
+        })
+    }
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        Io::ready(
+            self.inner
+                .open(name, access)
+                .wait()
+                .map(|segment| Arc::new(FadingSegment(segment, self.clone())) as Arc<dyn Segment>),
+        )
+    }
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        self.change(|| self.inner.remove(name).wait())
+    }
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.change(|| self.inner.set_aside(label, data).wait())
+    }
+}
