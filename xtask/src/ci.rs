@@ -1,7 +1,8 @@
 //! `cargo xtask ci`: one list of steps, run in order.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, bail};
 use wal_core::{Clock, SystemClock};
@@ -111,24 +112,83 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     let clock = SystemClock::new();
     let mut times = Vec::new();
+    let mut counts = Counts::default();
     for (at, step) in STEPS.iter().enumerate() {
-        let last = at + 1 == STEPS.len();
-        if last {
-            println!("\nsteps so far:");
-            times.iter().for_each(|(name, took)| println!("  {took:>6.1} s  {name}"));
-        }
         println!("\n=== {} ({}/{}): {}", step.name, at + 1, STEPS.len(), step.command.join(" "));
         let started = clock.monotonic();
-        let status = Command::new(step.command[0])
-            .args(&step.command[1..])
-            .current_dir(root.join(step.dir))
-            .envs(step.env.iter().copied())
-            .status()
-            .with_context(|| format!("cannot start {}", step.command[0]))?;
+        let status = execute(step, root, &mut counts)?;
         if !status.success() {
             bail!("step \"{}\" failed: {status}", step.name);
         }
         times.push((step.name, (clock.monotonic() - started).as_secs_f64()));
     }
+    println!("\n=== all steps passed");
+    times.iter().for_each(|(name, took)| println!("{took:>7.1} s  {name}"));
+    let Counts { passed, failed, ignored } = counts;
+    println!("\ntests: {passed} passed, {failed} failed, {ignored} skipped");
     Ok(())
+}
+
+/// Runs a step; passes on what it prints, and adds up what test runners say at their end.
+fn execute(step: &Step, root: &Path, counts: &mut Counts) -> anyhow::Result<ExitStatus> {
+    let mut child = Command::new(step.command[0])
+        .args(&step.command[1..])
+        .current_dir(root.join(step.dir))
+        .envs(step.env.iter().copied())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", step.command[0]))?;
+    for line in BufReader::new(child.stdout.take().context("piped")?).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        counts.add(&line);
+    }
+    Ok(child.wait()?)
+}
+
+/// Tests that were run.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Counts {
+    /// Takes account of a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+    fn add(&mut self, line: &str) {
+        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|l| l.split_once(". "))
+        else {
+            return;
+        };
+        for count in counts.split("; ") {
+            match count.split_once(' ').map(|(n, what)| (n.parse::<u64>(), what)) {
+                Some((Ok(n), "passed")) => self.passed += n,
+                Some((Ok(n), "failed")) => self.failed += n,
+                Some((Ok(n), "ignored")) => self.ignored += n,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds_up_what_test_runners_say() {
+        let mut counts = Counts::default();
+        counts.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 9 filtered out");
+        counts.add("test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured");
+        counts.add("test something ... ok");
+        counts.add("error: 7 passed; 7 failed");
+        assert_eq!(counts, Counts { passed: 7, failed: 2, ignored: 1 });
+    }
+
+    #[test]
+    fn the_tests_come_last() {
+        assert_eq!(STEPS.last().unwrap().name, "tests");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wal_core::{Error, ErrorKind, LogStorage, Recovered};
+use wal_core::{LogStorage, Recovered};
 use wal_fs::FileStorage;
 use wal_recovery::{Mode, Recovery, Report};
 
@@ -14,20 +14,8 @@ pub(crate) fn existing(dir: &Path) -> Result<FileStorage, Failure> {
     Ok(FileStorage::open(dir)?)
 }
 
-/// Refuses a place that holds other things and no log, before anything is put into it, be it a lock file.
-pub(crate) fn refuse_foreign(storage: &impl LogStorage) -> Result<(), Failure> {
-    let listing = storage.list().wait()?;
-    if !listing.segments.is_empty() || listing.foreign.is_empty() {
-        return Ok(());
-    }
-    let (place, names) = (storage.describe(), listing.foreign.join(", "));
-    let error = Error::new(ErrorKind::NotALog, "open log");
-    Err(error.detail(format!("{place} holds no log, but {names}")).into())
-}
-
 /// Recovers a log for writing, as every opening does: cuts a torn tail, refuses damage. Says what it cut.
 pub(crate) fn recover(storage: impl LogStorage) -> Result<Recovered, Failure> {
-    refuse_foreign(&storage)?;
     let mut recovery = Recovery::new(storage).mode(Mode::TornTail);
     if let Some(bar) = progress::bar("recover") {
         recovery = recovery.progress(bar);

@@ -60,7 +60,6 @@ fn until(text: &str) -> Result<Until, String> {
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let storage = open::existing(&args.dir)?;
-    open::refuse_foreign(&storage)?;
     let mut recovery = Recovery::new(storage).mode(args.mode).verify(Verify::All).save_cut(true);
     if let Some(until) = args.until {
         recovery = recovery.until(until);

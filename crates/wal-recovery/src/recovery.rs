@@ -13,7 +13,7 @@ use crate::describe::{Span, check};
 use crate::mode::{Mode, Until, Verify};
 use crate::repair::{Done, Repair};
 use crate::report::Report;
-use crate::scan::{Options, Scan, scan};
+use crate::scan::{Options, Scan, list, scan};
 use crate::watch::{Callback, Progress, Watch};
 use crate::{cut, parallel, salvage, settle};
 
@@ -178,6 +178,8 @@ impl Recovery {
             return Err(Error::new(ErrorKind::Invalid, "recover log")
                 .detail(format!("threads is {}, allowed are 1 to 256", self.threads)));
         }
+        // Nothing of ours, not even a lock, is left in a place that is somebody else's.
+        list(&*self.storage)?;
         let lock = self.storage.lock().wait()?;
         let watch = Watch::new(self.clock.clone(), self.time_limit, self.progress);
         let run = Run {

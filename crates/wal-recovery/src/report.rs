@@ -159,7 +159,8 @@ pub struct Damage {
     pub offset: u64,
     /// The record that was expected there.
     pub lsn: Lsn,
-    /// Bytes from there to the last one that is not zero.
+    /// Bytes concerned at most: up to the frame that proves the damage, or else to the last byte there
+    /// that is not zero, or to the end of the segment.
     pub bytes: u64,
     /// What was found, in words and numbers.
     pub reason: String,

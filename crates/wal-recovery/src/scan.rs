@@ -160,16 +160,9 @@ pub(crate) fn scan(
     options: Options,
     watch: &Watch,
 ) -> Result<Result<Scan, Listing>> {
-    let listing = storage.list().wait()?;
+    let listing = list(storage)?;
     if listing.segments.is_empty() {
-        if listing.foreign.is_empty() {
-            return Ok(Err(listing));
-        }
-        return Err(Error::new(ErrorKind::NotALog, "open log").detail(format!(
-            "{} holds no log, but {}",
-            storage.describe(),
-            listing.foreign.join(", ")
-        )));
+        return Ok(Err(listing));
     }
     let names = &listing.segments;
     let mut found = parallel::map(names.len(), options.threads, |i| {
@@ -177,7 +170,7 @@ pub(crate) fn scan(
         let (_, len, header) = read_header(storage, names[i])?;
         Ok(Found { name: names[i], len, header, role: Role::Unreadable, walk: None })
     })?;
-    let identity = check_identity(&found)?;
+    let identity = check_identity(found.iter().map(|f| &f.header))?;
     let chain = chain(found.iter().map(|f| (f.name, &f.header)));
     let live: Vec<usize> =
         (0..found.len()).filter(|&i| matches!(chain.roles[i], Role::Live { .. })).collect();
@@ -209,6 +202,22 @@ pub(crate) fn scan(
     Ok(Ok(scan))
 }
 
+/// Lists the place.
+///
+/// # Errors
+/// The storage's; `NotALog` if something else is there, but no log.
+pub(crate) fn list(storage: &dyn LogStorage) -> Result<Listing> {
+    let listing = storage.list().wait()?;
+    if listing.segments.is_empty() && !listing.foreign.is_empty() {
+        return Err(Error::new(ErrorKind::NotALog, "open log").detail(format!(
+            "{} holds no log, but {}",
+            storage.describe(),
+            listing.foreign.join(", ")
+        )));
+    }
+    Ok(listing)
+}
+
 fn walk_one(
     storage: &dyn LogStorage,
     found: &Found,
@@ -227,14 +236,20 @@ fn walk_one(
     walk(&segment, header, found.len, manner, watch).map_err(at)
 }
 
-struct Identity {
+pub(crate) struct Identity {
     log_id: LogId,
     codec: CodecId,
     next_generation: u64,
 }
 
 /// Whether all segments are of one log.
-fn check_identity(found: &[Found]) -> Result<Identity> {
+///
+/// # Errors
+/// `Corrupt` if they are not, `Unsupported` if one is of a newer version; the error of a header if none
+/// can be read.
+pub(crate) fn check_identity<'a>(
+    headers: impl Iterator<Item = &'a Result<SegmentHeader>>,
+) -> Result<Identity> {
     let mixed = |a: &SegmentHeader, b: &SegmentHeader, what: &str| {
         let (a_lsn, b_lsn) = (a.first_lsn, b.first_lsn);
         Err(Error::new(ErrorKind::Corrupt, "open log")
@@ -245,7 +260,7 @@ fn check_identity(found: &[Found]) -> Result<Identity> {
     let mut first: Option<&SegmentHeader> = None;
     let mut unreadable: Option<&Error> = None;
     let mut largest = 0;
-    for Found { header, .. } in found {
+    for header in headers {
         let header = match header {
             Ok(header) => header,
             Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error.clone()),

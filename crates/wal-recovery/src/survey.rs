@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use wal_core::format::SegmentHeader;
-use wal_core::{Error, ErrorKind, LogStorage, Lsn, Result};
+use wal_core::{ErrorKind, LogStorage, Lsn, Result};
 
 use crate::chain::{Role, chain};
-use crate::scan::read_header;
+use crate::scan::{check_identity, list, read_header};
 
 /// How often it is begun again because a segment disappeared under it.
 const TRIES: usize = 8;
@@ -35,7 +35,8 @@ impl Survey {
     /// Lists the segments and reads their headers; those that `known` has need not be read again.
     ///
     /// # Errors
-    /// `NotALog`, `Unsupported`, or the error of a header if none of them can be read.
+    /// `NotALog`, `Unsupported`, `Corrupt` if the segments are not of one log, or the error of a header if
+    /// none of them can be read.
     pub(crate) fn take(storage: &dyn LogStorage, known: Option<&Survey>) -> Result<Self> {
         let mut tried = 1;
         let mut unreadable = Vec::new();
@@ -58,14 +59,7 @@ impl Survey {
     }
 
     fn attempt(storage: &dyn LogStorage, known: Option<&Survey>) -> Result<Self> {
-        let listing = storage.list().wait()?;
-        if listing.segments.is_empty() && !listing.foreign.is_empty() {
-            return Err(Error::new(ErrorKind::NotALog, "read log").detail(format!(
-                "{} holds no log, but {}",
-                storage.describe(),
-                listing.foreign.join(", ")
-            )));
-        }
+        let listing = list(storage)?;
         let known = known.map_or(&[][..], |known| &known.segments);
         let settled = &known[..known.len().saturating_sub(VOLATILE)];
         let settled: HashMap<Lsn, &SegmentHeader> =
@@ -78,11 +72,8 @@ impl Survey {
             };
             headers.push((name, header));
         }
-        let unreadable = headers.iter().find_map(|(_, header)| header.as_ref().err());
-        let newer = |error: &&Error| error.kind() == ErrorKind::Unsupported;
-        let all_bad = headers.iter().all(|(_, header)| header.is_err());
-        if let Some(error) = unreadable.filter(|error| all_bad || newer(error)) {
-            return Err(error.clone());
+        if !headers.is_empty() {
+            check_identity(headers.iter().map(|(_, header)| header))?;
         }
         let chain = chain(headers.iter().map(|(name, header)| (*name, header)));
         let segments =

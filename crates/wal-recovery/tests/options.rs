@@ -268,3 +268,22 @@ fn the_last_numbers_of_a_damaged_log_are_not_given_out_again() {
         assert_eq!(recover(storage, Mode::Strict).unwrap().0.next_lsn, Lsn::new(15));
     }
 }
+
+#[test]
+fn the_generation_of_an_unreadable_segment_is_not_used_again() {
+    // Its frames may be left in a recycled file, and must not be valid in a new segment.
+    for name in [1, 6, 9] {
+        let mut image = three_sessions();
+        image.get_mut(&name).unwrap()[50] ^= 1;
+        for mode in [Mode::PointInTime, Mode::Salvage] {
+            let storage = memory_of(&image);
+            let (recovered, _) = recover(storage.clone(), mode).unwrap();
+            assert!(recovered.next_generation > 1000);
+            let generations = Inspect::new(storage).run().unwrap().segments;
+            assert!(generations.iter().all(|s| s.generation <= 3 || s.generation > 1000));
+            let own = |segment: &RecoveredSegment| segment.header.generation;
+            let lost = [(1, 1), (6, 2), (9, 3)].iter().find(|(n, _)| *n == name).unwrap().1;
+            assert!(recovered.segments.iter().all(|segment| own(segment) != lost));
+        }
+    }
+}

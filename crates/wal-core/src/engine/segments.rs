@@ -52,9 +52,13 @@ impl SegmentEntry {
         lock(&self.summary).seek(delta)
     }
 
-    /// The last record that was written here and is not void; before `first_lsn` if there is none.
+    /// The last record that was written here and is not void; what the segment follows if there is
+    /// none.
     pub(crate) fn last_lsn(&self) -> Lsn {
         let records = u64::from(lock(&self.summary).records);
+        if records == 0 {
+            return self.header.follows;
+        }
         let written = self.header.first_lsn.advance(records).prev();
         written.min(Lsn::new(self.limit.load(Ordering::Acquire)))
     }

@@ -174,7 +174,7 @@ impl Footer {
     /// The time of the segment's last record.
     #[must_use]
     pub fn last_time(&self, created: Timestamp) -> Timestamp {
-        Timestamp::from_micros(created.as_micros() + self.summary.last_time_delta)
+        Timestamp::from_micros(created.as_micros().saturating_add(self.summary.last_time_delta))
     }
 }
 
