@@ -1,7 +1,6 @@
 //! `cargo xtask bench`: the log beside the raw device, in turns.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,18 +117,30 @@ fn each(
 }
 
 fn raw(dir: &Path, operations: u64) -> anyhow::Result<Figure> {
-    let file = File::create_new(dir.join("raw"))?;
+    let mut file = File::create_new(dir.join("raw"))?;
     let size = (operations * 2 * RECORD as u64).next_multiple_of(1 << 20);
     let zeros = vec![0; 1 << 20];
     for at in (0..size).step_by(1 << 20) {
-        file.write_all_at(&zeros, at)?;
+        write_at(&mut file, &zeros, at)?;
     }
     file.sync_all()?;
     let record = [b'r'; RECORD];
     each(operations, |i| {
-        file.write_all_at(&record, i * RECORD as u64)?;
+        write_at(&mut file, &record, i * RECORD as u64)?;
         Ok(file.sync_data()?)
     })
+}
+
+#[cfg(unix)]
+fn write_at(file: &mut File, bytes: &[u8], at: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+}
+
+#[cfg(not(unix))]
+fn write_at(file: &mut File, bytes: &[u8], at: u64) -> std::io::Result<()> {
+    use std::io::{Seek, SeekFrom, Write};
+    file.seek(SeekFrom::Start(at))?;
+    file.write_all(bytes)
 }
 
 fn open(dir: &Path, strategy: impl wal_core::SyncStrategy) -> anyhow::Result<Wal> {
