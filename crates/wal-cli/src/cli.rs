@@ -1,4 +1,4 @@
-//! The argument tree, and what all commands share.
+//! The argument tree.
 
 use std::process::ExitCode;
 
@@ -6,20 +6,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::{Code, Failure};
+use crate::help::after_help;
 use crate::{append, completions, dump, repair, stat, truncate, verify};
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  all is well
-  1  an error (message on standard error)
-  2  wrong usage
-  3  the log ends in a torn tail, as a crash leaves it
-  4  the log is corrupt: bytes that had been durable are damaged";
-
-/// The end of every help text.
-pub(crate) fn after_help(examples: &str) -> String {
-    format!("{examples}\n\n{EXIT_CODES}")
-}
 
 const EXAMPLES: &str = "\
 Examples:

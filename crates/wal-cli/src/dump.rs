@@ -13,7 +13,7 @@ use wal_recovery::{DamageKind, Inspect, Verify, View};
 
 use crate::failure::{Failure, say};
 use crate::output::{self, OutputFormat};
-use crate::{cli, open};
+use crate::{help, open};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,7 +31,7 @@ const FOLLOW_PAUSE: Duration = Duration::from_millis(20);
 
 /// Print records
 #[derive(Debug, Parser)]
-#[command(after_help = cli::after_help(EXAMPLES), after_long_help = cli::after_help(EXAMPLES))]
+#[command(after_help = help::after_help(EXAMPLES), after_long_help = help::after_help(EXAMPLES))]
 pub(crate) struct Args {
     /// The log's directory
     #[arg(value_name = "DIR")]

@@ -10,6 +10,7 @@ mod cli;
 mod completions;
 mod dump;
 mod failure;
+mod help;
 mod input;
 mod open;
 mod output;

@@ -7,7 +7,7 @@ use wal_core::Lsn;
 use wal_recovery::{Mode, Recovery, Until, Verify};
 
 use crate::failure::{Code, Failure};
-use crate::{cli, open, progress, time, verify};
+use crate::{help, open, progress, time, verify};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +28,7 @@ Whatever is cut or found damaged is kept in the directory, in files named *.cut.
 ///
 /// Prints what was found and what was done. The log can be opened afterwards.
 #[derive(Debug, Parser)]
-#[command(after_help = cli::after_help(EXAMPLES), after_long_help = cli::after_help(EXAMPLES))]
+#[command(after_help = help::after_help(EXAMPLES), after_long_help = help::after_help(EXAMPLES))]
 pub(crate) struct Args {
     /// The log's directory
     #[arg(value_name = "DIR")]

@@ -8,7 +8,7 @@ use clap::Parser;
 use wal_recovery::{Report, Verify};
 
 use crate::failure::{Code, Failure};
-use crate::{cli, size, time, verify};
+use crate::{help, size, time, verify};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +21,7 @@ The exit code says only whether the log could be looked at; `wal verify` judges 
 ///
 /// Changes nothing, and works while a writer runs.
 #[derive(Debug, Parser)]
-#[command(after_help = cli::after_help(EXAMPLES), after_long_help = cli::after_help(EXAMPLES))]
+#[command(after_help = help::after_help(EXAMPLES), after_long_help = help::after_help(EXAMPLES))]
 pub(crate) struct Args {
     /// The log's directory
     #[arg(value_name = "DIR")]

@@ -8,7 +8,7 @@ use wal_core::{Codec, CodecId, Lsn, Wal};
 use wal_sync::Policy;
 
 use crate::failure::{Failure, say};
-use crate::{cli, open};
+use crate::{help, open};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,7 +22,7 @@ would have got without. Truncating is final, no copy is kept.";
 ///
 /// Recovers the log first and closes it afterwards.
 #[derive(Debug, Parser)]
-#[command(after_help = cli::after_help(EXAMPLES), after_long_help = cli::after_help(EXAMPLES))]
+#[command(after_help = help::after_help(EXAMPLES), after_long_help = help::after_help(EXAMPLES))]
 pub(crate) struct Args {
     /// The log's directory
     #[arg(value_name = "DIR")]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use wal_recovery::{Inspect, Report, Verdict, Verify};
 
 use crate::failure::{Code, Failure};
-use crate::{cli, open, progress};
+use crate::{help, open, progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +23,7 @@ writer was killed is sound, if it was not killed in the middle of a write.";
 ///
 /// Says in which segment, at which offset and LSN what is wrong, and why.
 #[derive(Debug, Parser)]
-#[command(after_help = cli::after_help(EXAMPLES), after_long_help = cli::after_help(EXAMPLES))]
+#[command(after_help = help::after_help(EXAMPLES), after_long_help = help::after_help(EXAMPLES))]
 pub(crate) struct Args {
     /// The log's directory
     #[arg(value_name = "DIR")]

@@ -11,7 +11,7 @@ use crate::format::LogId;
 use crate::recovered::Recovered;
 use crate::{
     Access, Capabilities, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Result, Segment,
-    StorageLock, Timestamp, WriteMode,
+    StorageLock, WriteMode,
 };
 
 /// Keeps the segments in memory: for tests, and for logs that need not outlive the process.
@@ -52,19 +52,7 @@ impl MemoryStorage {
             return Err(Error::new(ErrorKind::Invalid, "open log")
                 .detail("the memory holds a log already; recover it"));
         }
-        Ok(Recovered {
-            storage: Arc::new(self),
-            lock,
-            log_id: LogId::random()?,
-            codec: None,
-            segments: Vec::new(),
-            last_lsn: Lsn::ZERO,
-            next_lsn: Lsn::FIRST,
-            log_start: Lsn::FIRST,
-            next_generation: 1,
-            last_time: Timestamp::EPOCH,
-            events: Vec::new(),
-        })
+        Ok(Recovered::empty(Arc::new(self), lock, LogId::random()?))
     }
 
     fn segments(&self) -> std::sync::MutexGuard<'_, BTreeMap<Lsn, Arc<MemorySegment>>> {

@@ -53,6 +53,26 @@ pub struct Recovered {
     pub events: Vec<Event>,
 }
 
+impl Recovered {
+    /// A log that holds nothing yet, in a place that holds nothing at all.
+    #[must_use]
+    pub fn empty(storage: Arc<dyn LogStorage>, lock: StorageLock, log_id: LogId) -> Self {
+        Recovered {
+            storage,
+            lock,
+            log_id,
+            codec: None,
+            segments: Vec::new(),
+            last_lsn: Lsn::ZERO,
+            next_lsn: Lsn::FIRST,
+            log_start: Lsn::FIRST,
+            next_generation: 1,
+            last_time: Timestamp::EPOCH,
+            events: Vec::new(),
+        }
+    }
+}
+
 impl fmt::Debug for dyn LogStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LogStorage({})", self.describe())

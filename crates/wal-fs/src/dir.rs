@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use wal_core::{Error, ErrorKind, Result};
 
-use crate::storage::failed;
 use crate::{FileSystem, NodeKind};
 
 /// The path from the root, so that a later change of the working directory means nothing.
@@ -48,4 +47,9 @@ pub(crate) fn create<F: FileSystem>(fs: &F, path: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// An error at a path.
+pub(crate) fn failed(op: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::io(op, source).detail(path.display().to_string())
 }

@@ -10,6 +10,7 @@ use wal_core::{
     StorageLock, WriteMode,
 };
 
+use crate::dir::failed;
 use crate::names::{self, Name};
 use crate::segment::{FileSegment, Growth};
 use crate::spares::Spares;
@@ -263,10 +264,6 @@ impl<F: FileSystem> FileStorage<F> {
         self.sync_dir()?;
         Ok(name)
     }
-}
-
-pub(crate) fn failed(op: &'static str, path: &Path, source: io::Error) -> Error {
-    Error::io(op, source).detail(path.display().to_string())
 }
 
 fn shared<H: File>(segment: FileSegment<H>) -> Arc<dyn Segment> {

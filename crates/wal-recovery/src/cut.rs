@@ -135,18 +135,13 @@ pub(crate) fn beyond(scan: &Scan, repair: &mut Repair<'_>) -> Result<Lsn> {
     };
     beyond = beyond.max(found.name);
     match (found.role, found.live()) {
-        (Role::Unreadable, _) => beyond = beyond.max(at_most(found.name, found.len)),
+        (Role::Unreadable, _) => beyond = beyond.max(runs::at_most(found.name, found.len)),
         (_, Some(live)) if matches!(live.walk.end, End::Broken { .. } | End::Unsupported(_)) => {
             beyond = beyond.max(runs::find(repair.storage, live, repair.watch)?.beyond);
         }
         _ => {}
     }
     Ok(beyond)
-}
-
-/// Behind all records that `bytes` can hold, if the first of them is `first`.
-pub(crate) fn at_most(first: Lsn, bytes: u64) -> Lsn {
-    first.advance(bytes / 4 + 1)
 }
 
 /// Where the frame begins that holds a record of a sealed segment.

@@ -4,10 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wal_core::format::LogId;
-use wal_core::{
-    Clock, Error, ErrorKind, LogStorage, Lsn, Recovered, Result, StorageLock, SystemClock,
-    Timestamp,
-};
+use wal_core::{Clock, Error, ErrorKind, LogStorage, Recovered, Result, StorageLock, SystemClock};
 
 use crate::describe::{Span, check};
 use crate::mode::{Mode, Until, Verify};
@@ -213,7 +210,8 @@ impl Run {
             Err(listing) => {
                 let report =
                     Report { elapsed: self.watch.elapsed(), ..Report::empty(listing.foreign) };
-                return Ok((self.fresh(lock, log_id)?, report));
+                let log_id = log_id.map_or_else(LogId::random, Ok)?;
+                return Ok((Recovered::empty(self.storage, lock, log_id), report));
             }
         };
         self.allow(&scan)?;
@@ -314,22 +312,5 @@ impl Run {
             (Some(damage), _) => Err(damage.error()),
             (_, Some(error)) => Err(error.clone()),
         }
-    }
-
-    fn fresh(self, lock: StorageLock, log_id: Option<LogId>) -> Result<Recovered> {
-        let log_id = log_id.map_or_else(LogId::random, Ok)?;
-        Ok(Recovered {
-            storage: self.storage,
-            lock,
-            log_id,
-            codec: None,
-            segments: Vec::new(),
-            last_lsn: Lsn::ZERO,
-            next_lsn: Lsn::FIRST,
-            log_start: Lsn::FIRST,
-            next_generation: 1,
-            last_time: Timestamp::EPOCH,
-            events: Vec::new(),
-        })
     }
 }

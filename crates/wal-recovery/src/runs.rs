@@ -3,7 +3,6 @@
 use wal_core::format::FrameKind;
 use wal_core::{Access, Frame, FrameReader, FrameStep, LogStorage, Lsn, Result, block_on};
 
-use crate::cut::at_most;
 use crate::scan::Live;
 use crate::search::{Place, Want, search};
 use crate::watch::Watch;
@@ -78,4 +77,9 @@ pub(crate) fn find(storage: &dyn LogStorage, live: Live<'_>, watch: &Watch) -> R
         let beyond = if left == 0 { expected } else { at_most(expected, left) };
         return Ok(Runs { runs, beyond });
     }
+}
+
+/// Behind all records that `bytes` can hold, if the first of them is `first`.
+pub(crate) fn at_most(first: Lsn, bytes: u64) -> Lsn {
+    first.advance(bytes / 4 + 1)
 }

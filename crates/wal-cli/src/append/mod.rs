@@ -15,7 +15,7 @@ use wal_sync::Policy;
 
 use crate::failure::{Failure, say};
 use crate::input::{InputFormat, RecordReader};
-use crate::{cli, open, size};
+use crate::{cli, help, open, size};
 use acks::Acks;
 
 const EXAMPLES: &str = "\
@@ -41,7 +41,7 @@ error. At the end of the input everything is synced and the log is closed.";
 ///
 /// Creates the log if there is none. A summary goes to standard error.
 #[derive(Debug, Parser)]
-#[command(after_help = cli::after_help(EXAMPLES), after_long_help = cli::after_help(EXAMPLES))]
+#[command(after_help = help::after_help(EXAMPLES), after_long_help = help::after_help(EXAMPLES))]
 pub(crate) struct Args {
     /// The log's directory; not used with --storage memory
     #[arg(value_name = "DIR", required_unless_present = "storage")]

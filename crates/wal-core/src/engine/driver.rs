@@ -7,12 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use super::state::State;
+use super::state::{Job, State};
 use crate::sync::thread;
 use crate::{Error, ErrorKind, Result, Trigger};
-
-/// Work that a task hands to the driver, because it may block.
-pub(crate) type Job = Box<dyn FnOnce(&Engine) + Send>;
 
 /// What [`Wal::drive`](crate::Wal::drive) found to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::writer::walk;
-use crate::format::{IndexEntry, Salt, SegmentHeader, SegmentSummary};
+use crate::format::{
+    FRAME_HEADER_LEN, FrameHeader, IndexEntry, Salt, SegmentHeader, SegmentSummary,
+};
 use crate::recovered::RecoveredSegment;
 use crate::sync::{AtomicU64, Mutex, Ordering, RwLock, lock};
 use crate::{Access, LogStorage, Lsn, Result, Segment};
@@ -170,5 +171,16 @@ impl Segments {
         }
         open.push((generation, segment.clone()));
         Ok(segment)
+    }
+}
+
+/// Walks the frames in `data` and gives each header with its place in `data` and its record count.
+fn walk(data: &[u8], mut each: impl FnMut(&FrameHeader, u32, u64)) {
+    let mut at = 0;
+    while at < data.len() {
+        let header = FrameHeader::decode(&data[at..]);
+        let records = header.record_count(&data[at + FRAME_HEADER_LEN..]);
+        each(&header, records, at as u64);
+        at += usize::try_from(header.frame_len()).expect("a frame in memory");
     }
 }

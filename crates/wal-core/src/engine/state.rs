@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 
-use super::driver::Job;
+use super::Engine;
 use super::waiters::Waiters;
 use crate::format::{
     FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Salt, SegmentHeader, UNKNOWN_LAG,
@@ -25,6 +25,9 @@ pub(crate) struct InFlight {
     pub(crate) mark: Mark,
     pub(crate) started: Duration,
 }
+
+/// Work that a task hands to the driver, because it may block.
+pub(crate) type Job = Box<dyn FnOnce(&Engine) + Send>;
 
 /// The segment into which frames are being placed.
 struct Place {

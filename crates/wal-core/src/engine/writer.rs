@@ -8,7 +8,7 @@ use super::segments::SegmentEntry;
 use super::state::{Break, Mark};
 use super::waiters::{Outcome, Who};
 use super::{Engine, PanicGuard};
-use crate::format::{Footer, FrameHeader, SEGMENT_HEADER_LEN, SegmentHeader};
+use crate::format::{Footer, SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Event, Lsn, Result, Segment, WriteMode};
 
@@ -160,16 +160,5 @@ impl Engine {
             self.advance_durable(&mut st, mark, &mut wakes);
         }
         wakes.into_iter().for_each(|who| who.wake(Outcome::Done));
-    }
-}
-
-/// Walks the frames in `data` and gives each header with its place in `data` and its record count.
-pub(super) fn walk(data: &[u8], mut each: impl FnMut(&FrameHeader, u32, u64)) {
-    let mut at = 0;
-    while at < data.len() {
-        let header = FrameHeader::decode(&data[at..]);
-        let records = header.record_count(&data[at + crate::format::FRAME_HEADER_LEN..]);
-        each(&header, records, at as u64);
-        at += usize::try_from(header.frame_len()).expect("a frame in memory");
     }
 }
