@@ -235,13 +235,15 @@ impl State {
 
     /// Begins a new segment: whatever is placed from now on belongs to it.
     pub(crate) fn roll(&mut self, layout: &Layout, wall: Timestamp) {
+        // The next append may have read its clock before this thread did.
+        self.last_time = wall.max(self.last_time);
         let header = SegmentHeader {
             log_id: layout.log_id,
             generation: self.next_generation,
             first_lsn: self.next_lsn,
             follows: self.last_lsn,
             log_start: self.log_start,
-            created: wall.max(self.last_time),
+            created: self.last_time,
             codec: layout.codec,
             data_offset: layout.data_offset,
         };
@@ -281,5 +283,28 @@ impl State {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_append_that_read_its_clock_before_the_segment_was_begun_is_not_earlier() {
+        let layout = Layout {
+            log_id: LogId([0; 16]),
+            codec: CodecId::RAW,
+            data_offset: 128,
+            segment_size: 4096,
+            buffer_bytes: 4096,
+        };
+        let mut state = State::new(Lsn::ZERO, Lsn::FIRST, Lsn::FIRST, 1, Timestamp::EPOCH);
+        state.roll(&layout, Timestamp::from_micros(1000));
+        let body = Body { records: 1, table: &[], bodies: b"x", crc: crc32c::crc32c(b"x") };
+        let earlier = Timestamp::from_micros(900);
+        assert!(state.place(&layout, &body, Duration::ZERO, earlier).is_ok());
+        assert_eq!(state.last_time, Timestamp::from_micros(1000));
+        assert_eq!(FrameHeader::decode(&state.buf).time_delta, 0);
     }
 }
