@@ -93,6 +93,23 @@ const STEPS: &[Step] = &[
         env: &[],
     },
     Step {
+        name: "loom models",
+        dir: ".",
+        command: &[
+            "cargo",
+            "test",
+            "--locked",
+            "--release",
+            "--package",
+            "wal-core",
+            "--test",
+            "loom",
+            "--target-dir",
+            "target/loom",
+        ],
+        env: &[("RUSTFLAGS", "--cfg wal_loom")],
+    },
+    Step {
         name: "tests of the documentation",
         dir: ".",
         command: &["cargo", "test", "--locked", "--workspace", "--doc", "--quiet"],

@@ -124,7 +124,7 @@ impl<C: Codec> AsyncWal<C> {
     /// # Errors
     /// As [`Wal::sync`].
     pub async fn wait_durable(&self, lsn: Lsn) -> Result<()> {
-        self.engine().durable_future(lsn, true)?.await
+        self.engine().durable_future(lsn)?.await
     }
 
     /// As [`Wal::read`].
@@ -170,7 +170,7 @@ impl<C: Codec> AsyncWal<C> {
                     let item = raw.and_then(|entry| Entry::decode(entry, &inner.codec));
                     return Some((item, (inner, cursor)));
                 }
-                cursor.news(upto).ok()?.await.ok()?;
+                cursor.news(upto).await.ok()?;
             }
         }))
     }

@@ -53,27 +53,6 @@ impl Capabilities {
             ..Self::durable()
         }
     }
-
-    /// The same, with removed segments recycled.
-    #[must_use]
-    pub const fn with_recycling(mut self) -> Self {
-        self.recycles = true;
-        self
-    }
-
-    /// The same, with cheap write-through.
-    #[must_use]
-    pub const fn with_write_through(mut self) -> Self {
-        self.write_through = true;
-        self
-    }
-
-    /// The same, with another alignment in bytes.
-    #[must_use]
-    pub const fn with_alignment(mut self, alignment: u32) -> Self {
-        self.alignment = alignment;
-        self
-    }
 }
 
 /// How a write is to reach the device.

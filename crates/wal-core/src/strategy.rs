@@ -215,7 +215,7 @@ impl fmt::Display for Loss {
 /// It speaks of records appended with [`Durability::Strategy`] or stronger. A record that its
 /// caller asked to have acknowledged earlier is outside the claim.
 ///
-/// A claim must be true and *tight*: some crash must reach it. Both are checked by `wal-testkit`.
+/// A claim must be true and *tight*: some crash must reach it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Claim {
     /// When the process dies and the operating system lives.
@@ -249,7 +249,7 @@ impl Claim {
 /// - **Requests**: a caller who asks for [`Durability::Durable`] gets it whatever the strategy says;
 ///   if the strategy's own answer is weaker, the tail is synced now.
 ///
-/// A wrong strategy, which `wal-testkit` catches (the 11th record is acknowledged while the sync of
+/// A wrong strategy (the 11th record is acknowledged while the sync of
 /// the first ten is still in flight, so twenty can be lost):
 ///
 /// ```

@@ -19,7 +19,9 @@ use crate::{
 /// needs a sync performs it itself, or is woken by the thread that did: no other thread takes part.
 ///
 /// Call [`close`](Self::close) to end. When the last handle is dropped instead, what was acknowledged
-/// is handed to the storage, but not synced, and the next opening has to scan the last segment.
+/// is handed to the storage, and a sync that the strategy had planned is made, so that a claim bounded
+/// in time holds beyond the handle. But errors are lost then, and the next opening has to scan the last
+/// segment.
 ///
 /// ```
 /// use wal_core::{MemoryStorage, Wal};
@@ -130,8 +132,8 @@ impl<C: Codec> Wal<C> {
         self.engine().sync()
     }
 
-    /// Waits until `lsn` is durable, and starts a sync if it was appended and none is under way.
-    /// Waits for the append, too, if it has not happened yet.
+    /// Waits until `lsn` is durable, and starts a sync if it was appended. If it was not, waits for the
+    /// append as well; then a sync is started unless the strategy has planned one.
     ///
     /// # Errors
     /// As [`sync`](Self::sync).
@@ -334,7 +336,7 @@ impl<C: Codec> Iterator for Follow<C> {
             if let Some(raw) = block_on(self.cursor.next(upto)) {
                 return Some(raw.and_then(|entry| Entry::decode(entry, &self.inner.codec)));
             }
-            block_on(self.cursor.news(upto).ok()?).ok()?;
+            block_on(self.cursor.news(upto)).ok()?;
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Models of the commit pipeline for loom: every interleaving of a few threads.
+//! Models of the commit pipeline for loom: all interleavings of a few threads with up to two or three
+//! preemptions.
 //!
 //! Run with `RUSTFLAGS="--cfg wal_loom" cargo test -p wal-core --test loom --release`.
 #![cfg(wal_loom)]
@@ -167,5 +168,45 @@ fn loom_close_beside_an_append() {
             Ok(lsn) => assert!(log.durable_lsn() >= lsn),
             Err(error) => assert_eq!(error.kind(), ErrorKind::Closed),
         }
+    });
+}
+
+/// Drives the log as its own thread would, until `upto` is durable.
+fn drive_until(log: &Wal, upto: u64) {
+    while log.durable_lsn() < Lsn::new(upto) {
+        if log.drive() != Drive::Worked {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn loom_a_task_is_woken_by_the_driver() {
+    model(Some(2), || {
+        let disk = Arc::new(Disk::default());
+        let log = open(&disk);
+        let task = log.clone().into_async();
+        let handle = thread::spawn(move || loom::future::block_on(task.append(b"x")).unwrap());
+        drive_until(&log, 1);
+        assert_eq!(handle.join().unwrap(), Lsn::FIRST);
+    });
+}
+
+#[test]
+fn loom_a_dropped_append_beside_a_blocking_one() {
+    model(Some(2), || {
+        let disk = Arc::new(Disk::default());
+        let log = open(&disk);
+        let task = log.clone().into_async();
+        let handle = thread::spawn(move || {
+            use std::future::Future;
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            let mut append = Box::pin(task.append(b"x"));
+            drop(append.as_mut().poll(&mut cx));
+        });
+        append_and_check(&log, &disk);
+        handle.join().unwrap();
+        log.sync().unwrap();
+        assert_eq!(log.durable_lsn(), Lsn::new(2), "the dropped one's record is there, once");
     });
 }

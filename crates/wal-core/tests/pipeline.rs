@@ -288,3 +288,108 @@ fn events_tell_of_rotation_sync_and_removal() {
     assert!(count(|e| matches!(e, Event::Synced { .. })) >= 10);
     assert!(matches!(events.last(), Some(Event::Closed { .. })));
 }
+
+#[test]
+fn a_panicking_strategy_leaves_nobody_waiting() {
+    let probe = Probe::default();
+    let strategy = Rule(|tail: &TailView| {
+        assert!(tail.trigger != Trigger::Synced, "the strategy panics");
+        Decision::durable(SyncWhen::Now)
+    });
+    let log = probe.open(strategy, Settings::default());
+    probe.control.hold_syncs();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| log.append(b"leads, and is durable"));
+        probe.control.wait_for_stalled_sync();
+        let rest: Vec<_> = (0..3).map(|_| scope.spawn(|| log.append(b"x"))).collect();
+        eventually("all are framed", || log.last_lsn() == Lsn::new(4));
+        probe.control.release_syncs();
+        assert!(first.join().is_err(), "the panic itself");
+        for other in rest {
+            assert_eq!(other.join().unwrap().unwrap_err().kind(), ErrorKind::Poisoned);
+        }
+    });
+    assert_eq!(log.append(b"x").unwrap_err().kind(), ErrorKind::Poisoned);
+}
+
+#[test]
+fn a_strategy_that_panics_in_the_driver_leaves_nobody_waiting() {
+    let probe = Probe::default();
+    let strategy = Rule(|tail: &TailView| {
+        assert!(tail.trigger != Trigger::Deadline, "the strategy panics");
+        Decision::durable(SyncWhen::Within(Duration::from_millis(2)))
+    });
+    let log = probe.open(strategy, Settings::default());
+    assert_eq!(log.append(b"x").unwrap_err().kind(), ErrorKind::Poisoned);
+    let log = log.into_async();
+    assert!(block_on(log.sync()).is_err());
+    assert!(block_on(log.close()).is_err());
+}
+
+#[test]
+fn waiting_for_a_record_that_is_yet_to_come_makes_it_durable() {
+    let probe = Probe::default();
+    let log = probe.open(os(), Settings::default());
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| log.wait_durable(Lsn::new(2)));
+        let task = log.clone().into_async();
+        let other = scope.spawn(move || block_on(task.wait_durable(Lsn::new(2))));
+        thread::sleep(Duration::from_millis(5));
+        log.append(b"first").unwrap();
+        log.append(b"second").unwrap();
+        waiting.join().unwrap().unwrap();
+        other.join().unwrap().unwrap();
+    });
+    assert!(log.durable_lsn() >= Lsn::new(2));
+}
+
+#[test]
+fn a_follower_makes_nobody_hurry_and_counts_for_nobody() {
+    let probe = Probe::default();
+    let seen = Arc::new(AtomicU64::new(0));
+    let waiting = seen.clone();
+    let strategy = Rule(move |tail: &TailView| {
+        waiting.fetch_max(tail.waiting, Ordering::SeqCst);
+        Decision::written(SyncWhen::OnRequest)
+    });
+    let log = probe.open(strategy, Settings::default());
+    let mut follower = log.follow(Lsn::FIRST).unwrap();
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || follower.next().unwrap().unwrap().lsn);
+        thread::sleep(Duration::from_millis(5));
+        log.append(b"x").unwrap();
+        log.append(b"y").unwrap();
+        thread::sleep(Duration::from_millis(5));
+        assert_eq!((probe.syncs(), seen.load(Ordering::SeqCst)), (0, 0));
+        log.sync().unwrap();
+        assert_eq!(reader.join().unwrap(), Lsn::FIRST);
+    });
+}
+
+#[test]
+fn whoever_closes_second_is_told_that_the_first_failed() {
+    let probe = Probe::default();
+    let log = probe.open(os(), Settings::default());
+    log.append(b"x").unwrap();
+    probe.control.fail_sync.store(1, Ordering::SeqCst);
+    probe.control.hold_syncs();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| log.close());
+        probe.control.wait_for_stalled_sync();
+        let second = scope.spawn(|| log.close());
+        thread::sleep(Duration::from_millis(10));
+        probe.control.release_syncs();
+        assert_eq!(first.join().unwrap().unwrap_err().kind(), ErrorKind::Io);
+        assert_eq!(second.join().unwrap().unwrap_err().kind(), ErrorKind::Poisoned);
+    });
+}
+
+#[test]
+fn a_sync_that_was_due_is_made_when_the_log_is_dropped() {
+    let probe = Probe::default();
+    let later = Rule(|_: &TailView| Decision::written(SyncWhen::Within(Duration::from_secs(3600))));
+    let log = probe.open(later, Settings::default());
+    log.append(b"x").unwrap();
+    drop(log);
+    assert_eq!(probe.syncs(), 1, "its deadline would never have come");
+}

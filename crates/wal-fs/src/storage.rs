@@ -116,11 +116,6 @@ impl<F: FileSystem> FileStorage<F> {
         &self.dir
     }
 
-    /// The file system below.
-    pub fn file_system(&self) -> &F {
-        &self.fs
-    }
-
     /// The settings.
     pub fn settings(&self) -> &FileSettings {
         &self.settings

@@ -97,6 +97,10 @@ impl Engine {
         if requested == Durability::Durable && own != Durability::Durable {
             st.sync_wanted = true;
         }
+        // Somebody may have waited for this record before it was appended.
+        if st.waiters.durable.waits_for(st.appended.lsn) {
+            self.promise_sync(st);
+        }
         match if requested == Durability::Strategy { own } else { requested } {
             Durability::Buffered => {
                 st.write_wanted |= st.buf.len() >= WRITE_BYTES;
@@ -123,7 +127,7 @@ impl Engine {
     fn reached(&self, level: Level, lsn: Lsn) -> bool {
         lsn <= match level {
             Level::Written => self.written_lsn(),
-            Level::Durable => self.durable_lsn(),
+            Level::Durable | Level::Followed => self.durable_lsn(),
         }
     }
 
@@ -157,14 +161,19 @@ impl Engine {
         Ok(Waiting::new(self, Level::Durable, lsn))
     }
 
-    /// A future for "`lsn` is durable". Starts a sync if `prompt` and the record was appended.
-    pub(crate) fn durable_future(&self, lsn: Lsn, prompt: bool) -> Result<Waiting<'_>> {
-        if prompt && !self.reached(Level::Durable, lsn) {
+    /// A future for "`lsn` is durable"; starts a sync if the record was appended.
+    pub(crate) fn durable_future(&self, lsn: Lsn) -> Result<Waiting<'_>> {
+        if !self.reached(Level::Durable, lsn) {
             let mut st = self.live("wait for durability")?;
             st.sync_wanted |= lsn <= st.appended.lsn;
             self.kick_driver(&mut st);
         }
         Ok(Waiting::new(self, Level::Durable, lsn))
+    }
+
+    /// A future for "`lsn` has become durable", whenever that may be.
+    pub(crate) fn followed_future(&self, lsn: Lsn) -> Waiting<'_> {
+        Waiting::new(self, Level::Followed, lsn)
     }
 }
 

@@ -139,12 +139,15 @@ impl Engine {
 
     /// Commits, publishes, and passes the syncing role on. Called in the syncing role.
     pub(super) fn lead(&self) -> Result<()> {
+        let _guard = PanicGuard(self);
         let outcome = self.commit();
-        let mut wakes = take_scratch();
+        // Declared before the lock is taken: also if the strategy panics, the lock is released first,
+        // then those who are covered are woken, then everybody else is told of the failure.
+        let mut wakes = Wakes::take();
         let mut st = self.state();
         let successor = match &outcome {
             Ok((mark, elapsed)) if !self.has_failed() => {
-                self.publish_durable(&mut st, *mark, *elapsed, &mut wakes);
+                self.publish_durable(&mut st, *mark, *elapsed, &mut wakes.0);
                 self.ask_strategy(&mut st, Trigger::Synced);
                 self.hand_over_sync(&mut st)
             }
@@ -159,7 +162,7 @@ impl Engine {
         if let Some(slot) = successor {
             Who::Thread(slot).wake(Outcome::Lead);
         }
-        return_scratch(wakes);
+        drop(wakes);
         outcome?;
         self.check("append")
     }
@@ -185,6 +188,7 @@ impl Engine {
             self.progress.durable.store(mark.lsn.get(), Ordering::Release);
         }
         st.waiters.durable.take(st.durable.lsn, wakes);
+        st.waiters.followers.take(st.durable.lsn, wakes);
     }
 
     /// Counts a sync and tells the observer.
@@ -226,6 +230,7 @@ impl Engine {
 
     /// Writes, and passes the writing role on. Called in the writing role.
     pub(super) fn lead_write(&self) -> Result<()> {
+        let _guard = PanicGuard(self);
         let outcome = {
             let mut w = lock(&self.writer);
             self.flush(&mut w, Purpose::Write).map(|_| ())
@@ -255,7 +260,7 @@ impl Engine {
             Outcome::Done => Ok(()),
             Outcome::Lead if level == Level::Durable => self.lead(),
             Outcome::Lead => self.lead_write(),
-            Outcome::Failed => Err(self.refusal("append").unwrap_or_else(closed)),
+            Outcome::Failed => Err(self.refusal("wait for commit").unwrap_or_else(closed)),
         }
     }
 
@@ -286,6 +291,8 @@ impl Engine {
     pub(crate) fn close(&self) -> Result<()> {
         self.check("close")?;
         let mut w = lock(&self.writer);
+        // Whoever closed the log before us may have failed.
+        self.check("close")?;
         {
             let mut st = self.state();
             if st.closed {
@@ -295,7 +302,6 @@ impl Engine {
         }
         self.flush(&mut w, Purpose::Write)?;
         self.seal_active(&mut w)?;
-        drop(w);
         let mut wakes = Vec::new();
         let (last_lsn, in_vain) = {
             let mut st = self.state();
@@ -311,6 +317,7 @@ impl Engine {
         wakes.into_iter().for_each(|who| who.wake(Outcome::Done));
         in_vain.into_iter().for_each(|who| who.wake(Outcome::Failed));
         self.release();
+        drop(w);
         self.emit(&Event::Closed { last_lsn });
         Ok(())
     }
@@ -332,16 +339,24 @@ pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "append").detail("the log was closed")
 }
 
-// The list of those to wake is kept from commit to commit, so that waking allocates nothing.
+/// Those who are to be woken because what they waited for has happened. Wakes them when dropped.
+///
+/// The list itself is kept from commit to commit, so that waking allocates nothing.
+struct Wakes(Vec<Who>);
+
 std::thread_local! {
-    static SCRATCH: std::cell::Cell<Vec<Who>> = const { std::cell::Cell::new(Vec::new()) };
+    static KEPT: std::cell::Cell<Vec<Who>> = const { std::cell::Cell::new(Vec::new()) };
 }
 
-fn take_scratch() -> Vec<Who> {
-    SCRATCH.take()
+impl Wakes {
+    fn take() -> Self {
+        Wakes(KEPT.take())
+    }
 }
 
-fn return_scratch(mut wakes: Vec<Who>) {
-    wakes.drain(..).for_each(|who| who.wake(Outcome::Done));
-    SCRATCH.set(wakes);
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|who| who.wake(Outcome::Done));
+        KEPT.set(std::mem::take(&mut self.0));
+    }
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Engine;
 use super::state::{Job, State};
+use super::{Engine, PanicGuard};
 use crate::sync::thread;
 use crate::{Error, ErrorKind, Result, Trigger};
 
@@ -18,24 +18,21 @@ pub enum Drive {
     Worked,
     /// Nothing is due before this time of the log's clock.
     Until(Duration),
-    /// Nothing is due until somebody appends or asks.
+    /// Nothing is due until somebody appends or asks; nothing ever again if the log was closed or
+    /// failed.
     Idle,
-    /// The log is closed or failed for good.
-    Ended,
 }
 
 impl Engine {
     /// Does one thing that is due.
     pub(crate) fn step(&self) -> Drive {
+        let _guard = PanicGuard(self);
         let now = self.clock.monotonic();
         let mut st = self.state();
         if let Some(job) = st.jobs.pop_front() {
             drop(st);
             job(self);
             return Drive::Worked;
-        }
-        if st.stop {
-            return Drive::Ended;
         }
         if !self.has_failed() && !st.closed {
             if st.sync_at.is_some_and(|at| at <= now) {
@@ -108,9 +105,12 @@ impl Engine {
         }
         let _ended = Ended(self);
         loop {
-            match self.step() {
+            let step = self.step();
+            if step != Drive::Worked && self.state().stop {
+                return;
+            }
+            match step {
                 Drive::Worked => {}
-                Drive::Ended => return,
                 Drive::Idle => thread::park(),
                 Drive::Until(at) => self.park_until(at),
             }
@@ -160,7 +160,8 @@ impl Driver {
 }
 
 impl Drop for Driver {
-    /// Ends the thread; waits for a sync in flight, but starts none.
+    /// Ends the thread. What was acknowledged from memory is handed over; if a sync was due by some
+    /// deadline it is made now, since nobody will be there to make it then.
     fn drop(&mut self) {
         {
             let mut st = self.engine.state();
@@ -172,9 +173,15 @@ impl Drop for Driver {
         {
             let _ = thread.join();
         }
-        // What was acknowledged from memory must survive the handle, though not a crash.
         if !self.engine.has_failed() && !self.engine.state().closed {
             let _ = self.engine.write_out();
+            let due = {
+                let st = self.engine.state();
+                st.sync_wanted || st.sync_at.is_some()
+            };
+            if due {
+                let _ = self.engine.sync();
+            }
         }
         self.engine.release();
     }

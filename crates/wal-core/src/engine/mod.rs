@@ -219,16 +219,15 @@ impl Engine {
     }
 }
 
-/// Poisons the log if a storage call panics: nobody knows what it did, and nobody may wait forever.
+/// Poisons the log if a storage or strategy panics: nobody knows what was done, and nobody may wait
+/// forever. Declare it before taking any lock, so that it is dropped after the locks.
 struct PanicGuard<'a>(&'a Engine);
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.fail(
-                Error::new(ErrorKind::Io, "commit")
-                    .detail("the storage panicked during a write or sync"),
-            );
+            self.0
+                .fail(Error::new(ErrorKind::Io, "commit").detail("a storage or strategy panicked"));
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Level {
     Written,
     /// The record was synced.
     Durable,
+    /// The same, but nobody is to hurry for it: a follower reads what becomes durable anyway.
+    Followed,
 }
 
 /// How a thread's wait ended.
@@ -183,6 +185,7 @@ impl Queue {
 pub(crate) struct Waiters {
     pub(crate) written: Queue,
     pub(crate) durable: Queue,
+    pub(crate) followers: Queue,
     /// Tasks that found the buffer full; all of them try again after the next write.
     space: Vec<Waker>,
     next_id: u64,
@@ -193,6 +196,7 @@ impl Waiters {
         match level {
             Level::Written => &mut self.written,
             Level::Durable => &mut self.durable,
+            Level::Followed => &mut self.followers,
         }
     }
 
@@ -238,6 +242,7 @@ impl Waiters {
     pub(crate) fn take_all(&mut self, wakes: &mut Vec<Who>) {
         self.written.take(Lsn::MAX, wakes);
         self.durable.take(Lsn::MAX, wakes);
+        self.followers.take(Lsn::MAX, wakes);
         self.take_space(wakes);
     }
 }

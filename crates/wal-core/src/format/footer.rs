@@ -149,20 +149,10 @@ impl Footer {
         if u32_at(body, 20) != 0 {
             return fail(format!("unknown footer flags {:#x}", u32_at(body, 20)));
         }
-        let ascending = summary
-            .index
-            .windows(2)
-            .all(|w| w[0].lsn_delta < w[1].lsn_delta && w[0].offset < w[1].offset);
-        let inside = summary.index.iter().all(|e| {
-            e.lsn_delta < summary.records
-                && e.offset >= segment.data_offset
-                && u64::from(e.offset) < offset
-        });
-        if summary.data_end != offset || frame.lsn_delta != summary.records || !ascending || !inside
-        {
-            return fail(format!("contradictory: {summary:?}"));
+        match contradiction(&summary, frame, offset, segment) {
+            Some(detail) => fail(detail),
+            None => Ok(Footer { summary }),
         }
-        Ok(Footer { summary })
     }
 
     /// The segment's last record; the LSN before `first_lsn` if it holds none.
@@ -176,6 +166,42 @@ impl Footer {
     pub fn last_time(&self, created: Timestamp) -> Timestamp {
         Timestamp::from_micros(created.as_micros().saturating_add(self.summary.last_time_delta))
     }
+}
+
+/// What in a footer cannot be right although the checksum is.
+fn contradiction(
+    summary: &SegmentSummary,
+    frame: &FrameHeader,
+    offset: u64,
+    segment: &SegmentHeader,
+) -> Option<String> {
+    let SegmentSummary { records, frames, data_end, index, .. } = summary;
+    if *data_end != offset {
+        return Some(format!("the footer says it begins at {data_end}, it begins at {offset}"));
+    }
+    if frame.lsn_delta != *records {
+        let delta = frame.lsn_delta;
+        return Some(format!("the footer says {records} records, its LSN delta is {delta}"));
+    }
+    // A frame holds at least one record.
+    if frames > records || (*frames == 0) != (*records == 0) {
+        return Some(format!("the footer says {records} records in {frames} frames"));
+    }
+    let mut before: Option<&IndexEntry> = None;
+    for (at, entry) in index.iter().enumerate() {
+        let IndexEntry { lsn_delta, offset: place } = *entry;
+        let ascends = before.is_none_or(|b| b.lsn_delta < lsn_delta && b.offset < place);
+        let inside = place >= segment.data_offset && u64::from(place) < offset;
+        if !ascends || !inside || lsn_delta >= *records {
+            return Some(format!(
+                "index entry {at} says LSN delta {lsn_delta} at offset {place}; the frames hold \
+                 {records} records from offset {} to {offset}, and entries ascend",
+                segment.data_offset
+            ));
+        }
+        before = Some(entry);
+    }
+    None
 }
 
 #[cfg(test)]
@@ -221,6 +247,25 @@ mod tests {
         let back = Footer::decode(&frame, &bytes[FRAME_HEADER_LEN..], offset, &segment).unwrap();
         assert_eq!(back, footer);
         assert_eq!(back.last_lsn(segment.first_lsn), Lsn::new(50));
-        assert!(Footer::decode(&frame, &bytes[FRAME_HEADER_LEN..], offset + 1, &segment).is_err());
+        let body = &bytes[FRAME_HEADER_LEN..];
+        let told = |frame: &FrameHeader, body: &[u8], offset, what: &str| {
+            let error = Footer::decode(frame, body, offset, &segment).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            let text = error.detail_text();
+            assert!(text.contains(what) && !text.contains('{'), "{text}");
+        };
+        told(&frame, body, offset + 1, "begins at");
+        told(&FrameHeader { lsn_delta: 41, ..frame }, body, offset, "40 records, its LSN delta is 41");
+        for (at, value, what) in [
+            (0, 39, "says 39 records"),
+            (4, 41, "40 records in 41 frames"),
+            (4, 0, "40 records in 0 frames"),
+            (36, 0, "index entry 1 says LSN delta 0"),
+            (32, 127, "index entry 0 says LSN delta 0 at offset 127"),
+        ] {
+            let mut bad = body.to_vec();
+            bad[at..at + 4].copy_from_slice(&u32::to_le_bytes(value));
+            told(&frame, &bad, offset, what);
+        }
     }
 }

@@ -12,7 +12,12 @@ pub const FORMAT_VERSION: u16 = 1;
 /// Length of the encoded header. Frames begin at [`SegmentHeader::data_offset`].
 pub const SEGMENT_HEADER_LEN: usize = 128;
 
+/// Where frames may begin at the latest. Bounds what a reader allocates for the padding.
+pub const MAX_DATA_OFFSET: u32 = 1 << 20;
+
 const CRC_AT: usize = SEGMENT_HEADER_LEN - 4;
+/// No count gets this far; below it, sums of a few counts cannot overflow.
+const IMPLAUSIBLE: u64 = u64::MAX / 2;
 
 /// A log's random identity.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -156,14 +161,46 @@ impl SegmentHeader {
                 format!("first LSN {}, but the segment is named {name}", header.first_lsn),
             );
         }
-        let plausible = header.follows < header.first_lsn
-            && header.log_start <= header.first_lsn
-            && header.data_offset as usize >= SEGMENT_HEADER_LEN
-            && header.first_lsn < Lsn::new(u64::MAX / 2);
-        if !plausible {
-            return fail(ErrorKind::Corrupt, 12, format!("contradictory header {header:?}"));
+        match header.contradiction() {
+            Some((at, detail)) => fail(ErrorKind::Corrupt, at, detail),
+            None => Ok(header),
         }
-        Ok(header)
+    }
+
+    /// The first field that cannot be right although the checksum is: its offset, and why.
+    fn contradiction(&self) -> Option<(u64, String)> {
+        let first = self.first_lsn;
+        let (data_offset, least) = (self.data_offset, SEGMENT_HEADER_LEN);
+        let bounds = SEGMENT_HEADER_LEN as u32..=MAX_DATA_OFFSET;
+        let checks = [
+            (
+                bounds.contains(&data_offset),
+                12,
+                format!("data offset {data_offset}, allowed are {least} to {MAX_DATA_OFFSET}"),
+            ),
+            (
+                self.generation < IMPLAUSIBLE,
+                32,
+                format!("generation {} is implausibly large", self.generation),
+            ),
+            (
+                first.get() < IMPLAUSIBLE,
+                40,
+                format!("first LSN {first} is implausibly large"),
+            ),
+            (
+                self.follows < first,
+                48,
+                format!("follows LSN {}, but the first LSN is {first}", self.follows),
+            ),
+            (
+                Lsn::FIRST <= self.log_start && self.log_start <= first,
+                56,
+                format!("log start {}, allowed are 1 to the first LSN {first}", self.log_start),
+            ),
+        ];
+        let wrong = checks.into_iter().find(|(right, ..)| !right);
+        wrong.map(|(_, at, detail)| (at, detail))
     }
 }
 
@@ -211,5 +248,36 @@ mod tests {
         assert_eq!(kind(&bytes), ErrorKind::Unsupported);
         assert_eq!(kind(&[b'x'; 500]), ErrorKind::NotALog);
         assert_eq!(kind(&[]), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn a_contradiction_is_told_by_field_offset_and_value() {
+        let large = u64::MAX / 2;
+        let with = |change: fn(&mut SegmentHeader)| {
+            let mut header = sample();
+            change(&mut header);
+            SegmentHeader::decode(&header.encode(), header.first_lsn)
+        };
+        let told: [(fn(&mut SegmentHeader), u64, &str, String); 9] = [
+            (|h| h.data_offset = 127, 12, "data offset", "127".into()),
+            (|h| h.data_offset = (1 << 20) + 1, 12, "data offset", "1048577".into()),
+            (|h| h.generation = u64::MAX / 2, 32, "generation", large.to_string()),
+            (|h| h.generation = u64::MAX, 32, "generation", u64::MAX.to_string()),
+            (|h| h.first_lsn = Lsn::new(u64::MAX / 2), 40, "first LSN", large.to_string()),
+            (|h| h.follows = Lsn::new(101), 48, "follows", "101".into()),
+            (|h| h.follows = Lsn::new(777), 48, "follows", "777".into()),
+            (|h| h.log_start = Lsn::new(102), 56, "log start", "102".into()),
+            (|h| h.log_start = Lsn::ZERO, 56, "log start", "0".into()),
+        ];
+        for (change, offset, field, value) in told {
+            let error = with(change).unwrap_err();
+            assert_eq!((error.kind(), error.at_offset()), (ErrorKind::Corrupt, Some(offset)));
+            let text = error.detail_text();
+            assert!(text.contains(field) && text.contains(&value), "{text}");
+            assert!(!text.contains('{'), "{text}");
+        }
+        assert!(with(|h| h.data_offset = 1 << 20).is_ok());
+        assert!(with(|h| h.generation = u64::MAX / 2 - 1).is_ok());
+        assert!(with(|h| h.log_start = h.first_lsn).is_ok());
     }
 }

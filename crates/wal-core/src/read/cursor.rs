@@ -38,8 +38,8 @@ impl Cursor {
 
     /// A future for "there is something to read behind `upto`, where the log was durable so far".
     /// After a truncation at the back the position may lie before `upto` and have no record.
-    pub(crate) fn news(&self, upto: Lsn) -> Result<Waiting<'_>> {
-        self.engine.durable_future(self.next.max(upto.next()), false)
+    pub(crate) fn news(&self, upto: Lsn) -> Waiting<'_> {
+        self.engine.followed_future(self.next.max(upto.next()))
     }
 
     /// The next record up to and including `upto`, which must have been written; `None` if there is
