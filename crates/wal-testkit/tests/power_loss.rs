@@ -207,3 +207,35 @@ fn no_process_crash_takes_an_acknowledged_record() {
         }
     }
 }
+
+/// How many records and bytes are lost when the power fails after `appends`, following a sync.
+fn worst_loss(policy: &str, appends: &[usize]) -> (u64, u64) {
+    let disk = ModelFs::new();
+    let (recovered, _) = Recovery::new(storage(disk.clone()).unwrap()).run().unwrap();
+    let policy: Policy = policy.parse().unwrap();
+    let log = Wal::builder(policy).manual_driver().open(recovered).unwrap();
+    log.append_with(b"synced", Durability::Durable).unwrap();
+    let acknowledged: Vec<_> =
+        appends.iter().map(|len| (log.append(&vec![7; *len]).unwrap().get(), *len)).collect();
+    let (found, _log) = recover(&disk.crash(CrashPolicy::DropUnsynced)).unwrap();
+    let lost = acknowledged.iter().filter(|(lsn, _)| !found.iter().any(|(there, _)| there == lsn));
+    lost.fold((0, 0), |(records, bytes), (_, len)| (records + 1, bytes + *len as u64))
+}
+
+/// A claim that no crash reaches would be too modest. The window of time is left to the model of
+/// wal-sync, as it needs a clock that moves while a sync runs.
+#[test]
+fn the_bounds_of_batch_are_reached_and_not_exceeded() {
+    for n in [2, 8, 32] {
+        let policy = format!("batch:{n}");
+        assert_eq!(worst_loss(&policy, &vec![1; n - 1]), (n as u64 - 1, n as u64 - 1));
+        assert_eq!(worst_loss(&policy, &vec![1; n]).0, 0, "the one that fills it is durable");
+    }
+    assert_eq!(worst_loss("batch:1MiB", &[1000, 500]), (2, 1500));
+    assert_eq!(worst_loss("batch:1k", &[1023]), (1, 1023));
+    assert_eq!(worst_loss("batch:1k", &[1023, 1]), (0, 0));
+    for lossless in ["always", "group", "adaptive"] {
+        assert_eq!(worst_loss(lossless, &[1; 10]), (0, 0));
+    }
+    assert_eq!(worst_loss("os", &[1; 100]).0, 100);
+}
