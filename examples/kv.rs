@@ -15,7 +15,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use wal_codec::{KeyValue, KvMap, KvRecord};
 use wal_core::{Clock, Lsn, SystemClock, Timestamp, Wal};
 use wal_fs::FileStorage;
@@ -65,9 +65,13 @@ impl Store {
         self.map.get(key.as_bytes(), now()).map(|value| text(value))
     }
 
+    fn pairs(&self) -> Vec<(String, String)> {
+        self.map.iter(now()).map(|(key, value)| (text(key), text(value))).collect()
+    }
+
     fn list(&self) {
-        for (key, value) in self.map.iter(now()) {
-            println!("{} = {}", text(key), text(value));
+        for (key, value) in self.pairs() {
+            println!("{key} = {value}");
         }
     }
 
@@ -137,11 +141,36 @@ fn demo() -> Result<()> {
     drop(store);
 
     std::thread::sleep(Duration::from_millis(30));
-    let store = Store::open(temp.path())?;
+    let mut store = Store::open(temp.path())?;
     println!("After a replay of {} records, 30 ms later:", store.log.last_lsn());
     store.list();
-    anyhow::ensure!(store.get("banana").as_deref() == Some("yellow"));
-    anyhow::ensure!(store.get("cherry").is_none() && store.get("date").is_none());
+    expect(&store, 6, &[("apple", "red"), ("banana", "yellow")])?;
+    for (key, value) in [("apple", Some("red")), ("cherry", None), ("date", None)] {
+        ensure!(store.get(key).as_deref() == value, "{key} is {:?}", store.get(key));
+    }
+
+    // What was replayed can be changed, and an orderly end loses nothing, either.
+    store.put("cherry", "back", None)?;
+    store.delete("apple")?;
     store.log.close()?;
+    drop(store);
+    let store = Store::open(temp.path())?;
+    println!("After two more changes and an orderly end:");
+    store.list();
+    expect(&store, 8, &[("banana", "yellow"), ("cherry", "back")])?;
+    store.log.close()?;
+    Ok(())
+}
+
+/// The demonstration fails if it does not show what it should.
+fn expect(store: &Store, records: u64, pairs: &[(&str, &str)]) -> Result<()> {
+    let last = store.log.last_lsn().get();
+    ensure!(last == records, "{last} records in the log, not {records}");
+    let mut found = store.pairs();
+    found.sort();
+    ensure!(
+        found.iter().map(|(key, value)| (key.as_str(), value.as_str())).eq(pairs.iter().copied()),
+        "the map holds {found:?}, not {pairs:?}"
+    );
     Ok(())
 }

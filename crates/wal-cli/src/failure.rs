@@ -32,7 +32,8 @@ impl Failure {
         Failure { message: String::new(), hint: None, code }
     }
 
-    /// Writing to standard output failed.
+    /// Writing to standard output failed. That nobody reads it any more ends a command that only prints,
+    /// and is no failure; where the exit code says something of its own, see `output::report`.
     pub(crate) fn output(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::silent(Code::Ok),
@@ -48,6 +49,14 @@ impl Failure {
         } else {
             format!("records {number} to {last} of the input: {}", self.message)
         };
+        self
+    }
+
+    /// Even keeping what is readable failed, so to advise it would lead nowhere.
+    pub(crate) fn of_salvage(mut self) -> Self {
+        if self.code == Code::Corrupt {
+            self.hint = Some("restore the log from a copy; the original bytes are untouched");
+        }
         self
     }
 

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use wal_core::Entry;
 
+use crate::failure::Failure;
 use crate::time;
 
 /// How records are printed.
@@ -68,6 +69,15 @@ pub(crate) fn write(
             out.write_all(record)
         }
         OutputFormat::Hex => hex(out, entry),
+    }
+}
+
+/// Prints a report in one write: it is short, and should not be torn by somebody else's output. That
+/// nobody reads it is no failure: the exit code still tells the verdict.
+pub(crate) fn report(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::output(&error)),
+        _ => Ok(()),
     }
 }
 

@@ -67,7 +67,10 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     if let Some(bar) = progress::bar("repair") {
         recovery = recovery.progress(bar);
     }
-    let (_recovered, report) = recovery.run()?;
+    let (_recovered, report) = recovery.run().map_err(|error| {
+        let failure = Failure::from(error);
+        if args.mode == Mode::Salvage { failure.of_salvage() } else { failure }
+    })?;
     verify::print(&args.dir, &report, args.json)?;
     Ok(Code::Ok)
 }

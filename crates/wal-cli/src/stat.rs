@@ -1,14 +1,13 @@
 //! `wal stat`: segments, LSNs, sizes.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Parser;
 use wal_recovery::{Report, Verify};
 
 use crate::failure::{Code, Failure};
-use crate::{help, size, time, verify};
+use crate::{help, output, size, time, verify};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,8 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     if args.json {
         verify::print(&args.dir, &report, true)?;
     } else {
-        let text = table(&report);
-        io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::output(&error))?;
+        output::report(&table(&report))?;
     }
     Ok(Code::Ok)
 }

@@ -1,6 +1,6 @@
 //! `wal verify`: is every byte as it was written?
 
-use std::io::{self, Write};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use wal_recovery::{Inspect, Report, Verdict, Verify};
 
 use crate::failure::{Code, Failure};
-use crate::{help, open, progress};
+use crate::{help, open, output, progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,7 +65,8 @@ pub(crate) fn code(verdict: Verdict) -> Code {
 
 #[derive(Serialize)]
 struct Json<'a> {
-    dir: &'a Path,
+    /// JSON is Unicode. In a name that is not, U+FFFD stands for what is not.
+    dir: Cow<'a, str>,
     verdict: Verdict,
     codec_name: Option<String>,
     /// The length of all segments.
@@ -78,7 +79,7 @@ struct Json<'a> {
 pub(crate) fn print(dir: &Path, report: &Report, json: bool) -> Result<(), Failure> {
     let text = if json {
         let json = Json {
-            dir,
+            dir: dir.to_string_lossy(),
             verdict: report.verdict(),
             codec_name: report.codec.map(|codec| codec.to_string()),
             bytes: report.segments.iter().map(|segment| segment.bytes).sum(),
@@ -88,12 +89,12 @@ pub(crate) fn print(dir: &Path, report: &Report, json: bool) -> Result<(), Failu
     } else {
         report.to_string()
     };
-    out(&text)
+    output::report(&text)
 }
 
 #[derive(Serialize)]
 struct NoReport<'a> {
-    dir: &'a Path,
+    dir: Cow<'a, str>,
     verdict: &'static str,
     error: String,
 }
@@ -101,12 +102,7 @@ struct NoReport<'a> {
 /// Nothing could be scanned at all. Whoever reads JSON wants to know why, too.
 fn print_failure(dir: &Path, failure: &Failure) -> Result<(), Failure> {
     let verdict = if failure.code == Code::Corrupt { "corrupt" } else { "unknown" };
-    let json = NoReport { dir, verdict, error: failure.to_string() };
+    let json = NoReport { dir: dir.to_string_lossy(), verdict, error: failure.to_string() };
     let text = serde_json::to_string(&json).map_err(|error| Failure::new(error.to_string()))?;
-    out(&(text + "\n"))
-}
-
-fn out(text: &str) -> Result<(), Failure> {
-    // One write: a report is short, and should not be torn by somebody else's output.
-    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::output(&error))
+    output::report(&(text + "\n"))
 }

@@ -4,9 +4,11 @@ mod common;
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use common::{Done, run, run_with, seq};
+use common::{Done, run, run_with, seq, skip};
 use tempfile::tempdir;
+use wal_core::{Clock, SystemClock};
 
 /// Opening and closing add a fixed number.
 fn syncs(dir: &Path, options: &str, records: u64) -> u64 {
@@ -37,6 +39,50 @@ fn group_with_16_writers_shares_syncs() {
     assert!(count < 2000, "{count} syncs for 4000 appends");
 }
 
+/// One sync for each 8 records, while there are 8 who write. A machine so busy that a window ends before
+/// 8 came may need more, and so may the end, when some writers have nothing left to do.
+#[test]
+fn group_with_a_wait_and_a_limit_collects_that_many() {
+    let dir = tempdir().unwrap();
+    let count = syncs(dir.path(), "--sync group:50ms,8 --writers 16", 4000);
+    println!("group:50ms,8, 16 writers: {count} syncs for 4000 appends");
+    assert!(count <= 4000 / 8 + 150, "{count} syncs for 4000 appends");
+}
+
+/// Where the limit is the number of writers, each sync waits for all of them. Without the wait, most would
+/// carry half of them.
+#[test]
+fn group_with_a_wait_brings_all_writers_together() {
+    for writers in [2, 16] {
+        let dir = tempdir().unwrap();
+        let options = format!("--sync group:1s,{writers} --writers {writers}");
+        let count = syncs(dir.path(), &options, 200 * writers);
+        println!("group:1s,{writers}, {writers} writers: {count} syncs for 200 appends of each");
+        // Opening and closing add a few; a machine that stops for a second, more.
+        assert!((200..=260).contains(&count), "{writers} writers: {count} syncs");
+    }
+}
+
+/// Nobody else comes, so every append waits for as long as it was told to.
+#[test]
+fn group_with_a_wait_and_one_writer_waits() {
+    let dir = tempdir().unwrap();
+    let clock = SystemClock::new();
+    let start = clock.monotonic();
+    let count = syncs(dir.path(), "--sync group:20ms", 20);
+    let took = clock.monotonic() - start;
+    assert!(count >= 20, "{count} syncs for 20 appends");
+    assert!(took >= Duration::from_millis(20 * 20 * 8 / 10), "20 waits of 20 ms took {took:?}");
+}
+
+/// It takes one record to reach a limit of 1: should it wait, this takes a minute for each.
+#[test]
+fn group_with_a_wait_does_not_wait_for_more_than_its_limit() {
+    let dir = tempdir().unwrap();
+    let count = syncs(dir.path(), "--sync group:1min,1", 20);
+    assert!((20..=23).contains(&count), "{count} syncs for 20 appends");
+}
+
 #[test]
 fn os_syncs_only_when_it_closes() {
     let dir = tempdir().unwrap();
@@ -48,7 +94,7 @@ fn os_syncs_only_when_it_closes() {
 /// where they cannot be traced.
 fn traced(options: &str, records: u64) -> Option<Vec<String>> {
     if Command::new("strace").arg("-V").output().is_err() {
-        println!("skipped: strace is not installed");
+        skip("strace is not installed");
         return None;
     }
     let temp = tempdir().unwrap();
@@ -63,7 +109,7 @@ fn traced(options: &str, records: u64) -> Option<Vec<String>> {
         .args(options.split(' '));
     let done: Done = run_with(&mut command, &seq(1, records));
     if done.stderr.contains("ptrace") {
-        println!("skipped: tracing is not allowed here");
+        skip("tracing is not allowed here");
         return None;
     }
     done.expect(0);

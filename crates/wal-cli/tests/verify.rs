@@ -242,3 +242,88 @@ fn truncation_at_both_ends() {
     run(dir.path(), "truncate DIR", b"").expect(2);
     run(dir.path(), "truncate DIR --before 1 --after 2", b"").expect(2);
 }
+
+/// The exit code with a standard output whose reader is gone before the command starts, and standard
+/// error.
+#[cfg(unix)]
+fn unread(dir: &Path, args: &str) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = common::wal();
+    for arg in args.split(' ') {
+        if arg == "DIR" {
+            command.arg(dir)
+        } else {
+            command.arg(arg)
+        };
+    }
+    let output = command.stdin(Stdio::null()).stdout(writer).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+#[cfg(unix)]
+fn the_exit_code_is_the_verdict_though_nobody_reads_it() {
+    let silent = |dir: &Path, args: &str, code| {
+        assert_eq!(unread(dir, args), (Some(code), String::new()), "{args}");
+    };
+    let (sound, torn, corrupt, headless) = (log(), log(), log(), tempdir().unwrap());
+    tear(torn.path(), b"2000");
+    let path = &segments(corrupt.path())[2];
+    flip(path, 300);
+    fs::write(headless.path().join("00000000000000000001.wal"), "").unwrap();
+    for json in ["", " --json"] {
+        for (dir, code) in [(&sound, 0), (&torn, 3), (&corrupt, 4)] {
+            silent(dir.path(), &format!("verify DIR{json}"), code);
+            silent(dir.path(), &format!("stat DIR{json}"), 0);
+        }
+        // Nothing can be scanned, and that is still said where somebody may read it.
+        let (code, stderr) = unread(headless.path(), &format!("verify DIR{json}"));
+        assert_eq!(code, Some(4), "{stderr}");
+        assert!(stderr.contains("corrupt"), "{stderr}");
+        let (code, stderr) = unread(corrupt.path(), &format!("repair DIR{json}"));
+        assert_eq!(code, Some(4), "{stderr}");
+        assert!(stderr.contains("corrupt"), "{stderr}");
+        // Done is done, read or not.
+        silent(sound.path(), &format!("repair DIR{json}"), 0);
+    }
+    silent(torn.path(), "repair DIR --json", 0);
+    verify(torn.path(), 0);
+    silent(sound.path(), "dump DIR", 0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_directory_whose_name_is_not_utf_8() {
+    use std::os::unix::ffi::OsStrExt;
+    let temp = tempdir().unwrap();
+    let name = |bytes| temp.path().join(std::ffi::OsStr::from_bytes(bytes));
+    let dir = name(b"lo\xffg");
+    run(&dir, "append DIR", &seq(1, 5)).expect(0);
+    for args in ["verify DIR --json", "stat DIR --json", "repair DIR --json"] {
+        let report = json(&dir, args, 0);
+        assert!(report["dir"].as_str().unwrap().ends_with("/lo\u{fffd}g"), "{args}: {report}");
+        assert_eq!(report["records"], 5, "{args}");
+    }
+    // And one that is no log.
+    let none = name(b"no\xff");
+    let report = json(&none, "verify DIR --json", 1);
+    assert!(report["dir"].as_str().unwrap().ends_with("/no\u{fffd}"), "{report}");
+    assert_eq!(report["verdict"], "unknown");
+}
+
+#[test]
+fn what_salvage_cannot_repair_is_not_to_be_salvaged() {
+    let (dir, other) = (log(), log());
+    fs::copy(&segments(other.path())[2], &segments(dir.path())[2]).unwrap();
+    let before = all_but_lock(dir.path());
+    for mode in ["strict", "torn-tail"] {
+        let done = run(dir.path(), &format!("repair DIR --mode {mode}"), b"").expect(4);
+        done.says("hint: ").says("--mode salvage");
+    }
+    let done = run(dir.path(), "repair DIR --mode salvage", b"").expect(4).says("hint: restore");
+    assert!(!done.stderr.contains("--mode salvage"), "{}", done.stderr);
+    // The hint says so.
+    assert!(done.stderr.contains("untouched"), "{}", done.stderr);
+    assert!(all_but_lock(dir.path()) == before);
+}

@@ -62,6 +62,25 @@ impl Done {
     }
 }
 
+/// Says that the rest of a test is left out, and why. It is shown even for a test that passes: only what
+/// is printed by macros is captured.
+#[track_caller]
+pub(crate) fn skip(reason: &str) {
+    let (thread, place) = (thread::current(), std::panic::Location::caller());
+    let test = thread.name().unwrap_or("a test");
+    let line = format!("skipped: {test} ({}:{}): {reason}\n", place.file(), place.line());
+    std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
+}
+
+/// May this process mount? As root in a container it need not be so.
+#[cfg(target_os = "linux")]
+pub(crate) fn may_mount() -> bool {
+    const CAP_SYS_ADMIN: u64 = 1 << 21;
+    let status = fs::read_to_string("/proc/self/status").expect("readable");
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).expect("CapEff");
+    u64::from_str_radix(effective.trim(), 16).expect("hexadecimal") & CAP_SYS_ADMIN != 0
+}
+
 /// Runs a command to its end with `input` on its standard input.
 pub(crate) fn run_with(command: &mut Command, input: &[u8]) -> Done {
     let mut child = command
