@@ -60,3 +60,24 @@ pub(crate) fn read(
         && frame.crc == FrameHeader::expected_crc(&bytes, crc32c::crc32c(body), salt);
     Ok(if holds { Footer::decode(&frame, body, at, header).ok() } else { None })
 }
+
+/// Why a footer does not fit the frames that were counted.
+pub(crate) fn difference(says: &SegmentSummary, found: &SegmentSummary) -> Option<String> {
+    let differs = |what, says: u64, found: u64| {
+        (says != found).then(|| format!("the footer says {what} {says}, found was {found}"))
+    };
+    differs("records", says.records.into(), found.records.into())
+        .or_else(|| differs("frames", says.frames.into(), found.frames.into()))
+        .or_else(|| differs("data end", says.data_end, found.data_end))
+        .or_else(|| differs("chain checksum", says.chain_crc.into(), found.chain_crc.into()))
+        .or_else(|| differs("last time", says.last_time_delta, found.last_time_delta))
+        .or_else(|| differs("index entries", says.index.len() as u64, found.index.len() as u64))
+        .or_else(|| {
+            let at = says.index.iter().zip(&found.index).position(|(a, b)| a != b)?;
+            let (a, b) = (says.index[at], found.index[at]);
+            Some(format!(
+                "index entry {at} of the footer says LSN delta {} at offset {}, found was {} at {}",
+                a.lsn_delta, a.offset, b.lsn_delta, b.offset
+            ))
+        })
+}

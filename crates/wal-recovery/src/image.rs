@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use wal_core::format::{
     Footer, FrameHeader, SEGMENT_HEADER_LEN, Salt, SegmentHeader, SegmentSummary, UNKNOWN_LAG,
 };
-use wal_core::{Frame, LogStorage, Result};
+use wal_core::{Frame, LogStorage, Lsn, Result};
 
 use crate::seal;
 use crate::walk::no_frames;
@@ -61,16 +61,20 @@ impl Image {
     /// divide.
     pub(crate) fn create(self, storage: &dyn LogStorage) -> Result<()> {
         let name = self.header.first_lsn;
-        let at = |e: wal_core::Error| e.segment(name);
-        let image = self.seal();
-        let len = image.len() as u64;
-        let segment = storage.create(name, image, len).wait().map_err(at)?;
-        // A storage may give more room than asked for.
-        if segment.len().wait().map_err(at)? > len {
-            seal::shorten(&segment, len).map_err(at)?;
-        }
-        Ok(())
+        replace(storage, name, self.seal())
     }
+}
+
+/// Creates a segment of these bytes, or replaces one of that name, in one step.
+pub(crate) fn replace(storage: &dyn LogStorage, name: Lsn, image: Bytes) -> Result<()> {
+    let at = |e: wal_core::Error| e.segment(name);
+    let len = image.len() as u64;
+    let segment = storage.create(name, image, len).wait().map_err(at)?;
+    // A storage may give more room than asked for.
+    if segment.len().wait().map_err(at)? > len {
+        seal::shorten(&segment, len).map_err(at)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -78,7 +82,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use wal_core::format::{Flags, FrameKind, LogId};
-    use wal_core::{Access, CodecId, Lsn, MemoryStorage, Timestamp};
+    use wal_core::{Access, CodecId, MemoryStorage, Timestamp};
 
     use crate::walk::{End, Manner, walk};
     use crate::watch::Watch;
@@ -115,7 +119,7 @@ mod tests {
         image.create(&storage).unwrap();
         let segment = storage.open(Lsn::new(30), Access::Read).wait().unwrap();
         let len = segment.len().wait().unwrap();
-        let manner = Manner { newest: true, in_full: true, beside_writer: false };
+        let manner = Manner { newest: true, in_full: true, beside_writer: false, blanks: false };
         let walked = walk(&Arc::clone(&segment), &header, len, manner, &Watch::idle()).unwrap();
         assert!(matches!(walked.end, End::Sealed(end) if end == len), "{walked:?}");
         assert_eq!((walked.summary.records, walked.summary.frames), (3, 2));

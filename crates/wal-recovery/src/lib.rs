@@ -29,6 +29,7 @@
 //! | `settle`, `seal` | what every recovery ends with: durable, sealed, without leftovers |
 //! | `cut` | ending a log earlier: before its damage, or where the caller wants |
 //! | `salvage`, `runs`, `image` | keeping what is readable |
+//! | `padding`, `mend` | a header compared with what follows it; one wrong bit corrected |
 //! | `repair`, `describe`, `report` | copies of what is taken out, and the account of it all |
 //! | `recovery`, `inspect` | the ways in |
 //! | `view`, `survey`, `records`, `position`, `replay` | reading without opening |
@@ -39,7 +40,9 @@ mod describe;
 mod footer;
 mod image;
 mod inspect;
+mod mend;
 mod mode;
+mod padding;
 mod parallel;
 mod position;
 mod records;

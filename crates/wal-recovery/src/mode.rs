@@ -28,7 +28,7 @@ pub enum Mode {
     /// The log ends before its first damage. What lies behind is set aside and left out.
     PointInTime,
     /// Everything readable is kept. Damage leaves holes in the LSNs, and the damaged originals are
-    /// set aside.
+    /// set aside. A header in which one bit is wrong is corrected.
     Salvage,
 }
 

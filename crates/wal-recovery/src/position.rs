@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wal_core::format::{FrameKind, Records as FrameRecords, SegmentHeader};
+use wal_core::format::{Footer, FrameHeader, FrameKind, Records as FrameRecords, SegmentHeader};
 use wal_core::{
     Access, Error, ErrorKind, Frame, FrameReader, FrameStep, LogStorage, Lsn, Result, Segment,
     Timestamp, block_on,
@@ -84,7 +84,10 @@ impl Open {
         }
         if header.kind == FrameKind::Footer as u8 {
             self.reader.seek(offset);
-            return Ok(Step::Footer);
+            return Ok(match self.why_no_footer(&header, &body, offset).map_err(at)? {
+                None => Step::Footer,
+                Some(reason) => return bad(reason),
+            });
         }
         match header.records(body) {
             Ok(records) => {
@@ -98,6 +101,22 @@ impl Open {
                 Ok(Step::Stop(at(error)))
             }
         }
+    }
+
+    /// Why a frame that calls itself a footer is not the end of the segment; `None` if it is.
+    fn why_no_footer(
+        &self,
+        frame: &FrameHeader,
+        body: &[u8],
+        offset: u64,
+    ) -> Result<Option<String>> {
+        if let Err(error) = Footer::decode(frame, body, offset, &self.header) {
+            return Ok(Some(error.detail_text().to_owned()));
+        }
+        // The writer shortens the segment after it wrote the footer, so the footer need not be the
+        // end; but no frame is behind it.
+        let hit = self.search(Want::Any, frame.frame_len())?;
+        Ok(hit.map(|(at, _)| format!("behind the footer is a frame, at offset {at}")))
     }
 
     /// Searches from `skip` bytes behind the reader on; the place and number of what it finds.

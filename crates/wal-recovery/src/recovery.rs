@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wal_core::format::LogId;
-use wal_core::{Clock, Error, ErrorKind, LogStorage, Recovered, Result, StorageLock, SystemClock};
+use wal_core::{
+    Clock, Error, ErrorKind, Listing, LogStorage, Recovered, Result, StorageLock, SystemClock,
+};
 
 use crate::describe::{Span, check};
 use crate::mode::{Mode, Until, Verify};
 use crate::repair::{Done, Repair};
-use crate::report::Report;
+use crate::report::{DamageKind, Report};
 use crate::scan::{Options, Scan, list, scan};
 use crate::watch::{Callback, Progress, Watch};
-use crate::{cut, parallel, salvage, settle};
+use crate::{cut, mend, parallel, salvage, settle};
 
 /// Recovers a log, so that it can be opened.
 ///
@@ -204,8 +206,20 @@ struct Run {
 
 impl Run {
     fn recover(self, lock: StorageLock, log_id: Option<LogId>) -> Result<(Recovered, Report)> {
-        let found = scan(&*self.storage, self.options, &self.watch)?;
-        let scan = match found {
+        let mut done = Done::default();
+        let mut mended = Vec::new();
+        let mut found = scan(&*self.storage, self.options, &self.watch);
+        if self.mode == Mode::Salvage && lacks_header(&found) {
+            let mut repair = self.repair_with(done);
+            mend::headers(&mut repair, &mut mended)?;
+            done = repair.done;
+            // The copy of a segment is that of its header; damage in what follows is copied as well.
+            done.saved.clear();
+            if !mended.is_empty() {
+                found = scan(&*self.storage, self.options, &self.watch);
+            }
+        }
+        let scan = match found? {
             Ok(scan) => scan,
             Err(listing) => {
                 let report =
@@ -219,7 +233,8 @@ impl Run {
         self.watch.disarm();
         let mut report = scan.report();
         let held = report.records + report.skipped;
-        let (scan, done) = self.repair(scan)?;
+        report.damages.splice(0..0, mended);
+        let (scan, done) = self.repair(scan, done)?;
         let Span { first_lsn, last_lsn, next_lsn, records } = scan.span();
         (report.first_lsn, report.last_lsn, report.next_lsn) = (first_lsn, last_lsn, next_lsn);
         report.records = records;
@@ -275,14 +290,18 @@ impl Run {
         Ok(())
     }
 
-    fn repair(&self, mut scan: Scan) -> Result<(Scan, Done)> {
+    fn repair_with(&self, done: Done) -> Repair<'_> {
         let saves = matches!(self.mode, Mode::PointInTime | Mode::Salvage);
-        let mut repair = Repair {
+        Repair {
             storage: &*self.storage,
             watch: &self.watch,
             save_tail: self.save_cut.unwrap_or(saves),
-            done: Done::default(),
-        };
+            done,
+        }
+    }
+
+    fn repair(&self, mut scan: Scan, done: Done) -> Result<(Scan, Done)> {
+        let mut repair = self.repair_with(done);
         if scan.fatal().is_some() || scan.unsupported.is_some() {
             if self.mode == Mode::Salvage {
                 salvage::salvage(&scan, &mut repair, &*self.clock)?;
@@ -312,5 +331,14 @@ impl Run {
             (Some(damage), _) => Err(damage.error()),
             (_, Some(error)) => Err(error.clone()),
         }
+    }
+}
+
+/// Whether the header of some segment that matters cannot be read.
+fn lacks_header(found: &Result<Result<Scan, Listing>>) -> bool {
+    match found {
+        Ok(Ok(scan)) => scan.damages.iter().any(|damage| damage.kind == DamageKind::Header),
+        Ok(Err(_)) => false,
+        Err(error) => error.kind() == ErrorKind::Corrupt,
     }
 }

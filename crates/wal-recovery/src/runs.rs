@@ -1,8 +1,9 @@
 //! The runs of good frames in a damaged segment.
 
-use wal_core::format::FrameKind;
+use wal_core::format::{Footer, FrameKind};
 use wal_core::{Access, Frame, FrameReader, FrameStep, LogStorage, Lsn, Result, block_on};
 
+use crate::footer;
 use crate::scan::Live;
 use crate::search::{Place, Want, search};
 use crate::watch::Watch;
@@ -39,13 +40,28 @@ pub(crate) fn find(storage: &dyn LogStorage, live: Live<'_>, watch: &Watch) -> R
     // Records up to here, and the time of the last frame.
     let (mut records, mut time_delta) = (0_u32, 0);
     let mut in_run = false;
+    // Numbers that the footer at the end tells of were given out, whatever is damaged before it.
+    let sealed = footer::read(&*segment, header, len)?;
+    let told = sealed.map_or(header.first_lsn, |footer| {
+        header.first_lsn.advance(u64::from(footer.summary.records))
+    });
     loop {
         let step = block_on(reader.next())?;
         if let FrameStep::Frame(Frame { offset, header: frame, body }) = step {
             let first = frame.lsn(header.first_lsn);
             let expected = frame.lsn_delta == records;
-            if frame.kind == FrameKind::Footer as u8 && expected {
-                return Ok(Runs { runs, beyond: first });
+            let is_footer = frame.kind == FrameKind::Footer as u8;
+            if is_footer && expected && Footer::decode(&frame, &body, offset, header).is_ok() {
+                let offset = reader.offset();
+                let place = Place { segment: &segment, header, offset, len, records, time_delta };
+                let Some(hit) = search(&place, Want::Any, watch)?.hit else {
+                    return Ok(Runs { runs, beyond: first.max(told) });
+                };
+                // A footer with frames behind it is none.
+                reader.seek(hit.offset);
+                records = hit.header.lsn_delta;
+                in_run = false;
+                continue;
             }
             let count = frame.records(body).map_or(0, |records| records.len() as u32);
             if expected && count > 0 {
@@ -75,7 +91,7 @@ pub(crate) fn find(storage: &dyn LogStorage, live: Live<'_>, watch: &Watch) -> R
         let left = if found.exhausted { len } else { found.extent }.saturating_sub(offset);
         let expected = header.first_lsn.advance(u64::from(records));
         let beyond = if left == 0 { expected } else { at_most(expected, left) };
-        return Ok(Runs { runs, beyond });
+        return Ok(Runs { runs, beyond: beyond.max(told) });
     }
 }
 

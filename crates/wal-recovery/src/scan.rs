@@ -10,6 +10,7 @@ use wal_core::{
 
 use crate::chain::{Role, chain};
 use crate::mode::Verify;
+use crate::padding;
 use crate::parallel;
 use crate::report::{Damage, DamageKind};
 use crate::walk::{End, Manner, Walk, walk};
@@ -147,7 +148,11 @@ pub(crate) fn read_header(
     let segment = storage.open(name, Access::Read).wait().map_err(at)?;
     let bytes = segment.read_at(0, SEGMENT_HEADER_LEN).wait().map_err(at)?;
     let len = segment.len().wait().map_err(at)?;
-    Ok((segment, len, SegmentHeader::decode(&bytes, name)))
+    let header = match SegmentHeader::decode(&bytes, name) {
+        Ok(header) => padding::check(&segment, &header, len).map_err(at)?.map(|()| header),
+        Err(error) => Err(error),
+    };
+    Ok((segment, len, header))
 }
 
 /// Scans the log; the listing alone if there are no segments.
@@ -232,6 +237,7 @@ fn walk_one(
         newest,
         in_full: options.verify == Verify::All,
         beside_writer: options.beside_writer,
+        blanks: storage.capabilities().recycles,
     };
     walk(&segment, header, found.len, manner, watch).map_err(at)
 }
@@ -286,7 +292,8 @@ pub(crate) fn check_identity<'a>(
     };
     // Of an unreadable segment not even the generation is known.
     let leap = if unreadable.is_some() { GENERATION_LEAP } else { 1 };
-    let next_generation = largest.saturating_add(leap);
+    // Headers with a generation near the largest number there is are not read.
+    let next_generation = largest + leap;
     Ok(Identity { log_id: one.log_id, codec: one.codec, next_generation })
 }
 

@@ -46,10 +46,17 @@ pub(crate) fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<
     };
     let offset = walk.summary.data_end;
     if let Some(extent) = extent {
+        // An empty last segment is replaced by the next append. Where no older bytes can be in it, what
+        // it holds is the first write, and is copied in any case.
+        if walk.summary.frames == 0 && !repair.storage.capabilities().recycles {
+            repair.save(name, offset, extent, header.first_lsn)?;
+        }
         repair.cut(name, offset, extent, walk.last_lsn(header).next())?;
         if limit.is_none() {
             let bytes = extent.saturating_sub(offset);
-            repair.done.events.push(Event::TailCut { segment: name, offset, bytes });
+            if bytes > 0 {
+                repair.done.events.push(Event::TailCut { segment: name, offset, bytes });
+            }
         }
     }
     let segment = repair.storage.open(name, Access::Write).wait()?;

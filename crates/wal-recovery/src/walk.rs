@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wal_core::format::{Footer, FrameKind, SegmentHeader, SegmentSummary};
+use wal_core::format::{Footer, FrameHeader, FrameKind, SegmentHeader, SegmentSummary};
 use wal_core::{
     Error, ErrorKind, Frame, FrameReader, FrameStep, Lsn, Result, Segment, Timestamp, block_on,
 };
@@ -72,6 +72,8 @@ pub(crate) struct Manner {
     pub(crate) in_full: bool,
     /// Whether a writer may be running.
     pub(crate) beside_writer: bool,
+    /// Whether every write ends in a blank, which the next one overwrites.
+    pub(crate) blanks: bool,
 }
 
 /// Reads a segment of `len` bytes.
@@ -153,20 +155,22 @@ impl Walker<'_> {
     fn run(&mut self) -> Result<End> {
         loop {
             let stop = match block_on(self.reader.next())? {
-                FrameStep::Frame(frame) => match self.take(frame) {
-                    Ok(None) => {
+                FrameStep::Frame(frame) => match self.weigh(frame)? {
+                    Ok(Weighed::Data { header, records, offset }) => {
+                        self.proven = self.proven.max(header.durable_upto(self.header.first_lsn));
+                        self.summary.add(&header, records, offset);
                         self.tick(Watch::STEP)?;
                         continue;
                     }
-                    Ok(Some(end)) => {
+                    Ok(Weighed::End(end)) => {
                         self.tick(0)?;
                         return Ok(end);
                     }
-                    Err(reason) => Stop { reason, blank: false },
+                    Err(reason) => Stop::bad(reason),
                 },
-                FrameStep::Blank => Stop::blank("nothing was written here"),
-                FrameStep::End => Stop::blank("the segment ends here"),
-                FrameStep::Bad { reason } => Stop { reason, blank: false },
+                FrameStep::Blank => Stop::new("nothing was written here", Here::Blank),
+                FrameStep::End => Stop::new("the segment ends here", Here::EndOfFile),
+                FrameStep::Bad { reason } => Stop::bad(reason),
             };
             self.tick(0)?;
             if let Some(end) = self.judge(stop)? {
@@ -185,48 +189,55 @@ impl Walker<'_> {
         self.watch.advance(more, u64::from(self.summary.records - records))
     }
 
-    /// Takes account of a valid frame; `Err` says why it cannot stand here.
-    fn take(&mut self, frame: Frame) -> Result<Option<End>, String> {
+    /// What a valid frame is here; the inner `Err` says why it cannot stand here.
+    ///
+    /// Changes nothing, as one and the same decision is made when a place is read again.
+    fn weigh(&mut self, frame: Frame) -> Result<Result<Weighed, String>> {
         let Frame { offset, header, body } = frame;
         if header.lsn_delta != self.summary.records {
-            return Err(format!(
+            return Ok(Err(format!(
                 "a valid frame of LSN {}, expected was LSN {}",
                 header.lsn(self.header.first_lsn),
                 self.expected()
-            ));
+            )));
         }
         if offset + header.frame_len() > u64::from(u32::MAX) {
-            return Err("a frame beyond 4 GiB".into());
+            return Ok(Err("a frame beyond 4 GiB".into()));
         }
         if header.kind == FrameKind::Footer as u8 {
-            return self.take_footer(&header, &body, offset).map(Some);
+            return self.weigh_footer(&header, &body, offset);
         }
-        let records = match header.records(body) {
-            Ok(records) => records.len() as u32,
+        Ok(match header.records(body) {
+            Ok(records) => Ok(Weighed::Data { header, records: records.len() as u32, offset }),
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 let at = error.segment(self.header.first_lsn).offset(offset).lsn(self.expected());
-                return Ok(Some(End::Unsupported(at)));
+                Ok(Weighed::End(End::Unsupported(at)))
             }
-            Err(error) => return Err(error.detail_text().to_owned()),
-        };
-        self.proven = self.proven.max(header.durable_upto(self.header.first_lsn));
-        self.summary.add(&header, records, offset);
-        Ok(None)
+            Err(error) => Err(error.detail_text().to_owned()),
+        })
     }
 
-    fn take_footer(
-        &self,
-        frame: &wal_core::format::FrameHeader,
+    fn weigh_footer(
+        &mut self,
+        frame: &FrameHeader,
         body: &[u8],
         offset: u64,
-    ) -> Result<End, String> {
-        let footer = Footer::decode(frame, body, offset, self.header)
-            .map_err(|e| e.detail_text().to_owned())?;
-        if footer.summary != self.summary {
-            let counted = &self.summary;
-            return Err(format!("the footer says {:?}, found were {counted:?}", footer.summary));
+    ) -> Result<Result<Weighed, String>> {
+        let footer = match Footer::decode(frame, body, offset, self.header) {
+            Ok(footer) => footer,
+            Err(error) => return Ok(Err(error.detail_text().to_owned())),
+        };
+        if let Some(difference) = footer::difference(&footer.summary, &self.summary) {
+            return Ok(Err(difference));
         }
-        Ok(End::Sealed(offset + frame.frame_len()))
+        let end = offset + frame.frame_len();
+        // What is behind a footer is cut off, so no frame may be lost there.
+        let place = Place { offset: end, ..self.place(offset) };
+        let behind = if end < self.len { search(&place, Want::Any, self.watch)?.hit } else { None };
+        Ok(match behind {
+            Some(hit) => Err(format!("behind the footer is a frame, at offset {}", hit.offset)),
+            None => Ok(Weighed::End(End::Sealed(end))),
+        })
     }
 
     fn expected(&self) -> Lsn {
@@ -239,7 +250,7 @@ impl Walker<'_> {
         if self.manner.beside_writer && self.retry(offset)? {
             return Ok(None);
         }
-        let Stop { reason, blank } = stop;
+        let Stop { reason, here } = stop;
         let whole = |reason| Ok(Some(End::Broken { reason, extent: self.len }));
         if let Some(footer) = &self.footer {
             return whole(format!(
@@ -279,7 +290,11 @@ impl Walker<'_> {
             }));
         }
         Ok(Some(match unproving {
-            None if blank => End::Open,
+            None if here == Here::EndOfFile && self.lacks_blank() => End::Torn {
+                reason: "the segment ends without the blank that follows every write".into(),
+                extent,
+            },
+            None if here != Here::Bytes => End::Open,
             None => End::Torn { reason, extent },
             Some(hit) => End::Torn {
                 reason: format!(
@@ -293,31 +308,38 @@ impl Walker<'_> {
         }))
     }
 
-    fn search(&mut self, offset: u64) -> Result<Findings> {
-        let place = Place {
+    /// Whether the segment ends at a frame's end where a blank should follow: then something was
+    /// cut off, and frames may have been. A segment without a frame was not written to yet.
+    fn lacks_blank(&self) -> bool {
+        let at_end = self.summary.data_end >= self.len;
+        self.manner.blanks && self.summary.frames > 0 && at_end
+    }
+
+    fn place(&self, offset: u64) -> Place<'_> {
+        Place {
             segment: self.segment,
             header: self.header,
             offset,
             len: self.len,
             records: self.summary.records,
             time_delta: self.summary.last_time_delta,
-        };
-        let found = search(&place, Want::Proof, self.watch)?;
+        }
+    }
+
+    fn search(&mut self, offset: u64) -> Result<Findings> {
+        let found = search(&self.place(offset), Want::Proof, self.watch)?;
         self.searched += found.scanned;
         self.proven = self.proven.max(found.durable_upto);
         Ok(found)
     }
 
-    /// Reads the place again, past every buffer; whether there is a frame now.
+    /// Reads the place again, past every buffer; whether the walk goes on there now. It does only if
+    /// the walk will accept what it finds: whatever else is there would be read again for ever.
     fn retry(&mut self, offset: u64) -> Result<bool> {
         self.len = self.len.max(self.segment.len().wait()?);
         let mut fresh = reader(self.segment, self.header, offset, self.len);
         let there = match block_on(fresh.next())? {
-            FrameStep::Frame(Frame { header, body, .. }) => {
-                let is_footer = header.kind == FrameKind::Footer as u8;
-                header.lsn_delta == self.summary.records
-                    && (is_footer || header.records(body).is_ok())
-            }
+            FrameStep::Frame(frame) => self.weigh(frame)?.is_ok(),
             _ => false,
         };
         if there {
@@ -327,14 +349,32 @@ impl Walker<'_> {
     }
 }
 
+/// What a valid frame is in its place.
+enum Weighed {
+    Data { header: FrameHeader, records: u32, offset: u64 },
+    End(End),
+}
+
 /// Why no frame follows.
 struct Stop {
     reason: String,
-    blank: bool,
+    here: Here,
+}
+
+/// What is in the place where no frame follows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Here {
+    Blank,
+    EndOfFile,
+    Bytes,
 }
 
 impl Stop {
-    fn blank(reason: &str) -> Self {
-        Stop { reason: reason.into(), blank: true }
+    fn new(reason: &str, here: Here) -> Self {
+        Stop { reason: reason.into(), here }
+    }
+
+    fn bad(reason: String) -> Self {
+        Stop { reason, here: Here::Bytes }
     }
 }

@@ -172,8 +172,21 @@ fn every_flipped_bit_is_found_or_harmless() {
             }
         }
     }
-    for (outcome, count) in &outcomes {
-        println!("{outcome:?}: {count}");
+    let bits: usize = image.values().map(|bytes| 8 * bytes.len()).sum();
+    for verify in ["All", "Footers"] {
+        let count = |wanted: fn(&Outcome) -> bool| -> usize {
+            let of = outcomes.iter().filter(|((v, outcome), _)| v == verify && wanted(outcome));
+            of.map(|(_, count)| count).sum()
+        };
+        let same = count(|outcome| *outcome == Outcome::Same);
+        let torn = count(|outcome| *outcome == Outcome::ShorterAndTorn);
+        let read = count(|outcome| *outcome == Outcome::FoundWhenRead);
+        let corrupt = count(|outcome| *outcome == Outcome::Refused("corrupt".into()));
+        assert_eq!(same + torn + read + corrupt, bits, "{outcomes:?}");
+        // Only in the one frame that no later one proves: header and body of the last record.
+        assert_eq!(torn, 8 * (24 + b"fourteen".len()), "{outcomes:?}");
+        assert!(same > 0 && corrupt > bits / 2 - read, "{outcomes:?}");
+        assert_eq!(read > 0, verify == "Footers", "{outcomes:?}");
     }
 }
 

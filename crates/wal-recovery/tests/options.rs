@@ -274,7 +274,7 @@ fn the_generation_of_an_unreadable_segment_is_not_used_again() {
     // Its frames may be left in a recycled file, and must not be valid in a new segment.
     for name in [1, 6, 9] {
         let mut image = three_sessions();
-        image.get_mut(&name).unwrap()[50] ^= 1;
+        image.get_mut(&name).unwrap()[50] ^= 3;
         for mode in [Mode::PointInTime, Mode::Salvage] {
             let storage = memory_of(&image);
             let (recovered, _) = recover(storage.clone(), mode).unwrap();

@@ -255,7 +255,12 @@ mod tests {
             assert!(text.contains(what) && !text.contains('{'), "{text}");
         };
         told(&frame, body, offset + 1, "begins at");
-        told(&FrameHeader { lsn_delta: 41, ..frame }, body, offset, "40 records, its LSN delta is 41");
+        told(
+            &FrameHeader { lsn_delta: 41, ..frame },
+            body,
+            offset,
+            "40 records, its LSN delta is 41",
+        );
         for (at, value, what) in [
             (0, 39, "says 39 records"),
             (4, 41, "40 records in 41 frames"),

@@ -13,7 +13,7 @@ pub const FORMAT_VERSION: u16 = 1;
 pub const SEGMENT_HEADER_LEN: usize = 128;
 
 /// Where frames may begin at the latest. Bounds what a reader allocates for the padding.
-pub const MAX_DATA_OFFSET: u32 = 1 << 20;
+const MAX_DATA_OFFSET: u32 = 1 << 20;
 
 const CRC_AT: usize = SEGMENT_HEADER_LEN - 4;
 /// No count gets this far; below it, sums of a few counts cannot overflow.
@@ -183,11 +183,7 @@ impl SegmentHeader {
                 32,
                 format!("generation {} is implausibly large", self.generation),
             ),
-            (
-                first.get() < IMPLAUSIBLE,
-                40,
-                format!("first LSN {first} is implausibly large"),
-            ),
+            (first.get() < IMPLAUSIBLE, 40, format!("first LSN {first} is implausibly large")),
             (
                 self.follows < first,
                 48,

@@ -204,3 +204,74 @@ impl LogStorage for Fading {
         self.change(|| self.inner.set_aside(label, data).wait())
     }
 }
+
+/// The header of a segment.
+pub fn header_of(bytes: &[u8], name: u64) -> format::SegmentHeader {
+    format::SegmentHeader::decode(bytes, Lsn::new(name)).unwrap()
+}
+
+/// Offsets of all frames of a segment, the footer included, and of their end.
+pub fn offsets_of(bytes: &[u8], name: u64) -> Vec<usize> {
+    let mut offsets = vec![header_of(bytes, name).data_offset as usize];
+    loop {
+        let at = *offsets.last().unwrap();
+        match bytes.get(at..at + format::FRAME_HEADER_LEN) {
+            Some(head) if head.iter().any(|&byte| byte != 0) => {
+                offsets.push(at + format::FrameHeader::decode(head).frame_len() as usize);
+            }
+            _ => return offsets,
+        }
+    }
+}
+
+/// Gives the frame at `at` the checksum that it should have after `change`.
+pub fn forge(bytes: &mut [u8], name: u64, at: usize, change: impl FnOnce(&mut [u8])) {
+    let header = header_of(bytes, name);
+    let salt = format::Salt::new(header.log_id, header.generation);
+    let len = format::FrameHeader::decode(&bytes[at..]).frame_len() as usize;
+    let frame = &mut bytes[at..at + len];
+    change(frame);
+    let (head, body) = frame.split_at_mut(format::FRAME_HEADER_LEN);
+    let sealed = format::FrameHeader::decode(head).seal(crc32c::crc32c(body), salt);
+    head.copy_from_slice(&sealed);
+}
+
+/// Gives a header the checksum that it should have after `change`.
+pub fn forge_header(bytes: &mut [u8], change: impl FnOnce(&mut [u8])) {
+    change(&mut bytes[..128]);
+    let crc = crc32c::crc32c(&bytes[..124]);
+    bytes[124..128].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Memory that says of itself that it recycles: a blank follows every write.
+#[derive(Clone)]
+pub struct Recycling(pub MemoryStorage);
+
+impl LogStorage for Recycling {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = self.0.capabilities();
+        capabilities.recycles = true;
+        capabilities
+    }
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+    fn lock(&self) -> Io<'_, StorageLock> {
+        self.0.lock()
+    }
+    fn list(&self) -> Io<'_, Listing> {
+        self.0.list()
+    }
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        self.0.create(name, header, capacity)
+    }
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        self.0.open(name, access)
+    }
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        self.0.remove(name)
+    }
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.0.set_aside(label, data)
+    }
+}
