@@ -160,7 +160,8 @@ impl Recovery {
     /// Recovers the log. In an empty place a new one begins; nothing is written for it yet.
     ///
     /// # Errors
-    /// In all of these cases nothing was changed:
+    /// In all of these cases nothing was changed, but that the mode `Salvage` may have put copies aside and
+    /// mended a header before it met something that it cannot help:
     /// - `Locked`: another writer holds the log.
     /// - `NotALog`: the place holds something else.
     /// - `TornTail`: the mode is `Strict`, and the log ends in an incomplete write.

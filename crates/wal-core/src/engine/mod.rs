@@ -39,7 +39,7 @@ pub(crate) use state::Body;
 use state::{Layout, State};
 use writer::Writer;
 
-use crate::format::SEGMENT_HEADER_LEN;
+use crate::format::{MAX_DATA_OFFSET, SEGMENT_HEADER_LEN};
 use crate::recovered::Recovered;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock, thread};
 use crate::{
@@ -91,6 +91,11 @@ impl Engine {
         settings.validate()?;
         let alignment = recovered.storage.capabilities().alignment.max(1);
         let data_offset = (SEGMENT_HEADER_LEN as u32).next_multiple_of(alignment);
+        if data_offset > MAX_DATA_OFFSET {
+            return Err(Error::new(ErrorKind::Invalid, "open log").detail(format!(
+                "the storage's alignment is {alignment} bytes, allowed are 1 to {MAX_DATA_OFFSET}"
+            )));
+        }
         let body_limit = settings.body_limit(data_offset);
         if body_limit < u64::from(alignment) {
             return Err(Error::new(ErrorKind::Invalid, "open log").detail(format!(

@@ -13,7 +13,7 @@ pub const FORMAT_VERSION: u16 = 1;
 pub const SEGMENT_HEADER_LEN: usize = 128;
 
 /// Where frames may begin at the latest. Bounds what a reader allocates for the padding.
-const MAX_DATA_OFFSET: u32 = 1 << 20;
+pub(crate) const MAX_DATA_OFFSET: u32 = 1 << 20;
 
 const CRC_AT: usize = SEGMENT_HEADER_LEN - 4;
 /// No count gets this far; below it, sums of a few counts cannot overflow.
@@ -254,7 +254,8 @@ mod tests {
             change(&mut header);
             SegmentHeader::decode(&header.encode(), header.first_lsn)
         };
-        let told: [(fn(&mut SegmentHeader), u64, &str, String); 9] = [
+        type Told = (fn(&mut SegmentHeader), u64, &'static str, String);
+        let told: [Told; 9] = [
             (|h| h.data_offset = 127, 12, "data offset", "127".into()),
             (|h| h.data_offset = (1 << 20) + 1, 12, "data offset", "1048577".into()),
             (|h| h.generation = u64::MAX / 2, 32, "generation", large.to_string()),

@@ -11,6 +11,7 @@ pub use frame::{
     BATCH_COUNT_LEN, FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, Records, Salt, UNKNOWN_LAG,
     record_overhead,
 };
+pub(crate) use header::MAX_DATA_OFFSET;
 pub use header::{FORMAT_VERSION, LogId, SEGMENT_HEADER_LEN, SEGMENT_MAGIC, SegmentHeader};
 
 /// A fixed-size piece of a slice whose length was checked before.
