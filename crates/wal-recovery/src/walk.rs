@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use wal_core::format::{Footer, FrameHeader, FrameKind, SegmentHeader, SegmentSummary};
+use wal_core::format::{
+    FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, SegmentHeader, SegmentSummary,
+};
 use wal_core::{
     Error, ErrorKind, Frame, FrameReader, FrameStep, Lsn, Result, Segment, Timestamp, block_on,
 };
@@ -169,7 +171,7 @@ impl Walker<'_> {
                     Err(reason) => Stop::bad(reason),
                 },
                 FrameStep::Blank => Stop::new("nothing was written here", Here::Blank),
-                FrameStep::End => Stop::new("the segment ends here", Here::EndOfFile),
+                FrameStep::End => Stop::new("the segment ends here", Here::Blank),
                 FrameStep::Bad { reason } => Stop::bad(reason),
             };
             self.tick(0)?;
@@ -290,7 +292,7 @@ impl Walker<'_> {
             }));
         }
         Ok(Some(match unproving {
-            None if here == Here::EndOfFile && self.lacks_blank() => End::Torn {
+            None if here != Here::Bytes && self.lacks_blank() => End::Torn {
                 reason: "the segment ends without the blank that follows every write".into(),
                 extent,
             },
@@ -308,11 +310,12 @@ impl Walker<'_> {
         }))
     }
 
-    /// Whether the segment ends at a frame's end where a blank should follow: then something was
+    /// Whether the segment ends before a whole blank where one should follow a frame: then something was
     /// cut off, and frames may have been. A segment without a frame was not written to yet.
     fn lacks_blank(&self) -> bool {
-        let at_end = self.summary.data_end >= self.len;
-        self.manner.blanks && self.summary.frames > 0 && at_end
+        // A part of a blank may be the zeros with which a frame began.
+        let whole_blank = self.summary.data_end + FRAME_HEADER_LEN as u64 <= self.len;
+        self.manner.blanks && self.summary.frames > 0 && !whole_blank
     }
 
     fn place(&self, offset: u64) -> Place<'_> {
@@ -365,7 +368,6 @@ struct Stop {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Here {
     Blank,
-    EndOfFile,
     Bytes,
 }
 
