@@ -20,7 +20,10 @@ pub use control::{StorageCall, StorageControl, StorageCounters};
 pub use fault_fs::{FaultFile, FaultFs};
 pub use fault_storage::FaultStorage;
 pub use faults::Faults;
-pub use model::{ATOM_BYTES, Atom, AtomKind, CrashPolicy, Fate, ModelFile, ModelFs, SyncFault};
+pub use model::{
+    ATOM_BYTES, Atom, AtomKind, CrashPolicy, Fate, ModelFile, ModelFs, Moment, Rot, SyncFault,
+    SyncKind,
+};
 pub use rng::Rng;
 pub use trace::{Call, Counters, Op, OpKind};
 

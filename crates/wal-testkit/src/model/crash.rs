@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use crate::rng::Rng;
 
 /// What becomes of one pending change.
+///
+/// A fate that does not suit the change counts as [`Dropped`](Fate::Dropped).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fate {
@@ -12,10 +14,29 @@ pub enum Fate {
     Kept,
     /// It did not; the disk holds what it held.
     Dropped,
-    /// Bytes: the place was assigned to the file, but its bytes never came. Otherwise: dropped.
+    /// Bytes: the place was assigned to the file, but its bytes never came.
     Zeroed,
-    /// Bytes: the place holds nonsense made from this seed. Otherwise: dropped.
+    /// Bytes: the place holds nonsense made from this seed.
     Garbage(u64),
+    /// Bytes: the place holds what stood there in the file that was removed last, as when its
+    /// blocks are given to this file and the new bytes never came.
+    Stale,
+    /// Bytes: the whole sectors hold nonsense, with the durable neighbours in them. Only a device
+    /// without power-safe overwrite does this.
+    TornSectors(u64),
+    /// A rename that is not atomic: both names stand for the file.
+    BothNames,
+    /// A rename that is not atomic: neither name stands for it.
+    NeitherName,
+}
+
+impl Fate {
+    /// Whether only a device or file system does this that keeps less than POSIX and its customs
+    /// promise. The default claim assumes that none of it happens.
+    #[must_use]
+    pub const fn is_exotic(self) -> bool {
+        matches!(self, Fate::TornSectors(_) | Fate::BothNames | Fate::NeitherName)
+    }
 }
 
 /// One pending change, of the size in which it is kept or lost.

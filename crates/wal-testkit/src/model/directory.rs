@@ -39,6 +39,9 @@ impl Directory {
     }
 
     pub(super) fn sync(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
         self.pending.clear();
         self.durable.clone_from(&self.cache);
     }
@@ -58,8 +61,18 @@ impl Directory {
         for operation in &self.pending {
             let names = operation.names.iter().map(|(name, n)| (name.clone(), n.is_some()));
             let kind = AtomKind::Entries { names: names.collect() };
-            if choose(&Atom { seq: operation.seq, node, kind }) == Fate::Kept {
-                operation.apply(&mut disk);
+            match choose(&Atom { seq: operation.seq, node, kind }) {
+                Fate::Kept => operation.apply(&mut disk),
+                Fate::BothNames => operation.apply_part(&mut disk, Option::is_some),
+                Fate::NeitherName if operation.names.len() > 1 => {
+                    operation.apply_part(&mut disk, Option::is_none);
+                    operation.names.iter().filter(|(_, node)| node.is_some()).for_each(
+                        |(name, _)| {
+                            disk.remove(name);
+                        },
+                    );
+                }
+                _ => {}
             }
         }
         Directory { durable: disk.clone(), cache: disk, pending: Vec::new() }
@@ -68,7 +81,16 @@ impl Directory {
 
 impl Operation {
     fn apply(&self, entries: &mut BTreeMap<OsString, u64>) {
-        for (name, node) in &self.names {
+        self.apply_part(entries, |_| true);
+    }
+
+    /// Applies what it did to those names whose new meaning `which` selects.
+    fn apply_part(
+        &self,
+        entries: &mut BTreeMap<OsString, u64>,
+        which: impl Fn(&Option<u64>) -> bool,
+    ) {
+        for (name, node) in self.names.iter().filter(|(_, node)| which(node)) {
             match node {
                 Some(node) => entries.insert(name.clone(), *node),
                 None => entries.remove(name),

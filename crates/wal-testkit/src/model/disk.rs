@@ -4,25 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path};
+use std::sync::Arc;
 
 use wal_fs::{DirEntry, NodeKind};
 
 use super::crash::{Atom, Fate};
 use super::directory::Directory;
-use super::inode::Inode;
+use super::inode::{Inode, Lens};
 
 const ROOT: u64 = 0;
 
-/// All files and directories.
+/// All files and directories. A clone shares everything with the original until one of them changes.
+#[derive(Clone)]
 pub(super) struct Disk {
-    nodes: BTreeMap<u64, Node>,
+    nodes: BTreeMap<u64, Arc<Node>>,
     next_node: u64,
-    /// The number of the next change.
-    seq: u64,
+    /// The number of the last change.
+    pub(super) seq: u64,
     /// How many bytes the files may hold together.
     pub(super) capacity: Option<u64>,
+    /// An error made the file system refuse changes.
+    pub(super) read_only: bool,
+    /// What the file held that was removed last: its blocks are the next to be given out.
+    buried: Arc<Vec<u8>>,
 }
 
+#[derive(Clone)]
 enum Node {
     File(Inode),
     Directory(Directory),
@@ -30,8 +37,9 @@ enum Node {
 
 impl Disk {
     pub(super) fn new() -> Self {
-        let nodes = BTreeMap::from([(ROOT, Node::Directory(Directory::default()))]);
-        Disk { nodes, next_node: ROOT + 1, seq: 0, capacity: None }
+        let nodes = BTreeMap::from([(ROOT, Arc::new(Node::Directory(Directory::default())))]);
+        let buried = Arc::default();
+        Disk { nodes, next_node: ROOT + 1, seq: 0, capacity: None, read_only: false, buried }
     }
 
     pub(super) fn next_seq(&mut self) -> u64 {
@@ -39,8 +47,16 @@ impl Disk {
         self.seq
     }
 
-    pub(super) fn inode(&mut self, id: u64) -> io::Result<&mut Inode> {
-        match self.nodes.get_mut(&id) {
+    pub(super) fn inode(&self, id: u64) -> io::Result<&Inode> {
+        match self.nodes.get(&id).map(|node| &**node) {
+            Some(Node::File(inode)) => Ok(inode),
+            Some(Node::Directory(_)) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    pub(super) fn inode_mut(&mut self, id: u64) -> io::Result<&mut Inode> {
+        match self.nodes.get_mut(&id).map(Arc::make_mut) {
             Some(Node::File(inode)) => Ok(inode),
             Some(Node::Directory(_)) => Err(io::ErrorKind::IsADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),
@@ -48,7 +64,7 @@ impl Disk {
     }
 
     fn directory(&self, id: u64) -> io::Result<&Directory> {
-        match self.nodes.get(&id) {
+        match self.nodes.get(&id).map(|node| &**node) {
             Some(Node::Directory(directory)) => Ok(directory),
             Some(Node::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),
@@ -57,7 +73,7 @@ impl Disk {
 
     fn directory_mut(&mut self, id: u64) -> io::Result<&mut Directory> {
         self.directory(id)?;
-        match self.nodes.get_mut(&id) {
+        match self.nodes.get_mut(&id).map(Arc::make_mut) {
             Some(Node::Directory(directory)) => Ok(directory),
             _ => unreachable!("it was one just now"),
         }
@@ -88,7 +104,7 @@ impl Disk {
     }
 
     pub(super) fn kind(&self, id: u64) -> io::Result<NodeKind> {
-        match self.nodes.get(&id) {
+        match self.nodes.get(&id).map(|node| &**node) {
             Some(Node::File(_)) => Ok(NodeKind::File),
             Some(Node::Directory(_)) => Ok(NodeKind::Directory),
             None => Err(io::ErrorKind::NotFound.into()),
@@ -97,7 +113,7 @@ impl Disk {
 
     pub(super) fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let directory = self.directory(self.find(path)?)?;
-        let is_dir = |id| matches!(self.nodes.get(&id), Some(Node::Directory(_)));
+        let is_dir = |id| self.directory(id).is_ok();
         let entries = directory.entries();
         Ok(entries.map(|(name, id)| DirEntry { name: name.clone(), is_dir: is_dir(id) }).collect())
     }
@@ -109,7 +125,7 @@ impl Disk {
         }
         let (id, seq) = (self.next_node, self.next_seq());
         self.next_node += 1;
-        self.nodes.insert(id, node);
+        self.nodes.insert(id, Arc::new(node));
         self.directory_mut(parent)?.change(seq, vec![(name.into(), Some(id))]);
         Ok(id)
     }
@@ -140,6 +156,9 @@ impl Disk {
             true => return Ok(()),
             false => vec![(OsString::from(from), None), (OsString::from(to), Some(node))],
         };
+        if let Some(replaced) = replaced {
+            self.buried = self.inode(replaced)?.shared_cache();
+        }
         let seq = self.next_seq();
         self.directory_mut(from_dir)?.change(seq, names);
         Ok(())
@@ -148,7 +167,7 @@ impl Disk {
     pub(super) fn remove_file(&mut self, path: &Path) -> io::Result<()> {
         let (parent, name) = self.parent(path)?;
         let id = self.directory(parent)?.get(name).ok_or(io::ErrorKind::NotFound)?;
-        self.inode(id)?;
+        self.buried = self.inode(id)?.shared_cache();
         let seq = self.next_seq();
         self.directory_mut(parent)?.change(seq, vec![(name.into(), None)]);
         Ok(())
@@ -164,59 +183,98 @@ impl Disk {
     /// Forgets files that no name, handle or crash can lead to any more.
     pub(super) fn collect(&mut self) {
         let mut reachable = BTreeSet::from([ROOT]);
-        for node in self.nodes.values() {
-            if let Node::Directory(directory) = node {
-                reachable.extend(directory.reachable());
-            }
+        for directory in self.directories() {
+            reachable.extend(directory.reachable());
         }
         self.nodes.retain(|id, node| {
-            reachable.contains(id) || matches!(node, Node::File(inode) if inode.handles > 0)
+            reachable.contains(id) || matches!(&**node, Node::File(inode) if inode.handles > 0)
         });
+    }
+
+    /// Closes a handle.
+    pub(super) fn close(&mut self, id: u64) {
+        let Ok(inode) = self.inode_mut(id) else { return };
+        inode.handles -= 1;
+        if inode.handles == 0 {
+            inode.evict();
+            if !self.directories().any(|directory| directory.reachable().any(|node| node == id)) {
+                self.nodes.remove(&id);
+            }
+        }
     }
 
     /// Closes every handle, as when their process dies.
     pub(super) fn close_all(&mut self) {
         for node in self.nodes.values_mut() {
-            if let Node::File(inode) = node {
+            if let Node::File(inode) = Arc::make_mut(node) {
                 (inode.handles, inode.lock) = (0, None);
+                inode.evict();
             }
         }
         self.collect();
     }
 
-    /// The bytes of all files that have a name or are open.
-    pub(super) fn used(&self) -> u64 {
-        let mut named = BTreeSet::new();
-        for node in self.nodes.values() {
-            if let Node::Directory(directory) = node {
-                named.extend(directory.entries().map(|(_, id)| id));
-            }
-        }
-        let sizes = self.nodes.iter().filter_map(|(id, node)| match node {
-            Node::File(inode) if inode.handles > 0 || named.contains(id) => {
-                Some(inode.cache().len() as u64)
-            }
-            _ => None,
-        });
-        sizes.sum()
-    }
-
-    pub(super) fn has_pending(&self) -> bool {
-        self.nodes.values().any(|node| match node {
-            Node::File(inode) => inode.has_pending(),
-            Node::Directory(directory) => directory.has_pending(),
+    fn directories(&self) -> impl Iterator<Item = &Directory> {
+        self.nodes.values().filter_map(|node| match &**node {
+            Node::Directory(directory) => Some(directory),
+            Node::File(_) => None,
         })
     }
 
-    pub(super) fn crash(&self, choose: &mut dyn FnMut(&Atom) -> Fate) -> Disk {
+    fn files(&self) -> impl Iterator<Item = (u64, &Inode)> {
+        self.nodes.iter().filter_map(|(id, node)| match &**node {
+            Node::File(inode) => Some((*id, inode)),
+            Node::Directory(_) => None,
+        })
+    }
+
+    /// The bytes of all files that have a name or are open.
+    pub(super) fn used(&self) -> u64 {
+        let named: BTreeSet<u64> = self
+            .directories()
+            .flat_map(|directory| directory.entries().map(|(_, id)| id))
+            .collect();
+        let counted = self.files().filter(|(id, inode)| inode.handles > 0 || named.contains(id));
+        counted.map(|(_, inode)| inode.cache().len() as u64).sum()
+    }
+
+    pub(super) fn has_pending(&self) -> bool {
+        self.files().any(|(_, inode)| inode.has_pending())
+            || self.directories().any(Directory::has_pending)
+    }
+
+    /// What a power loss leaves, with writes kept or lost in pieces of `atom_bytes`.
+    pub(super) fn crash(&self, atom_bytes: u64, choose: &mut dyn FnMut(&Atom) -> Fate) -> Disk {
         let nodes = self.nodes.iter().map(|(id, node)| {
-            let node = match node {
-                Node::File(inode) => Node::File(inode.crash(*id, choose)),
+            let node = match &**node {
+                Node::File(inode) => {
+                    let lens = Lens { node: *id, atom_bytes, stale: &self.buried, choose };
+                    Node::File(inode.crash(lens))
+                }
                 Node::Directory(directory) => Node::Directory(directory.crash(*id, choose)),
             };
-            (*id, node)
+            (*id, Arc::new(node))
         });
-        let mut disk = Disk { nodes: nodes.collect(), ..*self };
+        self.restarted(nodes.collect())
+    }
+
+    /// What the death of the process leaves once the cache has been written back.
+    pub(super) fn written_back(&self) -> Disk {
+        let nodes = self.nodes.iter().map(|(id, node)| {
+            let node = match &**node {
+                Node::File(inode) => Node::File(inode.written_back()),
+                Node::Directory(directory) => {
+                    Node::Directory(directory.crash(*id, &mut |_| Fate::Kept))
+                }
+            };
+            (*id, Arc::new(node))
+        });
+        self.restarted(nodes.collect())
+    }
+
+    fn restarted(&self, nodes: BTreeMap<u64, Arc<Node>>) -> Disk {
+        let buried = Arc::clone(&self.buried);
+        let mut disk = Disk { nodes, buried, read_only: false, ..*self };
         disk.collect();
         disk
     }

@@ -6,7 +6,7 @@ use std::io;
 use wal_core::Access;
 use wal_fs::File;
 
-use super::ModelFs;
+use super::{ModelFs, SyncFault, SyncKind};
 
 /// An open file of [`ModelFs`]. It dies with the process that opened it.
 pub struct ModelFile {
@@ -27,7 +27,7 @@ impl ModelFile {
     /// Writes as much as the disk has room for.
     fn write(&self, buf: &[u8], offset: u64, through: bool) -> io::Result<usize> {
         self.check_writable()?;
-        let mut state = self.fs.state()?;
+        let mut state = self.fs.change()?;
         let free = state.disk.capacity.map(|capacity| capacity.saturating_sub(state.disk.used()));
         let len = state.disk.inode(self.inode)?.cache().len() as u64;
         let mut n = buf.len() as u64;
@@ -39,29 +39,37 @@ impl ModelFile {
         }
         if n > 0 {
             let seq = state.disk.next_seq();
-            state.disk.inode(self.inode)?.write(seq, offset, &buf[..n as usize], through);
+            state.disk.inode_mut(self.inode)?.write(seq, offset, &buf[..n as usize], through);
         }
         Ok(n as usize)
     }
 
-    fn sync(&self) -> io::Result<()> {
-        let mut state = self.fs.state()?;
+    /// Makes durable what was written before the call, and lets others write meanwhile if somebody
+    /// hooked in.
+    fn sync(&self, what: SyncKind) -> io::Result<()> {
+        let mut state = self.fs.change()?;
+        let barrier = state.disk.seq;
         let fault = state.next_sync_fault();
-        let inode = state.disk.inode(self.inode)?;
-        match fault {
-            None => inode.sync(),
-            Some(fault) => {
-                inode.fail_sync(fault);
-                return Err(io::Error::other("injected: the device failed a sync"));
-            }
+        if let Some(mut hook) = state.sync_hook.take() {
+            drop(state);
+            hook(what);
+            state = self.fs.change()?;
+            state.sync_hook.get_or_insert(hook);
         }
-        Ok(())
+        let inode = state.disk.inode_mut(self.inode)?;
+        let Some(fault) = fault else {
+            inode.sync(barrier);
+            return Ok(());
+        };
+        inode.fail_sync(barrier, fault);
+        state.disk.read_only |= fault == SyncFault::ReadOnly;
+        Err(io::Error::other("injected: the device failed a sync"))
     }
 }
 
 impl File for ModelFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut state = self.fs.state()?;
+        let state = self.fs.state()?;
         let bytes = state.disk.inode(self.inode)?.cache();
         let rest = bytes.get(offset as usize..).unwrap_or_default();
         let n = rest.len().min(buf.len());
@@ -78,18 +86,18 @@ impl File for ModelFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.sync()
+        self.sync(SyncKind::Data)
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        self.sync()
+        self.sync(SyncKind::All)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.check_writable()?;
-        let mut state = self.fs.state()?;
+        let mut state = self.fs.change()?;
         let seq = state.disk.next_seq();
-        state.disk.inode(self.inode)?.set_len(seq, len);
+        state.disk.inode_mut(self.inode)?.set_len(seq, len);
         Ok(())
     }
 
@@ -99,13 +107,13 @@ impl File for ModelFile {
 
     fn try_lock(&self) -> io::Result<bool> {
         let mut state = self.fs.state()?;
-        let lock = &mut state.disk.inode(self.inode)?.lock;
+        let lock = &mut state.disk.inode_mut(self.inode)?.lock;
         Ok(*lock.get_or_insert(self.handle) == self.handle)
     }
 
     fn unlock(&self) -> io::Result<()> {
         let mut state = self.fs.state()?;
-        let lock = &mut state.disk.inode(self.inode)?.lock;
+        let lock = &mut state.disk.inode_mut(self.inode)?.lock;
         lock.take_if(|holder| *holder == self.handle);
         Ok(())
     }
@@ -114,12 +122,8 @@ impl File for ModelFile {
 impl Drop for ModelFile {
     fn drop(&mut self) {
         let _ = self.unlock();
-        let Ok(mut state) = self.fs.state() else { return };
-        if let Ok(inode) = state.disk.inode(self.inode) {
-            inode.handles -= 1;
-            if inode.handles == 0 {
-                state.disk.collect();
-            }
+        if let Ok(mut state) = self.fs.state() {
+            state.disk.close(self.inode);
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::crash::{Atom, AtomKind, Fate};
-use super::{ATOM_BYTES, SyncFault};
+use super::SyncFault;
+use super::crash::{Atom, AtomKind, CrashPolicy, Fate};
 use crate::rng::Rng;
+
+/// The smallest piece that a device without power-safe overwrite spoils, in bytes.
+const SECTOR: u64 = 512;
 
 /// One file.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +16,8 @@ pub(super) struct Inode {
     durable: Arc<Vec<u8>>,
     cache: Arc<Vec<u8>>,
     pending: Vec<Pending>,
+    /// What the cache loses when it is dropped: the seed of which bytes reached the disk.
+    reverts_when_evicted: Option<u64>,
     /// The handle that locks the file.
     pub(super) lock: Option<u64>,
     /// How many handles are open.
@@ -47,9 +52,23 @@ enum Standing {
     Abandoned,
 }
 
+/// How a crash sees one file: what is asked about, and in which pieces.
+pub(super) struct Lens<'a> {
+    pub(super) node: u64,
+    /// The size of the pieces in which a write is kept or lost.
+    pub(super) atom_bytes: u64,
+    /// What stood on the blocks that the file was given.
+    pub(super) stale: &'a [u8],
+    pub(super) choose: &'a mut dyn FnMut(&Atom) -> Fate,
+}
+
 impl Inode {
     pub(super) fn cache(&self) -> &[u8] {
         &self.cache
+    }
+
+    pub(super) fn shared_cache(&self) -> Arc<Vec<u8>> {
+        Arc::clone(&self.cache)
     }
 
     pub(super) fn has_pending(&self) -> bool {
@@ -70,46 +89,104 @@ impl Inode {
         self.pending.push(Pending { seq, change, standing: Standing::Dirty });
     }
 
-    pub(super) fn sync(&mut self) {
-        self.mark(Standing::Synced);
+    /// Replaces bytes on the disk and in the cache: rot, not a change that anybody made.
+    pub(super) fn rot(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        change(Arc::make_mut(&mut self.durable));
+        self.cache = Arc::clone(&self.durable);
+        self.pending.clear();
+    }
+
+    /// Makes durable what was changed up to `seq`.
+    pub(super) fn sync(&mut self, seq: u64) {
+        self.mark(seq, Standing::Synced);
         self.settle();
     }
 
-    pub(super) fn fail_sync(&mut self, fault: SyncFault) {
+    pub(super) fn fail_sync(&mut self, seq: u64, fault: SyncFault) {
         match fault {
-            SyncFault::MarkedClean => self.mark(Standing::Abandoned),
             SyncFault::StillDirty => {}
+            SyncFault::MarkedClean | SyncFault::ReadOnly => self.mark(seq, Standing::Abandoned),
+            SyncFault::Reverted(seed) => {
+                self.mark(seq, Standing::Abandoned);
+                self.revert(seed);
+            }
+            SyncFault::RevertedWhenEvicted(seed) => {
+                self.mark(seq, Standing::Abandoned);
+                self.reverts_when_evicted = Some(seed);
+            }
         }
     }
 
-    fn mark(&mut self, standing: Standing) {
+    fn mark(&mut self, seq: u64, standing: Standing) {
         for pending in &mut self.pending {
-            if pending.standing == Standing::Dirty {
+            if pending.standing == Standing::Dirty && pending.seq <= seq {
                 pending.standing = standing;
             }
         }
+    }
+
+    /// The last handle is gone, and with it the cached pages.
+    pub(super) fn evict(&mut self) {
+        if let Some(seed) = self.reverts_when_evicted.take() {
+            self.revert(seed);
+        }
+    }
+
+    /// What a failed sync abandoned is decided now: some of it reached the disk, the cache shows
+    /// what the disk holds.
+    fn revert(&mut self, seed: u64) {
+        let pending = std::mem::take(&mut self.pending);
+        let (decided, rest): (Vec<_>, _) =
+            pending.into_iter().partition(|p| p.standing != Standing::Dirty);
+        self.pending = decided;
+        let mut choose = CrashPolicy::Seeded(seed).chooser();
+        let lens = Lens { node: 0, atom_bytes: SECTOR, stale: &[], choose: &mut choose };
+        self.durable = Arc::new(self.after_crash(lens));
+        let mut cache = self.durable.to_vec();
+        rest.iter().for_each(|pending| pending.change.apply(&mut cache));
+        (self.cache, self.pending) = (Arc::new(cache), rest);
     }
 
     /// Moves the changes that are certain, and before which nothing is uncertain, into the image.
     fn settle(&mut self) {
         let certain =
             self.pending.iter().take_while(|pending| pending.standing == Standing::Synced).count();
-        if certain > 0 {
-            let durable = Arc::make_mut(&mut self.durable);
-            for pending in self.pending.drain(..certain) {
-                pending.change.apply(durable);
-            }
+        if certain == 0 {
+            return;
+        }
+        if certain == self.pending.len() {
+            self.pending.clear();
+            self.durable = Arc::clone(&self.cache);
+            return;
+        }
+        let durable = Arc::make_mut(&mut self.durable);
+        for pending in self.pending.drain(..certain) {
+            pending.change.apply(durable);
         }
     }
 
     /// The file after a power loss.
-    ///
-    /// Bytes and length are lost independently: bytes that were kept behind the kept length are
-    /// gone, and a kept length without its bytes shows zeros.
-    pub(super) fn crash(&self, node: u64, choose: &mut dyn FnMut(&Atom) -> Fate) -> Inode {
+    pub(super) fn crash(&self, lens: Lens<'_>) -> Inode {
         if self.pending.is_empty() {
             return Self::settled(Arc::clone(&self.durable));
         }
+        Self::settled(Arc::new(self.after_crash(lens)))
+    }
+
+    /// The file after the death of its process: the cache reaches the disk some time.
+    pub(super) fn written_back(&self) -> Inode {
+        let mut inode = self.clone();
+        inode.evict();
+        if inode.pending.iter().any(|p| p.standing == Standing::Abandoned) {
+            return Inode { lock: None, handles: 0, ..inode };
+        }
+        Self::settled(inode.cache)
+    }
+
+    /// Bytes and length are lost independently: bytes that were kept behind the kept length are
+    /// gone, and a kept length without its bytes shows zeros.
+    fn after_crash(&self, lens: Lens<'_>) -> Vec<u8> {
+        let Lens { node, atom_bytes, stale, choose } = lens;
         let mut disk = self.durable.to_vec();
         let mut len = disk.len() as u64;
         for Pending { seq, change, standing } in &self.pending {
@@ -119,9 +196,9 @@ impl Inode {
             };
             match change {
                 Change::Write { offset, data } => {
-                    for (at, piece) in atoms(*offset, data) {
+                    for (at, piece) in atoms(*offset, data, atom_bytes) {
                         let kind = AtomKind::Bytes { offset: at, len: piece.len() as u64 };
-                        write_atom(&mut disk, at, piece, fate(kind));
+                        write_atom(&mut disk, at, piece, stale, fate(kind));
                     }
                     let end = offset + data.len() as u64;
                     if end > len && fate(AtomKind::Length { len: end }) == Fate::Kept {
@@ -137,7 +214,7 @@ impl Inode {
             }
         }
         disk.resize(len as usize, 0);
-        Self::settled(Arc::new(disk))
+        disk
     }
 
     fn settled(durable: Arc<Vec<u8>>) -> Inode {
@@ -162,26 +239,39 @@ fn put(bytes: &mut Vec<u8>, offset: u64, data: &[u8]) {
     bytes[start..end].copy_from_slice(data);
 }
 
-fn write_atom(disk: &mut Vec<u8>, offset: u64, data: &[u8], fate: Fate) {
+fn write_atom(disk: &mut Vec<u8>, offset: u64, data: &[u8], stale: &[u8], fate: Fate) {
     match fate {
         Fate::Kept => put(disk, offset, data),
-        Fate::Dropped => {}
+        Fate::Dropped | Fate::BothNames | Fate::NeitherName => {}
         Fate::Zeroed => put(disk, offset, &vec![0; data.len()]),
-        Fate::Garbage(seed) => {
-            let mut rng = Rng::new(seed);
-            let noise: Vec<u8> = data.iter().map(|_| rng.next() as u8).collect();
-            put(disk, offset, &noise);
+        Fate::Garbage(seed) => put(disk, offset, &noise(seed, data.len())),
+        Fate::Stale => {
+            let from = stale.get(offset as usize..).unwrap_or_default();
+            let mut old = from[..from.len().min(data.len())].to_vec();
+            old.resize(data.len(), 0);
+            put(disk, offset, &old);
+        }
+        Fate::TornSectors(seed) => {
+            let start = offset / SECTOR * SECTOR;
+            let end = (offset + data.len() as u64).next_multiple_of(SECTOR);
+            let end = end.min((disk.len() as u64).max(offset + data.len() as u64));
+            put(disk, start, &noise(seed, (end - start) as usize));
         }
     }
 }
 
-/// Splits a write where sectors of the file meet.
-fn atoms(mut offset: u64, mut data: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut rng = Rng::new(seed);
+    (0..len).map(|_| rng.next() as u8).collect()
+}
+
+/// Splits a write where multiples of `size` in the file meet.
+fn atoms(mut offset: u64, mut data: &[u8], size: u64) -> impl Iterator<Item = (u64, &[u8])> {
     std::iter::from_fn(move || {
         if data.is_empty() {
             return None;
         }
-        let n = (ATOM_BYTES - offset % ATOM_BYTES).min(data.len() as u64);
+        let n = (size - offset % size).min(data.len() as u64);
         let (piece, rest) = data.split_at(n as usize);
         let atom = (offset, piece);
         (offset, data) = (offset + n, rest);
@@ -193,14 +283,19 @@ fn atoms(mut offset: u64, mut data: &[u8]) -> impl Iterator<Item = (u64, &[u8])>
 mod tests {
     use super::*;
 
+    fn crash(inode: &Inode, mut choose: impl FnMut(&Atom) -> Fate) -> Inode {
+        inode.crash(Lens { node: 0, atom_bytes: 512, stale: b"removed", choose: &mut choose })
+    }
+
     #[test]
     fn splits_at_sectors_of_the_file() {
-        let lens = |offset, len| -> Vec<(u64, usize)> {
-            atoms(offset, &vec![0; len]).map(|(at, piece)| (at, piece.len())).collect()
+        let lens = |offset, len, size| -> Vec<(u64, usize)> {
+            atoms(offset, &vec![0; len], size).map(|(at, piece)| (at, piece.len())).collect()
         };
-        assert_eq!(lens(0, 512), [(0, 512)]);
-        assert_eq!(lens(500, 600), [(500, 12), (512, 512), (1024, 76)]);
-        assert_eq!(lens(7, 0), []);
+        assert_eq!(lens(0, 512, 512), [(0, 512)]);
+        assert_eq!(lens(500, 600, 512), [(500, 12), (512, 512), (1024, 76)]);
+        assert_eq!(lens(7, 0, 512), []);
+        assert_eq!(lens(7, 3, 1), [(7, 1), (8, 1), (9, 1)]);
     }
 
     #[test]
@@ -208,8 +303,59 @@ mod tests {
         let mut inode = Inode::default();
         inode.write(1, 0, b"old", false);
         inode.write(2, 0, b"new", true);
-        for fate in [Fate::Kept, Fate::Dropped, Fate::Zeroed, Fate::Garbage(1)] {
-            assert_eq!(inode.crash(0, &mut |_| fate).cache(), b"new");
+        for fate in [Fate::Kept, Fate::Dropped, Fate::Zeroed, Fate::Garbage(1), Fate::Stale] {
+            assert_eq!(crash(&inode, |_| fate).cache(), b"new");
+        }
+    }
+
+    #[test]
+    fn stale_bytes_are_those_of_the_removed_file() {
+        let mut inode = Inode::default();
+        inode.write(1, 2, b"abcdefgh", false);
+        let kept = |atom: &Atom| match atom.kind {
+            AtomKind::Length { .. } => Fate::Kept,
+            _ => Fate::Stale,
+        };
+        assert_eq!(crash(&inode, kept).cache(), b"\0\0moved\0\0\0");
+    }
+
+    #[test]
+    fn a_torn_sector_takes_its_durable_neighbours() {
+        let mut inode = Inode::default();
+        inode.write(1, 0, &[7; 600], true);
+        inode.write(2, 550, b"x", false);
+        let torn = crash(&inode, |_| Fate::TornSectors(3));
+        assert_eq!(torn.cache()[..512], [7; 512]);
+        assert!(torn.cache()[512..600].iter().filter(|byte| **byte == 7).count() < 10);
+        assert_eq!(torn.cache().len(), 600);
+    }
+
+    #[test]
+    fn a_sync_covers_what_was_written_before_it_began() {
+        let mut inode = Inode::default();
+        inode.write(1, 0, b"before", false);
+        inode.write(2, 6, b"during", false);
+        inode.sync(1);
+        assert_eq!(crash(&inode, |_| Fate::Dropped).cache(), b"before");
+    }
+
+    #[test]
+    fn a_failed_sync_reverts_at_once_or_when_the_pages_are_dropped() {
+        for seed in 0..20 {
+            let mut inode = Inode::default();
+            inode.write(1, 0, &[1; 2048], true);
+            inode.write(2, 0, &[2; 2048], false);
+            let mut later = inode.clone();
+            inode.fail_sync(2, SyncFault::Reverted(seed));
+            assert!(!inode.has_pending());
+            later.fail_sync(2, SyncFault::RevertedWhenEvicted(seed));
+            assert_eq!(later.cache(), [2; 2048]);
+            later.evict();
+            assert_eq!(later.cache(), inode.cache());
+            if seed == 5 {
+                let old = inode.cache().iter().filter(|byte| **byte == 1).count();
+                assert!(old % 512 == 0 && old < 2049, "{old}");
+            }
         }
     }
 }

@@ -8,6 +8,8 @@
 //! - `disk`: the nodes and the paths that lead to them
 //! - `inode`, `directory`: the two kinds of node, each with its pending changes
 //! - `crash`: what a power loss may do, and the policies that choose
+//! - `moment`: the state at one moment, to be crashed later
+//! - `rot`: damage at rest
 //! - `file`: open files
 //!
 //! No clocks, no threads, no real files: the same calls and the same seed give the same bytes.
@@ -17,6 +19,8 @@ mod directory;
 mod disk;
 mod file;
 mod inode;
+mod moment;
+mod rot;
 
 use std::fmt;
 use std::io;
@@ -28,10 +32,12 @@ use wal_fs::{DirEntry, FileSystem, NodeKind};
 
 pub use crash::{Atom, AtomKind, CrashPolicy, Fate};
 pub use file::ModelFile;
+pub use moment::Moment;
+pub use rot::Rot;
 
 use disk::Disk;
 
-/// The size of the pieces in which a power loss keeps or drops a write, in bytes.
+/// The usual size of the pieces in which a power loss keeps or drops a write, in bytes.
 pub const ATOM_BYTES: u64 = 512;
 
 /// What the model does to the bytes that a failed sync did not make durable.
@@ -42,7 +48,26 @@ pub enum SyncFault {
     MarkedClean,
     /// They are as before the sync, and a later one can make them durable.
     StillDirty,
+    /// The cache is dropped at once: reads show what the disk holds, some of the bytes and not
+    /// others, chosen by the seed (btrfs).
+    Reverted(u64),
+    /// Reads show them until the file was closed by everybody; then as `Reverted`.
+    RevertedWhenEvicted(u64),
+    /// As `MarkedClean`, and from then on the file system refuses every change until it is mounted
+    /// anew, which a crash does (ext4 with `errors=remount-ro`).
+    ReadOnly,
 }
+
+/// Which sync of a file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncKind {
+    /// `sync_data`.
+    Data,
+    /// `sync_all`.
+    All,
+}
+
+type SyncHook = Box<dyn FnMut(SyncKind) + Send>;
 
 /// A file system in memory. Clones are handles on the same one.
 ///
@@ -73,6 +98,9 @@ pub(crate) struct State {
     process: u64,
     handles: u64,
     sync_faults: Vec<(u64, SyncFault)>,
+    sync_hook: Option<SyncHook>,
+    /// The state before each change, if they are recorded.
+    moments: Option<Vec<Moment>>,
 }
 
 impl ModelFs {
@@ -83,7 +111,14 @@ impl ModelFs {
     }
 
     fn over(disk: Disk) -> Self {
-        let state = State { disk, process: 0, handles: 0, sync_faults: Vec::new() };
+        let state = State {
+            disk,
+            process: 0,
+            handles: 0,
+            sync_faults: Vec::new(),
+            sync_hook: None,
+            moments: None,
+        };
         ModelFs { state: Arc::new(Mutex::new(state)), process: 0 }
     }
 
@@ -92,19 +127,48 @@ impl ModelFs {
     /// In the image everything is durable and nothing is locked.
     #[must_use]
     pub fn crash(&self, policy: CrashPolicy) -> ModelFs {
-        let mut policy = policy.chooser();
-        self.crash_with(&mut policy)
+        self.moment().crash(policy)
     }
 
-    /// The same, with the fate of every pending change chosen by the caller.
-    ///
-    /// The choices are asked for in a fixed order: by node, within it by time, within a write by
-    /// offset. So a recorded list of fates replays a crash.
+    /// The same, with the fate of every pending change chosen by the caller; see
+    /// [`Moment::crash_with`].
     #[must_use]
     pub fn crash_with(&self, choose: &mut dyn FnMut(&Atom) -> Fate) -> ModelFs {
+        self.moment().crash_with(ATOM_BYTES, choose)
+    }
+
+    /// The present state of disk and cache, to be crashed now or later.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
         // Of a dead process's handle, too: what the disk holds is not the process's business.
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Self::over(state.disk.crash(choose))
+        Moment(self.state.lock().unwrap_or_else(PoisonError::into_inner).disk.clone())
+    }
+
+    /// Keeps the state before every change from now on, for [`moments`](Self::moments).
+    pub fn record_moments(&self) {
+        if let Ok(mut state) = self.state() {
+            state.moments.get_or_insert_default();
+        }
+    }
+
+    /// How many changes were recorded.
+    #[must_use]
+    pub fn recorded(&self) -> usize {
+        self.state().map_or(0, |state| state.moments.as_ref().map_or(0, Vec::len))
+    }
+
+    /// Takes the recorded moments: one before each change, in order. Recording ends.
+    #[must_use]
+    pub fn take_moments(&self) -> Vec<Moment> {
+        self.state().ok().and_then(|mut state| state.moments.take()).unwrap_or_default()
+    }
+
+    /// Calls `hook` in every sync of a file after it has begun and before it ends: what it writes is
+    /// not covered by that sync. `None`: no more.
+    pub fn on_sync(&self, hook: Option<Box<dyn FnMut(SyncKind) + Send>>) {
+        if let Ok(mut state) = self.state() {
+            state.sync_hook = hook;
+        }
     }
 
     /// Lets the process die: its handles and locks are gone, what it wrote is still in the cache.
@@ -114,6 +178,7 @@ impl ModelFs {
     pub fn process_crash(&self) -> ModelFs {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.process += 1;
+        state.sync_hook = None;
         state.disk.close_all();
         ModelFs { state: Arc::clone(&self.state), process: state.process }
     }
@@ -144,7 +209,7 @@ impl ModelFs {
     /// # Errors
     /// `NotFound`, or what else prevents reading it.
     pub fn contents(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let mut state = self.state()?;
+        let state = self.state()?;
         let id = state.disk.find(path)?;
         Ok(state.disk.inode(id)?.cache().to_vec())
     }
@@ -163,8 +228,21 @@ impl ModelFs {
         Ok(state)
     }
 
+    /// The state, about to be changed.
+    fn change(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.state()?;
+        if state.disk.read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        let State { moments, disk, .. } = &mut *state;
+        if let Some(moments) = moments {
+            moments.push(Moment(disk.clone()));
+        }
+        Ok(state)
+    }
+
     fn open_node(&self, state: &mut State, id: u64, access: Access) -> io::Result<ModelFile> {
-        state.disk.inode(id)?.handles += 1;
+        state.disk.inode_mut(id)?.handles += 1;
         state.handles += 1;
         Ok(ModelFile { fs: self.clone(), inode: id, handle: state.handles, access })
     }
@@ -197,7 +275,7 @@ impl FileSystem for ModelFs {
     type File = ModelFile;
 
     fn create_new(&self, path: &Path) -> io::Result<ModelFile> {
-        let mut state = self.state()?;
+        let mut state = self.change()?;
         let id = state.disk.create_file(path)?;
         self.open_node(&mut state, id, Access::Write)
     }
@@ -218,18 +296,18 @@ impl FileSystem for ModelFs {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.state()?.disk.create_dir(path)
+        self.change()?.disk.create_dir(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.state()?.disk.rename(from, to)
+        self.change()?.disk.rename(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.state()?.disk.remove_file(path)
+        self.change()?.disk.remove_file(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.state()?.disk.sync_dir(path)
+        self.change()?.disk.sync_dir(path)
     }
 }
