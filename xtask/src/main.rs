@@ -2,6 +2,10 @@
 
 mod bench;
 mod ci;
+mod fuzz;
+mod loom;
+mod models;
+mod shuttle;
 
 use std::path::PathBuf;
 
@@ -34,11 +38,40 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Fuzzes what reads hostile bytes, one target after another.
+    ///
+    /// Needs a nightly toolchain and cargo-fuzz. Where they are missing it says so, and runs the kept
+    /// inputs and mutations of them on the present toolchain. Ends with the count of executions and
+    /// crashes; a crash, an input of 10 s or 1 GiB (replay: 5 s or 64 MiB) makes it fail.
+    Fuzz {
+        /// Only this target.
+        #[arg(long, value_enum, value_name = "NAME")]
+        target: Option<fuzz::Target>,
+        /// How long each target runs, in seconds.
+        #[arg(long, default_value_t = 60, value_name = "N",
+              value_parser = clap::value_parser!(u64).range(1..))]
+        seconds: u64,
+        /// The present toolchain even if libFuzzer could run.
+        #[arg(long)]
+        stable: bool,
+    },
+    /// Checks all interleavings of a few threads in the commit pipeline, with loom.
+    ///
+    /// Prints how many executions each model had. Exhaustive models have no bound on preemptions. Fails if
+    /// a model fails, or if it no longer reaches the loss that its strategy claims.
+    Loom(loom::Options),
+    /// Checks random schedules of many threads in the commit pipeline, with shuttle.
+    ///
+    /// A failure leaves its schedule in a file, and prints the command that repeats it.
+    Shuttle(shuttle::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Ci => ci::run(),
         Command::Bench { dir, rounds, quick } => bench::run(&dir, rounds, quick),
+        Command::Fuzz { target, seconds, stable } => fuzz::run(target, seconds, stable),
+        Command::Loom(options) => loom::run(&options),
+        Command::Shuttle(options) => shuttle::run(&options),
     }
 }

@@ -219,6 +219,12 @@ impl Future for Waiting<'_> {
         let kept = self.ticket.is_some_and(|ticket| st.waiters.update(level, ticket, cx.waker()));
         if !kept {
             self.ticket = Some(st.waiters.push(level, lsn, Who::Task(cx.waker().clone())));
+            // The record may have been appended, and acknowledged earlier than durable, after this wait
+            // was begun and before anybody knew of it.
+            if level == Level::Durable && lsn <= st.appended.lsn {
+                engine.promise_sync(&mut st);
+                engine.kick_driver(&mut st);
+            }
         }
         Poll::Pending
     }

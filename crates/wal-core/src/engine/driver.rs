@@ -119,7 +119,7 @@ impl Engine {
         }
     }
 
-    #[cfg(not(wal_loom))]
+    #[cfg(not(any(wal_loom, wal_shuttle)))]
     fn park_until(&self, at: Duration) {
         let wait = at.saturating_sub(self.clock.monotonic());
         if !wait.is_zero() {
@@ -128,7 +128,7 @@ impl Engine {
         }
     }
 
-    #[cfg(wal_loom)]
+    #[cfg(any(wal_loom, wal_shuttle))]
     fn park_until(&self, _: Duration) {
         thread::park();
     }

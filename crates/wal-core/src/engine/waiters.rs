@@ -49,7 +49,7 @@ impl Slot {
     }
 
     /// This thread's slot, ready for a new wait.
-    #[cfg(not(wal_loom))]
+    #[cfg(not(any(wal_loom, wal_shuttle)))]
     pub(crate) fn of_this_thread() -> Arc<Self> {
         std::thread_local! {
             static SLOT: Arc<Slot> = Slot::new();
@@ -60,7 +60,7 @@ impl Slot {
     }
 
     /// This thread's slot, ready for a new wait.
-    #[cfg(wal_loom)]
+    #[cfg(any(wal_loom, wal_shuttle))]
     pub(crate) fn of_this_thread() -> Arc<Self> {
         Slot::new()
     }

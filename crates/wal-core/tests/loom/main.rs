@@ -1,0 +1,23 @@
+//! Models of the commit pipeline for loom: all interleavings of a few threads, or all with few
+//! preemptions where those are too many.
+//!
+//! Run with `cargo xtask loom`, which prints how many executions each model had.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `strategies` | every strategy keeps its claim, whenever the disk freezes |
+//! | `rotation` | the old segment is synced before the new one counts |
+//! | `failure` | a failed sync acknowledges nobody, hangs nobody and is not tried again |
+//! | `tasks` | tasks, the driver, dropped futures |
+//! | `ends` | close and truncation beside appends |
+//! | `check` | runs a model and reports it |
+#![cfg(wal_loom)]
+
+mod check;
+mod ends;
+mod failure;
+#[path = "../models/mod.rs"]
+mod models;
+mod rotation;
+mod strategies;
+mod tasks;
