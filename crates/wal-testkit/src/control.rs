@@ -70,11 +70,22 @@ struct Shared {
 struct State {
     counters: StorageCounters,
     rules: Rules<StorageCall>,
+    part_writes: Vec<PartWrite>,
+    short_reads: Option<usize>,
     gate_closed: bool,
     /// Counts the openings of the gate: who came before one may pass.
     openings: u64,
     held: usize,
     wakers: Vec<Waker>,
+}
+
+/// A write that will be made in part.
+#[derive(Debug)]
+struct PartWrite {
+    /// Its number, counted from 1.
+    write: u64,
+    bytes: usize,
+    error: io::ErrorKind,
 }
 
 impl StorageControl {
@@ -95,9 +106,30 @@ impl StorageControl {
         self.state().rules.add(call, nth, error, true);
     }
 
+    /// Lets the `nth` write from now (1: the next) reach the storage with its first `bytes` bytes only,
+    /// and then fail: a full disk, a device that gives up half way.
+    ///
+    /// # Panics
+    /// If `nth` is 0.
+    pub fn fail_write_after(&self, nth: u64, bytes: usize, error: io::ErrorKind) {
+        assert!(nth > 0, "writes are counted from 1");
+        let mut state = self.state();
+        let write = state.counters.writes + nth;
+        state.part_writes.push(PartWrite { write, bytes, error });
+    }
+
+    /// Lets every read give at most `bytes`, as no honest storage does: who reads takes what is missing
+    /// for the end of the segment. `None`: whole reads again.
+    pub fn short_reads(&self, bytes: Option<usize>) {
+        self.state().short_reads = bytes;
+    }
+
     /// Removes all failures; the gate and the counters stay.
     pub fn clear_failures(&self) {
-        self.state().rules.clear();
+        let mut state = self.state();
+        state.rules.clear();
+        state.part_writes.clear();
+        state.short_reads = None;
     }
 
     /// How many calls the storage got.
@@ -162,11 +194,21 @@ impl StorageControl {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn count_write(&self, bytes: u64, mode: WriteMode) {
-        let counters = &mut self.state().counters;
+    /// Counts a write; with the part of it that is to be made and the error, if it is its turn.
+    pub(crate) fn count_write(&self, bytes: u64, mode: WriteMode) -> Option<(usize, Error)> {
+        let mut state = self.state();
+        let counters = &mut state.counters;
         counters.writes += 1;
         counters.through_writes += u64::from(mode == WriteMode::Through);
         counters.write_bytes += bytes;
+        let write = counters.writes;
+        let due = state.part_writes.iter().position(|part| part.write == write)?;
+        let PartWrite { bytes, error, .. } = state.part_writes.swap_remove(due);
+        Some((bytes, Error::io("injected", io::Error::new(error, "injected fault"))))
+    }
+
+    pub(crate) fn read_len(&self, len: usize) -> usize {
+        self.state().short_reads.map_or(len, |max| len.min(max))
     }
 
     /// Counts a call, and refuses it if it is its turn to fail.

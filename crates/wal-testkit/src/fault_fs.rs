@@ -36,6 +36,11 @@ impl<F: FileSystem> FaultFs<F> {
         FaultFs { inner, faults: Faults::default() }
     }
 
+    /// The same faults over another file system: another handle on it, for instance.
+    pub(crate) fn over(&self, inner: F) -> Self {
+        FaultFs { inner, faults: self.faults.clone() }
+    }
+
     /// The controls.
     pub fn faults(&self) -> &Faults {
         &self.faults

@@ -127,7 +127,10 @@ impl FaultSegment {
 impl Segment for FaultSegment {
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         let write = move |data| self.inner.write_at(offset, data, mode);
-        self.control.count_write(data.len() as u64, mode);
+        if let Some((bytes, error)) = self.control.count_write(data.len() as u64, mode) {
+            let part = self.inner.write_at(offset, data.slice(..bytes.min(data.len())), mode);
+            return Io::future(async { part.await.and(Err(error)) });
+        }
         guarded(&self.control, StorageCall::Write, || match mode {
             WriteMode::Cached => write(data),
             WriteMode::Through => match self.control.admit(StorageCall::Sync) {
@@ -142,6 +145,7 @@ impl Segment for FaultSegment {
     }
 
     fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        let len = self.control.read_len(len);
         guarded(&self.control, StorageCall::Read, || self.inner.read_at(offset, len))
     }
 

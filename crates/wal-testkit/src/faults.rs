@@ -22,6 +22,8 @@ pub struct Faults(Arc<Mutex<State>>);
 struct State {
     counters: Counters,
     trace: Vec<Op>,
+    /// The trace is not wanted, and the names in it need not be kept.
+    silent: bool,
     changes: u64,
     power_off_at: Option<u64>,
     rules: Rules<Call>,
@@ -85,9 +87,9 @@ impl Faults {
     /// Removes all faults; counters and trace stay.
     pub fn clear(&self) {
         let mut state = self.state();
-        let State { counters, changes, .. } = *state;
+        let State { counters, changes, silent, .. } = *state;
         let (trace, names) = (std::mem::take(&mut state.trace), std::mem::take(&mut state.names));
-        *state = State { counters, changes, trace, names, ..State::default() };
+        *state = State { counters, changes, silent, trace, names, ..State::default() };
     }
 
     /// How many calls of each kind were made.
@@ -112,6 +114,11 @@ impl Faults {
     #[must_use]
     pub fn trace_lines(&self) -> Vec<String> {
         self.state().trace.iter().map(Op::to_string).collect()
+    }
+
+    /// Whether calls are recorded, which costs time and memory; they are unless this says otherwise.
+    pub fn keep_trace(&self, keep: bool) {
+        self.state().silent = !keep;
     }
 
     /// Forgets the calls made so far.
@@ -141,7 +148,11 @@ impl Faults {
         }
         let outcome = fault.and_then(|()| run());
         op.error = outcome.as_ref().err().map(io::Error::kind);
-        self.state().trace.push(op);
+        let mut state = self.state();
+        if !state.silent {
+            state.trace.push(op);
+        }
+        drop(state);
         outcome
     }
 

@@ -5,18 +5,30 @@
 //! - [`FaultFs`]: any file system, real or model, with faults while the log runs, counters and a
 //!   trace of every call.
 //! - [`FaultStorage`]: any [`wal_core::LogStorage`] with failures, counters and a gate that holds syncs.
+//! - [`CrashStorage`]: any [`wal_core::LogStorage`], below a cache that a power loss empties.
+//! - [`conformance`]: whether your own storage or codec keeps its contract.
 //! - [`Rng`]: the random numbers of all of them, the same everywhere for the same seed.
 
+pub mod conformance;
 mod control;
+mod crash_storage;
+mod explore;
 mod fault_fs;
 mod fault_storage;
 mod faults;
 mod model;
+pub mod mutants;
 mod rng;
 mod rules;
+mod simulation;
 mod trace;
 
 pub use control::{StorageCall, StorageControl, StorageCounters};
+pub use crash_storage::{CrashStorage, Reuse};
+pub use explore::{
+    Case, CrashSpec, Explorer, Failure, FaultKind, Outcome, Tightness, Violation, Worst,
+    any_workload,
+};
 pub use fault_fs::{FaultFile, FaultFs};
 pub use fault_storage::FaultStorage;
 pub use faults::Faults;
@@ -24,7 +36,12 @@ pub use model::{
     ATOM_BYTES, Atom, AtomKind, CrashPolicy, Fate, ModelFile, ModelFs, Moment, Rot, SyncFault,
     SyncKind,
 };
+#[doc(no_inline)]
+pub use proptest;
 pub use rng::Rng;
+pub use simulation::{
+    LiveFault, SimulatedClock, Step, StorageUnderTest, Subject, Tested, Workload,
+};
 pub use trace::{Call, Counters, Op, OpKind};
 
 /// The README's example runs as a test of the documentation.

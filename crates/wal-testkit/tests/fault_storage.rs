@@ -83,3 +83,32 @@ fn failures_strike_the_call_they_were_set_for() {
     let counters = control.counters();
     assert_eq!((counters.writes, counters.write_bytes, counters.syncs), (3, 3, 5));
 }
+
+#[test]
+fn a_write_can_fail_after_a_part_of_its_bytes() {
+    let (_, control, segment) = start();
+    control.fail_write_after(2, 3, io::ErrorKind::StorageFull);
+    let write = |offset, data: &'static str| {
+        segment.write_at(offset, data.into(), WriteMode::Cached).wait()
+    };
+    write(6, "first").unwrap();
+    assert_eq!(write(11, "second").unwrap_err().kind(), ErrorKind::Full);
+    assert_eq!(segment.read_at(0, 100).wait().unwrap(), "headerfirstsec");
+    write(14, "third").unwrap();
+    assert_eq!(segment.read_at(0, 100).wait().unwrap(), "headerfirstsecthird");
+    // More than the write has: all of it, and the failure.
+    control.fail_write_after(1, 100, io::ErrorKind::Other);
+    assert_eq!(write(19, "!").unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(segment.read_at(19, 100).wait().unwrap(), "!");
+}
+
+#[test]
+fn reads_can_be_cut_short_and_fail() {
+    let (_, control, segment) = start();
+    control.short_reads(Some(4));
+    assert_eq!(segment.read_at(0, 6).wait().unwrap(), "head");
+    control.fail_once(StorageCall::Read, 1, io::ErrorKind::TimedOut);
+    assert_eq!(segment.read_at(0, 6).wait().unwrap_err().kind(), ErrorKind::Io);
+    control.clear_failures();
+    assert_eq!(segment.read_at(0, 6).wait().unwrap(), "header");
+}

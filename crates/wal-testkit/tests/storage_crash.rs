@@ -1,13 +1,11 @@
-//! The real `FileStorage` over the model: a crash at every call of every operation.
-
-use std::collections::BTreeMap;
+//! What crashes leave of files in particular; what they leave of any storage is in the conformance kit.
 
 use bytes::Bytes;
-use wal_core::{Access, LogStorage, Lsn, Result, WriteMode};
+use wal_core::{LogStorage, Lsn, Result, WriteMode};
 use wal_fs::{FileSettings, FileStorage};
-use wal_testkit::{CrashPolicy, FaultFs, Faults, ModelFs};
+use wal_testkit::{CrashPolicy, ModelFs};
 
-type Storage = FileStorage<FaultFs<ModelFs>>;
+type Storage = FileStorage<ModelFs>;
 
 /// Longer than a sector, and no two sectors alike, so that a torn header shows.
 fn header(mark: u8) -> Bytes {
@@ -18,10 +16,10 @@ fn settings() -> FileSettings {
     FileSettings::default().preallocate_bytes(2048)
 }
 
-fn start() -> (Storage, ModelFs, Faults) {
-    let fs = FaultFs::new(ModelFs::new());
-    let (model, faults) = (fs.inner().clone(), fs.faults().clone());
-    (FileStorage::create_with_file_system(fs, "/var/wal", settings()).unwrap(), model, faults)
+fn start() -> (Storage, ModelFs) {
+    let model = ModelFs::new();
+    let storage = FileStorage::create_with_file_system(model.clone(), "/var/wal", settings());
+    (storage.unwrap(), model)
 }
 
 fn create(storage: &Storage, name: u64, mark: u8) -> Result<()> {
@@ -30,130 +28,9 @@ fn create(storage: &Storage, name: u64, mark: u8) -> Result<()> {
     segment.write_at(1300, vec![mark; 2000].into(), WriteMode::Cached).wait()
 }
 
-/// What the image holds: segment names, and the first 1300 bytes of each.
-fn recover(image: ModelFs) -> BTreeMap<u64, Bytes> {
-    let storage = FileStorage::with_file_system(image, "/var/wal", settings()).unwrap();
-    let listing = storage.list().wait().unwrap();
-    assert!(listing.foreign.is_empty(), "{:?}", listing.foreign);
-    let lock = storage.lock().wait().unwrap();
-    let segments = listing.segments.into_iter().map(|lsn| {
-        let segment = storage.open(lsn, Access::Read).wait().unwrap();
-        (lsn.get(), segment.read_at(0, 1300).wait().unwrap())
-    });
-    let found = segments.collect();
-    // The log goes on, whatever the crash left.
-    storage.create(Lsn::new(1000), header(99), 4096).wait().unwrap();
-    drop(lock);
-    found
-}
-
-/// Runs `operation` on what `prepare` built, with the power lost after each of its calls in turn.
-/// `check` sees what was found and whether the operation had returned `Ok`.
-fn crash_everywhere(
-    prepare: impl Fn(&Storage),
-    operation: impl Fn(&Storage) -> Result<()>,
-    check: impl Fn(&BTreeMap<u64, Bytes>, bool),
-) {
-    let mut calls = 0;
-    loop {
-        let (storage, model, faults) = start();
-        let _lock = storage.lock().wait().unwrap();
-        prepare(&storage);
-        faults.clear_trace();
-        faults.power_off_after(calls);
-        let done = operation(&storage).is_ok();
-        let seeds = if done { 1000 } else { 100 };
-        let policies = [CrashPolicy::DropUnsynced, CrashPolicy::KeepAll]
-            .into_iter()
-            .chain((0..seeds).map(CrashPolicy::Seeded));
-        for policy in policies {
-            let found = recover(model.crash(policy));
-            let shown = || {
-                let lines = faults.trace_lines().join("\n  ");
-                format!("crash {policy:?} after {calls} calls:\n  {lines}\n")
-            };
-            let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                check(&found, done);
-            }));
-            assert!(checked.is_ok(), "{}", shown());
-        }
-        // The process may die as well without the power going off.
-        check(&recover(model.process_crash()), done);
-        if done {
-            break;
-        }
-        calls += 1;
-    }
-    assert!(calls >= 2, "only {calls} crash points: nothing was tested");
-}
-
-#[test]
-fn create_leaves_nothing_or_a_whole_header() {
-    crash_everywhere(
-        |_| {},
-        |storage| create(storage, 1, 1),
-        |found, done| {
-            assert!(found.len() <= 1);
-            assert!(!done || found.contains_key(&1));
-            assert!(found.get(&1).is_none_or(|bytes| *bytes == header(1)));
-        },
-    );
-}
-
-#[test]
-fn create_from_a_recycled_file_leaves_nothing_or_a_whole_header() {
-    crash_everywhere(
-        |storage| {
-            create(storage, 1, 1).unwrap();
-            create(storage, 9, 9).unwrap();
-            storage.remove(Lsn::new(1)).wait().unwrap();
-        },
-        |storage| create(storage, 17, 17),
-        |found, done| {
-            assert_eq!(found.get(&9), Some(&header(9)));
-            assert!(!found.contains_key(&1));
-            assert!(!done || found.contains_key(&17));
-            assert!(found.get(&17).is_none_or(|bytes| *bytes == header(17)));
-        },
-    );
-}
-
-#[test]
-fn create_over_a_segment_leaves_the_old_one_or_the_new_one() {
-    crash_everywhere(
-        |storage| create(storage, 1, 1).unwrap(),
-        |storage| create(storage, 1, 2),
-        |found, done| {
-            let bytes = found.get(&1).expect("a segment vanished");
-            assert!(*bytes == header(2) || !done && *bytes == header(1));
-        },
-    );
-}
-
-#[test]
-fn remove_leaves_the_segment_or_nothing() {
-    for spares in [0, 2] {
-        crash_everywhere(
-            |storage| {
-                create(storage, 1, 1).unwrap();
-                create(storage, 9, 9).unwrap();
-                for lsn in 100..100 + spares {
-                    create(storage, lsn, 0).unwrap();
-                    storage.remove(Lsn::new(lsn)).wait().unwrap();
-                }
-            },
-            |storage| storage.remove(Lsn::new(1)).wait(),
-            |found, done| {
-                assert_eq!(found.get(&9), Some(&header(9)));
-                assert!(found.get(&1).is_none_or(|bytes| !done && *bytes == header(1)));
-            },
-        );
-    }
-}
-
 #[test]
 fn taking_the_lock_removes_leftovers_and_nothing_else() {
-    let (storage, model, _) = start();
+    let (storage, model) = start();
     let lock = storage.lock().wait().unwrap();
     create(&storage, 1, 1).unwrap();
     create(&storage, 9, 9).unwrap();
@@ -173,16 +50,6 @@ fn taking_the_lock_removes_leftovers_and_nothing_else() {
 }
 
 #[test]
-fn bytes_set_aside_are_durable() {
-    let (storage, model, _) = start();
-    let name = storage.set_aside("tail", vec![7; 5000].into()).wait().unwrap();
-    for seed in 0..100 {
-        let image = model.crash(CrashPolicy::Seeded(seed));
-        assert_eq!(image.contents(&storage.dir().join(&name)).unwrap(), [7; 5000]);
-    }
-}
-
-#[test]
 fn the_directory_itself_is_durable() {
     let fs = ModelFs::new();
     FileStorage::create_with_file_system(fs.clone(), "/a/b/c", settings()).unwrap();
@@ -198,7 +65,7 @@ fn the_directory_itself_is_durable() {
 
 #[test]
 fn synced_and_written_through_bytes_survive_preallocation_and_crash() {
-    let (storage, model, _) = start();
+    let (storage, model) = start();
     let segment = storage.create(Lsn::FIRST, header(1), 8192).wait().unwrap();
     let mut end = 1300;
     for i in 0..40u8 {

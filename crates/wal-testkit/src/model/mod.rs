@@ -68,6 +68,7 @@ pub enum SyncKind {
 }
 
 type SyncHook = Box<dyn FnMut(SyncKind) + Send>;
+type ChangeHook = Box<dyn FnMut(usize) + Send>;
 
 /// A file system in memory. Clones are handles on the same one.
 ///
@@ -99,6 +100,7 @@ pub(crate) struct State {
     handles: u64,
     sync_faults: Vec<(u64, SyncFault)>,
     sync_hook: Option<SyncHook>,
+    change_hook: Option<ChangeHook>,
     /// The state before each change, if they are recorded.
     moments: Option<Vec<Moment>>,
 }
@@ -117,6 +119,7 @@ impl ModelFs {
             handles: 0,
             sync_faults: Vec::new(),
             sync_hook: None,
+            change_hook: None,
             moments: None,
         };
         ModelFs { state: Arc::new(Mutex::new(state)), process: 0 }
@@ -163,12 +166,23 @@ impl ModelFs {
         self.state().ok().and_then(|mut state| state.moments.take()).unwrap_or_default()
     }
 
+    /// Calls `hook` before every recorded change, with the number of changes before it. It must not
+    /// use this file system. `None`: no more.
+    pub(crate) fn on_change(&self, hook: Option<ChangeHook>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut state.change_hook, hook);
+        // What it holds may be a log, which uses this file system when it is dropped.
+        drop(state);
+        drop(old);
+    }
+
     /// Calls `hook` in every sync of a file after it has begun and before it ends: what it writes is
     /// not covered by that sync. `None`: no more.
     pub fn on_sync(&self, hook: Option<Box<dyn FnMut(SyncKind) + Send>>) {
-        if let Ok(mut state) = self.state() {
-            state.sync_hook = hook;
-        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut state.sync_hook, hook);
+        drop(state);
+        drop(old);
     }
 
     /// Lets the process die: its handles and locks are gone, what it wrote is still in the cache.
@@ -178,9 +192,13 @@ impl ModelFs {
     pub fn process_crash(&self) -> ModelFs {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.process += 1;
-        state.sync_hook = None;
+        let hooks = (state.sync_hook.take(), state.change_hook.take());
         state.disk.close_all();
-        ModelFs { state: Arc::clone(&self.state), process: state.process }
+        let process = state.process;
+        // What they hold may be a log, which uses this file system when it is dropped.
+        drop(state);
+        drop(hooks);
+        ModelFs { state: Arc::clone(&self.state), process }
     }
 
     /// Lets the disk hold at most `bytes` in all files together; a write that exceeds it is cut
@@ -201,6 +219,15 @@ impl ModelFs {
     pub fn fail_sync(&self, nth: u64, fault: SyncFault) {
         if let Ok(mut state) = self.state() {
             state.sync_faults.push((nth, fault));
+        }
+    }
+
+    /// Ends what was set to go wrong: limits of space, failures of syncs to come, and a refusal of
+    /// changes after an error.
+    pub fn remount(&self) {
+        if let Ok(mut state) = self.state() {
+            state.sync_faults.clear();
+            (state.disk.capacity, state.disk.read_only) = (None, false);
         }
     }
 
@@ -234,8 +261,11 @@ impl ModelFs {
         if state.disk.read_only {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
-        let State { moments, disk, .. } = &mut *state;
+        let State { moments, disk, change_hook, .. } = &mut *state;
         if let Some(moments) = moments {
+            if let Some(hook) = change_hook {
+                hook(moments.len());
+            }
             moments.push(Moment(disk.clone()));
         }
         Ok(state)

@@ -1,0 +1,166 @@
+//! `Witness`: a storage that writes down every call, so that a violation can be retold.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use wal_core::{
+    Access, Capabilities, Io, Listing, LogStorage, Lsn, Segment, StorageLock, WriteMode,
+};
+
+/// The calls of one run, one a line.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calls(Arc<Mutex<Vec<String>>>);
+
+impl Calls {
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note(&self, line: impl Into<String>) {
+        self.lines().push(line.into());
+    }
+
+    pub(super) fn clear(&self) {
+        self.lines().clear();
+    }
+
+    pub(super) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.lines())
+    }
+
+    /// Writes down a call once its outcome is known.
+    fn watch<'a, T: Send + 'a>(
+        &self,
+        call: String,
+        io: Io<'a, T>,
+        show: impl FnOnce(&T) -> String + Send + 'a,
+    ) -> Io<'a, T> {
+        let calls = self.clone();
+        Io::future(async move {
+            let outcome = io.await;
+            let told = outcome.as_ref().map_or_else(|error| format!("Err: {error}"), show);
+            calls.note(format!("{call} -> {told}"));
+            outcome
+        })
+    }
+}
+
+/// The storage under test, with every call written down.
+pub struct Witness<S> {
+    inner: S,
+    calls: Calls,
+}
+
+impl<S: LogStorage> Witness<S> {
+    pub(super) fn new(inner: S, calls: Calls) -> Self {
+        Witness { inner, calls }
+    }
+
+    pub(super) fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S: LogStorage> fmt::Debug for Witness<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Witness").field("inner", &self.inner.describe()).finish_non_exhaustive()
+    }
+}
+
+fn ok<T>(_: &T) -> String {
+    "Ok".into()
+}
+
+impl<S: LogStorage> LogStorage for Witness<S> {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn lock(&self) -> Io<'_, StorageLock> {
+        self.calls.watch("lock()".into(), self.inner.lock(), ok)
+    }
+
+    fn list(&self) -> Io<'_, Listing> {
+        self.calls.watch("list()".into(), self.inner.list(), |listing| {
+            let names: Vec<u64> = listing.segments.iter().map(|name| name.get()).collect();
+            format!("segments {names:?}, foreign {:?}", listing.foreign)
+        })
+    }
+
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        let call = format!("create({name}, header of {} bytes, {capacity})", header.len());
+        let io = self.calls.watch(call, self.inner.create(name, header, capacity), ok);
+        self.wrap(name, io)
+    }
+
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        let call = format!("open({name}, {access:?})");
+        let io = self.calls.watch(call, self.inner.open(name, access), ok);
+        self.wrap(name, io)
+    }
+
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        self.calls.watch(format!("remove({name})"), self.inner.remove(name), ok)
+    }
+
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        let call = format!("set_aside({label:?}, {} bytes)", data.len());
+        self.calls.watch(call, self.inner.set_aside(label, data), |name| format!("{name:?}"))
+    }
+}
+
+impl<S: LogStorage> Witness<S> {
+    fn wrap<'a>(&self, name: Lsn, io: Io<'a, Arc<dyn Segment>>) -> Io<'a, Arc<dyn Segment>> {
+        let calls = self.calls.clone();
+        Io::future(async move {
+            let inner = io.await?;
+            Ok(Arc::new(WitnessSegment { inner, name, calls }) as Arc<dyn Segment>)
+        })
+    }
+}
+
+struct WitnessSegment {
+    inner: Arc<dyn Segment>,
+    name: Lsn,
+    calls: Calls,
+}
+
+impl WitnessSegment {
+    fn watch<'a, T: Send + 'a>(
+        &self,
+        call: String,
+        io: Io<'a, T>,
+        show: impl FnOnce(&T) -> String + Send + 'a,
+    ) -> Io<'a, T> {
+        self.calls.watch(format!("segment {}: {call}", self.name), io, show)
+    }
+}
+
+impl Segment for WitnessSegment {
+    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
+        let call = format!("write_at({offset}, {} bytes, {mode:?})", data.len());
+        self.watch(call, self.inner.write_at(offset, data, mode), ok)
+    }
+
+    fn sync(&self) -> Io<'_, ()> {
+        self.watch("sync()".into(), self.inner.sync(), ok)
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        let call = format!("read_at({offset}, {len})");
+        self.watch(call, self.inner.read_at(offset, len), |b| format!("{} bytes", b.len()))
+    }
+
+    fn len(&self) -> Io<'_, u64> {
+        self.watch("len()".into(), self.inner.len(), u64::to_string)
+    }
+
+    fn truncate(&self, len: u64) -> Io<'_, ()> {
+        self.watch(format!("truncate({len})"), self.inner.truncate(len), ok)
+    }
+}

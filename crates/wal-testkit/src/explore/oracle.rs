@@ -1,0 +1,193 @@
+//! What must hold of the records that come back.
+
+use std::time::Duration;
+
+use wal_core::{Claim, Durability, Loss, Lsn};
+
+use super::Violation;
+use crate::simulation::{Found, Knowledge};
+
+/// How the last process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// It closed or dropped the log.
+    None,
+    /// It died; the operating system lives.
+    Process,
+    /// A sync failed: what it was to cover may be lost.
+    FailedSync,
+    /// The machine lost power.
+    Power,
+}
+
+/// What is missing of the records that the strategy acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// The longest time between the appends of two of them, within one group: those that the sync in
+    /// flight covered, and those appended since it began.
+    pub(crate) span: Duration,
+}
+
+/// O1, O2, O3, O4 and O10.
+pub(crate) fn records(
+    known: &Knowledge,
+    claim: &Claim,
+    crash: Crash,
+    found: &Found,
+    next: Lsn,
+) -> Result<Lost, Violation> {
+    exact(known, found)?;
+    contiguous(known, found)?;
+    let lost = missing(known, crash, found)?;
+    let bound = match crash {
+        Crash::None => &Loss::NOTHING,
+        Crash::Process => &claim.process_crash,
+        Crash::Power => &claim.power_loss,
+        Crash::FailedSync => &Loss::UNBOUNDED,
+    };
+    within(&lost, bound)?;
+    truncated(known, found)?;
+    // O10: no number that anybody was told is given out again.
+    if next.get() <= known.durable || found.last().is_some_and(|(lsn, _)| next.get() <= *lsn) {
+        let what = format!("the next LSN is {next}, but {} was durable", known.durable);
+        return Err(Violation::new("O10", what));
+    }
+    Ok(lost)
+}
+
+/// O1: byte-exact, in order, each once, nothing that was never submitted; batches whole or absent.
+pub(super) fn exact(known: &Knowledge, found: &Found) -> Result<(), Violation> {
+    for (at, (lsn, bytes)) in found.iter().enumerate() {
+        let Some(record) = known.records.get(lsn) else {
+            return Err(Violation::new(
+                "O1",
+                format!("LSN {lsn} came back, but was never submitted"),
+            ));
+        };
+        if record.bytes != *bytes {
+            return Err(Violation::new("O1", format!("LSN {lsn} came back with other bytes")));
+        }
+        let (first, last) = record.batch;
+        if first == last {
+            continue;
+        }
+        // Neighbours within the batch are there, or somebody truncated them.
+        let before = at.checked_sub(1).map(|at| found[at].0);
+        let after = found.get(at + 1).map(|(lsn, _)| *lsn);
+        let torn = (first < *lsn && before != Some(lsn - 1) && !known.may_be_truncated(lsn - 1))
+            || (*lsn < last && after != Some(lsn + 1) && !known.may_be_truncated(lsn + 1));
+        if torn {
+            let what =
+                format!("LSN {lsn} came back without the rest of its batch, {first} to {last}");
+            return Err(Violation::new("O1", what));
+        }
+    }
+    Ok(())
+}
+
+/// O2: no gaps but those of truncations.
+fn contiguous(known: &Knowledge, found: &Found) -> Result<(), Violation> {
+    for pair in found.windows(2) {
+        let (a, b) = (pair[0].0, pair[1].0);
+        if b <= a || (a + 1..b).any(|lsn| !known.may_be_truncated(lsn)) {
+            return Err(Violation::new("O2", format!("LSN {b} follows {a}")));
+        }
+    }
+    Ok(())
+}
+
+/// The first half of O3: nothing is missing that was reported durable, or that its own caller was
+/// told to be safe in such a crash.
+fn missing(known: &Knowledge, crash: Crash, found: &Found) -> Result<Lost, Violation> {
+    let mut lost = Lost::default();
+    let mut spans: [Option<(Duration, Duration)>; 2] = [None; 2];
+    let mut present = found.iter().map(|(lsn, _)| *lsn).peekable();
+    for (lsn, record) in &known.records {
+        while present.next_if(|there| there < lsn).is_some() {}
+        if present.peek() == Some(lsn) || known.may_be_truncated(*lsn) {
+            continue;
+        }
+        if *lsn <= known.durable {
+            let what =
+                format!("LSN {lsn} is missing; the log had reported {} durable", known.durable);
+            return Err(Violation::new("O3", what));
+        }
+        if !record.acknowledged {
+            continue;
+        }
+        let promised = match (record.requested, crash) {
+            (Durability::Durable, _) | (_, Crash::None) => true,
+            (Durability::Written, Crash::Process) => true,
+            (Durability::Buffered | Durability::Written | Durability::Strategy, _) => false,
+        };
+        if promised {
+            let what =
+                format!("LSN {lsn} is missing; its append had returned as {:?}", record.requested);
+            return Err(Violation::new("O3", what));
+        }
+        if record.requested == Durability::Strategy {
+            lost.records += 1;
+            lost.bytes += record.bytes.len() as u64;
+            let span = spans[usize::from(record.beside_sync)].get_or_insert((record.at, record.at));
+            *span = (span.0.min(record.at), span.1.max(record.at));
+        }
+    }
+    lost.span = spans.iter().flatten().map(|(a, b)| *b - *a).max().unwrap_or_default();
+    Ok(lost)
+}
+
+/// The second half of O3: the strategy's claim.
+fn within(lost: &Lost, claim: &Loss) -> Result<(), Violation> {
+    let exceeds = claim.records.is_some_and(|max| lost.records > max)
+        || claim.bytes.is_some_and(|max| lost.bytes > max)
+        || claim.window.is_some_and(|max| lost.span > max);
+    if !exceeds {
+        return Ok(());
+    }
+    let Lost { records, bytes, span } = lost;
+    let what = format!(
+        "{records} acknowledged records ({bytes} bytes, appended within {span:?}) are missing; the claim is: {claim}"
+    );
+    Err(Violation::new("O3", what))
+}
+
+/// O4: what was truncated stays away.
+fn truncated(known: &Knowledge, found: &Found) -> Result<(), Violation> {
+    if let Some((lsn, _)) = found.first().filter(|(lsn, _)| *lsn < known.start_done) {
+        let what = format!("LSN {lsn} came back, truncated before {}", known.start_done);
+        return Err(Violation::new("O4", what));
+    }
+    for &(kept, last, done) in &known.cuts {
+        let next = found.partition_point(|(lsn, _)| *lsn <= kept);
+        if let Some((lsn, _)) = found.get(next).filter(|(lsn, _)| done && *lsn <= last) {
+            return Err(Violation::new(
+                "O4",
+                format!("LSN {lsn} came back, truncated after {kept}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The other side of a claimed window: with a punctual driver, no acknowledged record gets older
+/// without a sync having begun for it.
+pub(crate) fn overdue(known: &Knowledge, now: Duration, window: Duration) -> Result<(), Violation> {
+    let late = known.records.iter().find(|(lsn, record)| {
+        **lsn > known.durable
+            && record.acknowledged
+            && record.requested == Durability::Strategy
+            && now.saturating_sub(record.at) > window
+            && !known.may_be_truncated(**lsn)
+    });
+    match late {
+        None => Ok(()),
+        Some((lsn, record)) => {
+            let age = now - record.at;
+            let what =
+                format!("LSN {lsn} is {age:?} old and was never synced; the claim is {window:?}");
+            Err(Violation::new("O3", what))
+        }
+    }
+}

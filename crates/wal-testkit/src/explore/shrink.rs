@@ -1,0 +1,318 @@
+//! The smallest case that still fails, and its story.
+
+use super::case::{Case, CrashSpec};
+use super::examine::Probe;
+use super::explorer::{Walk, after_faulty_recovery, image, process_image, run_caught};
+use super::images::{self, Density};
+use super::oracle::Crash;
+use super::{Failure, Violation, at_rest};
+use crate::simulation::{Event, Knowledge, Run, Step, Subject, Workload};
+use crate::{AtomKind, Fate, ModelFs, Moment};
+
+/// How many shorter workloads are tried, and how many images of each.
+const ATTEMPTS: usize = 400;
+const IMAGES: u64 = 3000;
+
+impl Case {
+    /// Runs the case again.
+    ///
+    /// # Errors
+    /// The promise that is broken.
+    pub fn replay(&self, subject: &Subject) -> Result<(), Violation> {
+        let run = run_caught(subject, &self.workload)?;
+        self.replay_run(subject, &run)
+    }
+
+    fn replay_run(&self, subject: &Subject, run: &Run) -> Result<(), Violation> {
+        let Some(first) = self.crashes.first() else {
+            return run.complaint.clone().map_or(Ok(()), Err);
+        };
+        let probe = Probe::new(subject, self.workload.segment_size);
+        let point = match first {
+            CrashSpec::Process { point } | CrashSpec::Power { point, .. } => *point,
+            CrashSpec::Rot { .. } | CrashSpec::Fault { .. } => run.moments.len() - 1,
+        };
+        let Some(moment) = run.moments.get(point) else { return Ok(()) };
+        let known = knowledge(run, point);
+        if let CrashSpec::Rot { seed, nth } = first {
+            return at_rest::check(&probe, &known, moment, *seed, *nth);
+        }
+        let crash = match first {
+            CrashSpec::Power { .. } => Crash::Power,
+            _ => Crash::Process,
+        };
+        follow(&probe, &known, crash, moment.clone(), &self.crashes)
+    }
+}
+
+/// What is known at a crash point.
+fn knowledge(run: &Run, point: usize) -> Knowledge {
+    let mut known = Knowledge::default();
+    let learned = run.events.iter().take_while(|(at, _)| *at <= point);
+    learned.for_each(|(_, event)| known.learn(event));
+    known
+}
+
+/// Goes down a chain of crashes, and examines what is left at its end with every way to go on that an
+/// exploration may have taken.
+fn follow(
+    probe: &Probe<'_>,
+    known: &Knowledge,
+    crash: Crash,
+    moment: Moment,
+    chain: &[CrashSpec],
+) -> Result<(), Violation> {
+    let (spec, rest) = chain.split_first().expect("a chain has a link");
+    let image = apply(probe, &moment, spec);
+    let Some(next) = rest.first() else {
+        // The seed chooses the last crash of all; a few show every kind of it.
+        return (0..12).try_for_each(|seed| {
+            let image = image.moment().process_crash();
+            probe.examine(known, crash, &image, seed, false).map(drop)
+        });
+    };
+    if let CrashSpec::Fault { .. } = next {
+        return follow(probe, known, crash, image.moment(), rest);
+    }
+    let examined = probe.examine(known, crash, &image, 0, true)?;
+    let (CrashSpec::Process { point } | CrashSpec::Power { point, .. }) = next else {
+        return Ok(());
+    };
+    match examined.moments.get(*point) {
+        Some(moment) => follow(probe, known, Crash::Power, moment.clone(), rest),
+        None => Ok(()),
+    }
+}
+
+fn apply(probe: &Probe<'_>, moment: &Moment, spec: &CrashSpec) -> ModelFs {
+    match spec {
+        CrashSpec::Process { .. } | CrashSpec::Rot { .. } => process_image(moment),
+        CrashSpec::Fault { call, nth } => after_faulty_recovery(probe, moment, *call, *nth),
+        CrashSpec::Power { atom_bytes, fates, .. } => {
+            let pending = moment.pending(*atom_bytes);
+            let fates: Vec<Fate> = fates
+                .chars()
+                .zip(&pending)
+                .filter_map(|(letter, atom)| images::fate(letter, atom.seq))
+                .collect();
+            image(moment, *atom_bytes, &fates)
+        }
+    }
+}
+
+/// Makes a case as small as it gets, and tells its story.
+pub(super) fn failure(subject: &Subject, violation: Violation, case: Case, small: bool) -> Failure {
+    let (mut violation, mut case) = (violation, case);
+    if small {
+        fewer_steps(subject, &mut violation, &mut case);
+        fewer_lost(subject, &mut violation, &mut case);
+    }
+    // What a replay prints is what is reported.
+    if let Err(again) = case.replay(subject) {
+        violation = again;
+    }
+    let story = story(subject, &case);
+    Failure { violation, case, story }
+}
+
+/// Leaves out steps, larger runs of them first, as long as the same promise is broken by some crash.
+fn fewer_steps(subject: &Subject, violation: &mut Violation, case: &mut Case) {
+    let mut attempts = ATTEMPTS;
+    let mut size = case.workload.steps.len().div_ceil(2);
+    while size > 0 && attempts > 0 {
+        let mut at = 0;
+        let mut progress = false;
+        while at < case.workload.steps.len() && attempts > 0 {
+            attempts -= 1;
+            let mut shorter = case.workload.clone();
+            let end = (at + size).min(shorter.steps.len());
+            shorter.steps.drain(at..end);
+            match search(subject, &shorter, &violation.oracle) {
+                Some((found, crashes)) => {
+                    (*violation, case.workload, case.crashes) = (found, shorter, crashes);
+                    progress = true;
+                }
+                None => at += size,
+            }
+        }
+        if !progress || size > 1 {
+            size /= 2;
+        }
+    }
+    simpler_steps(subject, violation, case);
+}
+
+/// Tries smaller appends, and shorter lists beside a sync.
+fn simpler_steps(subject: &Subject, violation: &mut Violation, case: &mut Case) {
+    for at in 0..case.workload.steps.len() {
+        for simpler in simpler(&case.workload.steps[at]) {
+            let mut workload = case.workload.clone();
+            workload.steps[at] = simpler;
+            if let Some((found, crashes)) = search(subject, &workload, &violation.oracle) {
+                (*violation, case.workload, case.crashes) = (found, workload, crashes);
+                break;
+            }
+        }
+    }
+}
+
+fn simpler(step: &Step) -> Vec<Step> {
+    match step {
+        Step::Append { count, len, durability } if *count > 1 || *len > 8 => {
+            let append = |count, len| Step::Append { count, len, durability: *durability };
+            vec![append(1, 8), append(1, *len), append(*count, 8)]
+        }
+        Step::Slow(steps) => (0..steps.len())
+            .map(|at| {
+                let mut fewer = steps.clone();
+                fewer.remove(at);
+                Step::Slow(fewer)
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Looks for a crash of a workload that breaks the same promise.
+fn search(
+    subject: &Subject,
+    workload: &Workload,
+    oracle: &str,
+) -> Option<(Violation, Vec<CrashSpec>)> {
+    let density = Density { exhaustive: 5, samples: 6, spoiled: 3, exotic: false };
+    for seed in 0..3 {
+        let mut walk = Walk::new(subject, workload, density, seed);
+        if let Some((violation, crashes)) = walk.everywhere()
+            && violation.oracle == oracle
+        {
+            return Some((violation, crashes));
+        }
+        if walk.states() > IMAGES {
+            break;
+        }
+    }
+    None
+}
+
+/// Lets as little be lost as possible: every piece that need not be, is kept; what must be lost is
+/// dropped rather than spoiled.
+fn fewer_lost(subject: &Subject, violation: &mut Violation, case: &mut Case) {
+    let Ok(run) = run_caught(subject, &case.workload) else { return };
+    for link in 0..case.crashes.len() {
+        let CrashSpec::Power { fates, .. } = &case.crashes[link] else { continue };
+        for at in 0..fates.len() {
+            for letter in ["k", "d"] {
+                let mut simpler = case.clone();
+                let CrashSpec::Power { fates, .. } = &mut simpler.crashes[link] else { break };
+                if fates.get(at..=at).is_none_or(|now| now == "k" || now == letter) {
+                    break;
+                }
+                fates.replace_range(at..=at, letter);
+                match simpler.replay_run(subject, &run) {
+                    Err(found) if found.oracle == violation.oracle => {
+                        (*violation, *case) = (found, simpler);
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// The case, told line by line.
+fn story(subject: &Subject, case: &Case) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{} on {}{}, claim: {} by a process crash, {} by a power loss",
+        case.strategy,
+        case.storage,
+        case.mutant
+            .as_ref()
+            .map(|name| format!(" with the mistake \"{name}\""))
+            .unwrap_or_default(),
+        subject.strategy.claim().process_crash,
+        subject.strategy.claim().power_loss,
+    )];
+    let Ok(run) = run_caught(subject, &case.workload) else {
+        lines.extend(case.workload.steps.iter().map(|step| format!("step    {step}")));
+        lines.push("        the code panics".into());
+        return lines;
+    };
+    let point = match case.crashes.first() {
+        Some(CrashSpec::Process { point } | CrashSpec::Power { point, .. }) => *point,
+        _ => run.moments.len(),
+    };
+    lines.extend(case.workload.steps.iter().map(|step| format!("step    {step}")));
+    let known = run.events.iter().take_while(|(at, _)| *at <= point);
+    lines.extend(known.filter_map(|(at, event)| told(event).map(|t| format!("at {at:>4} {t}"))));
+    for spec in &case.crashes {
+        lines.push(format!("crash   {}", crash_told(spec)));
+    }
+    if let Some(CrashSpec::Power { point, atom_bytes, fates }) = case.crashes.first()
+        && let Some(moment) = run.moments.get(*point)
+    {
+        for (letter, atom) in fates.chars().zip(moment.pending(*atom_bytes)) {
+            let what = match &atom.kind {
+                AtomKind::Bytes { offset, len } => {
+                    format!("bytes {offset}+{len} of file {}", atom.node)
+                }
+                AtomKind::Length { len } => format!("length {len} of file {}", atom.node),
+                AtomKind::Entries { names } => {
+                    let names: Vec<_> = names
+                        .iter()
+                        .map(|(name, there)| {
+                            format!("{}{}", if *there { "+" } else { "-" }, name.to_string_lossy())
+                        })
+                        .collect();
+                    format!("directory entries {}", names.join(" "))
+                }
+            };
+            lines.push(format!("        {}: {what}", fate_told(letter)));
+        }
+    }
+    lines
+}
+
+fn told(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Submitted { first, records, requested, .. } => {
+            let last = first + records.len() as u64 - 1;
+            format!("LSN {first} to {last} submitted, asked for: {requested:?}")
+        }
+        Event::Acknowledged(range) => format!("LSN {} to {} acknowledged", range.first, range.last),
+        Event::Durable(0) => return None,
+        Event::Durable(lsn) => format!("reported durable: {lsn}"),
+        Event::SyncBegan => "a slow sync begins".into(),
+        Event::SyncEnded => "the slow sync ends".into(),
+        Event::BeforeAsked(lsn) => format!("truncate_before({lsn}) begins"),
+        Event::BeforeDone(lsn) => format!("truncate_before({lsn}) returns"),
+        Event::AfterAsked { kept, .. } => format!("truncate_after({kept}) begins"),
+        Event::AfterDone => "truncate_after returns".into(),
+        Event::Reopened { found } => format!("the log is opened with {} records", found.len()),
+    })
+}
+
+fn crash_told(spec: &CrashSpec) -> String {
+    match spec {
+        CrashSpec::Process { point } => format!("the process dies before change {point}"),
+        CrashSpec::Power { point, atom_bytes, .. } => {
+            format!("the power fails before change {point}; writes tear at {atom_bytes} bytes")
+        }
+        CrashSpec::Fault { call, nth } => format!("{call:?} number {nth} of the recovery fails"),
+        CrashSpec::Rot { .. } => "durable bytes are damaged".into(),
+    }
+}
+
+fn fate_told(letter: char) -> &'static str {
+    match letter {
+        'k' => "kept",
+        'd' => "lost",
+        'z' => "lost, reads as zeros",
+        'g' => "lost, reads as nonsense",
+        's' => "lost, reads as a removed file's bytes",
+        't' => "torn with its sectors",
+        'b' => "both names exist",
+        'n' => "neither name exists",
+        _ => "?",
+    }
+}

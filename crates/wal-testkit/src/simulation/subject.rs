@@ -1,0 +1,121 @@
+//! What is put to the proof: a strategy, and a storage to run it on.
+
+use std::fmt;
+use std::sync::Arc;
+
+use wal_core::{LogStorage, Result, SyncStrategy};
+use wal_fs::{FileSettings, FileStorage};
+
+use crate::{FaultFs, ModelFs};
+
+/// The file system that stands below a storage under test.
+pub type Tested = FaultFs<ModelFs>;
+
+type MakeStorage = dyn Fn(Tested) -> Result<Arc<dyn LogStorage>> + Send + Sync;
+
+/// A storage to be tested: how to open it over a given file system, as a new process would.
+#[derive(Clone)]
+pub struct StorageUnderTest {
+    name: String,
+    make: Arc<MakeStorage>,
+}
+
+impl StorageUnderTest {
+    /// A storage of one's own. `open` is called for every opening of the log, thousands of times,
+    /// each time with the file system as a crash left it.
+    pub fn new(
+        name: impl Into<String>,
+        open: impl Fn(Tested) -> Result<Arc<dyn LogStorage>> + Send + Sync + 'static,
+    ) -> Self {
+        StorageUnderTest { name: name.into(), make: Arc::new(open) }
+    }
+
+    /// `FileStorage` with these settings.
+    pub fn files(name: impl Into<String>, settings: FileSettings) -> Self {
+        Self::new(name, move |fs| {
+            let storage = FileStorage::create_with_file_system(fs, "/log", settings.clone())?;
+            Ok(Arc::new(storage))
+        })
+    }
+
+    /// The shipped storages: files that are filled ahead and recycled, files that are neither, and
+    /// files written through.
+    #[must_use]
+    pub fn shipped() -> Vec<Self> {
+        // Small, so that a short workload fills ahead several times.
+        let filled = FileSettings::default().preallocate_bytes(1024).max_spares(1);
+        let plain = FileSettings::default().preallocate_bytes(0).max_spares(0);
+        let through = filled.clone().write_through(true);
+        vec![
+            Self::files("file", filled),
+            Self::files("file-plain", plain),
+            Self::files("file-through", through),
+        ]
+    }
+
+    /// Its name, for reports.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same storage with every opening passed through `wrap`.
+    #[must_use]
+    pub fn wrapped(
+        &self,
+        wrap: impl Fn(Arc<dyn LogStorage>) -> Arc<dyn LogStorage> + Send + Sync + 'static,
+    ) -> Self {
+        let inner = self.make.clone();
+        StorageUnderTest { name: self.name.clone(), make: Arc::new(move |fs| inner(fs).map(&wrap)) }
+    }
+
+    pub(crate) fn open(&self, fs: Tested) -> Result<Arc<dyn LogStorage>> {
+        (self.make)(fs)
+    }
+}
+
+impl fmt::Debug for StorageUnderTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StorageUnderTest({})", self.name)
+    }
+}
+
+/// A strategy on a storage.
+#[derive(Clone)]
+pub struct Subject {
+    /// The strategy.
+    pub strategy: Arc<dyn SyncStrategy>,
+    /// How it is spelled in a trace; its own name if it has no spelling.
+    pub spelling: String,
+    /// The storage.
+    pub storage: StorageUnderTest,
+}
+
+impl Subject {
+    /// A strategy on the default storage, `FileStorage` over the model file system.
+    pub fn new(strategy: impl SyncStrategy) -> Self {
+        let spelling = strategy.name();
+        let storage = StorageUnderTest::shipped().swap_remove(0);
+        Subject { strategy: Arc::new(strategy), spelling, storage }
+    }
+
+    /// On another storage.
+    #[must_use]
+    pub fn on(mut self, storage: StorageUnderTest) -> Self {
+        self.storage = storage;
+        self
+    }
+
+    /// Spelled so in traces, for instance as the command line spells it.
+    #[must_use]
+    pub fn spelled(mut self, spelling: impl Into<String>) -> Self {
+        self.spelling = spelling.into();
+        self
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.spelling, self.storage.name)
+    }
+}

@@ -1,0 +1,134 @@
+//! The storages of this project run the kit that downstream storages run.
+
+mod places;
+
+use places::*;
+use wal_core::MemoryStorage;
+use wal_fs::FileSettings;
+use wal_testkit::conformance::Place;
+use wal_testkit::{FaultStorage, Reuse, storage_conformance};
+
+fn no_recycling() -> FileSettings {
+    settings().max_spares(0)
+}
+
+fn write_through() -> FileSettings {
+    settings().write_through(true)
+}
+
+fn no_filling() -> FileSettings {
+    settings().preallocate_bytes(0)
+}
+
+// Files over the model of a disk: power is lost after every call.
+
+storage_conformance!(disk_recycling, disk(settings()), skips: [
+    a_new_segment_is_its_header_and_zeros,
+    readers_of_a_removed_segment_see_nothing_else,
+]);
+storage_conformance!(disk_without_recycling, disk(no_recycling()), skips: [
+    recycled_space_holds_what_is_written,
+    a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
+]);
+storage_conformance!(disk_write_through, shared(disk(write_through())), skips: [
+    a_new_segment_is_its_header_and_zeros,
+    readers_of_a_removed_segment_see_nothing_else,
+]);
+storage_conformance!(disk_without_filling, boxed(disk(no_filling())), skips: [
+    a_new_segment_is_its_header_and_zeros,
+    readers_of_a_removed_segment_see_nothing_else,
+]);
+storage_conformance!(disk_shared, shared(disk(settings())), skips: [
+    a_new_segment_is_its_header_and_zeros,
+    readers_of_a_removed_segment_see_nothing_else,
+]);
+storage_conformance!(disk_boxed, boxed(disk(no_recycling())), skips: [
+    recycled_space_holds_what_is_written,
+    a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
+]);
+
+// Files of this machine: its power cannot be cut from here.
+
+storage_conformance!(directory_recycling, directory(settings()), skips: [
+    a_killed_holder_loses_the_lock,
+    a_new_segment_is_its_header_and_zeros,
+    readers_of_a_removed_segment_see_nothing_else,
+    create_is_durable_when_it_returns,
+    a_crash_in_create_leaves_nothing_or_a_whole_header,
+    a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
+    a_crash_in_create_over_a_segment_leaves_the_old_or_the_new,
+    remove_stays_removed,
+    a_crash_in_remove_leaves_the_segment_or_nothing,
+    sync_covers_what_was_written_before,
+    a_write_through_is_durable_when_it_returns,
+    sync_covers_what_an_earlier_process_wrote,
+    a_cut_is_durable_after_the_next_sync,
+    bytes_set_aside_are_durable,
+]);
+storage_conformance!(directory_write_through, boxed(directory(write_through().max_spares(0))));
+storage_conformance!(directory_shared, shared(directory(FileSettings::default())));
+storage_conformance!(directory_boxed, boxed(directory(no_filling())));
+
+// Memory, which promises to forget.
+
+storage_conformance!(memory, Memory::default(), skips: [
+    a_killed_holder_loses_the_lock,
+    foreign_names_are_listed,
+    recycled_space_holds_what_is_written,
+    written_bytes_survive_the_process,
+    create_is_durable_when_it_returns,
+    a_crash_in_create_leaves_nothing_or_a_whole_header,
+    a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
+    a_crash_in_create_over_a_segment_leaves_the_old_or_the_new,
+    remove_stays_removed,
+    a_crash_in_remove_leaves_the_segment_or_nothing,
+    sync_covers_what_was_written_before,
+    a_write_through_is_durable_when_it_returns,
+    sync_covers_what_an_earlier_process_wrote,
+    a_cut_is_durable_after_the_next_sync,
+    bytes_set_aside_are_durable,
+]);
+storage_conformance!(memory_shared, shared(Memory::default()));
+storage_conformance!(memory_boxed, boxed(Memory::default()));
+
+// The wrapper that injects failures is none itself as long as it has none to inject.
+
+storage_conformance!(faults_over_disk, shared(Wrapped {
+    place: disk(settings()),
+    wrap: FaultStorage::new
+}), skips: [
+    a_new_segment_is_its_header_and_zeros,
+    readers_of_a_removed_segment_see_nothing_else,
+]);
+storage_conformance!(
+    faults_over_memory,
+    boxed(Wrapped { place: Memory::default(), wrap: FaultStorage::new })
+);
+
+// The one that loses power makes of any storage one that can, memory included.
+
+storage_conformance!(cached_memory, Cached::over(MemoryStorage::new()), skips: [
+    foreign_names_are_listed,
+    recycled_space_holds_what_is_written,
+    a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
+]);
+storage_conformance!(
+    cached_memory_with_old_frames,
+    shared(Cached::over(MemoryStorage::new()).reusing(Reuse::OldFrames)),
+    skips: [
+        foreign_names_are_listed,
+        a_new_segment_is_its_header_and_zeros,
+        readers_of_a_removed_segment_see_nothing_else,
+    ]
+);
+storage_conformance!(
+    cached_memory_with_garbage,
+    boxed(Cached::over(MemoryStorage::new()).reusing(Reuse::Garbage(7))),
+    skips: [
+        foreign_names_are_listed,
+        a_new_segment_is_its_header_and_zeros,
+        readers_of_a_removed_segment_see_nothing_else,
+    ]
+);
+storage_conformance!(cached_memory_shared, shared(Cached::over(MemoryStorage::new())));
+storage_conformance!(cached_disk, boxed(Cached::over(disk(settings()).open())));

@@ -1,0 +1,121 @@
+//! File systems that leave out a call and say that they made it.
+
+use std::io;
+use std::path::Path;
+
+use wal_core::Access;
+use wal_fs::{DirEntry, File, FileSystem, NodeKind};
+
+/// The call that is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgets {
+    /// `sync_data`: what a storage does whose sync does nothing.
+    SyncData,
+    /// `sync_all`: what a storage does that gives a segment its name before its header is synced.
+    SyncAll,
+    /// `sync_dir`: what a storage does that creates and removes without syncing the directory.
+    SyncDir,
+    /// The "through" of `write_through_at`.
+    Through,
+    /// `rename`, replaced by two steps.
+    Atomicity,
+}
+
+/// A file system that forgets one kind of call.
+pub struct Forgetful<F> {
+    inner: F,
+    forgets: Forgets,
+}
+
+impl<F: FileSystem> Forgetful<F> {
+    pub fn new(inner: F, forgets: Forgets) -> Self {
+        Forgetful { inner, forgets }
+    }
+
+    fn wrap(&self, inner: F::File) -> ForgetfulFile<F::File> {
+        ForgetfulFile { inner, forgets: self.forgets }
+    }
+}
+
+impl<F: FileSystem> FileSystem for Forgetful<F> {
+    type File = ForgetfulFile<F::File>;
+
+    fn create_new(&self, path: &Path) -> io::Result<Self::File> {
+        Ok(self.wrap(self.inner.create_new(path)?))
+    }
+    fn open(&self, path: &Path, access: Access) -> io::Result<Self::File> {
+        Ok(self.wrap(self.inner.open(path, access)?))
+    }
+    fn kind(&self, path: &Path) -> io::Result<NodeKind> {
+        self.inner.kind(path)
+    }
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.inner.read_dir(path)
+    }
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        // The directory of the log itself is no matter of the contract.
+        self.inner.create_dir(path)?;
+        path.parent().map_or(Ok(()), |parent| self.inner.sync_dir(parent))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.forgets == Forgets::Atomicity && self.inner.kind(to).is_ok() {
+            self.inner.remove_file(to)?;
+            self.inner.sync_dir(to.parent().unwrap())?;
+        }
+        self.inner.rename(from, to)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.inner.remove_file(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        match self.forgets {
+            Forgets::SyncDir => Ok(()),
+            _ => self.inner.sync_dir(path),
+        }
+    }
+}
+
+/// An open file of [`Forgetful`].
+pub struct ForgetfulFile<H> {
+    inner: H,
+    forgets: Forgets,
+}
+
+impl<H: File> File for ForgetfulFile<H> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.inner.read_at(buf, offset)
+    }
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.inner.write_at(buf, offset)
+    }
+    fn write_through_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        match self.forgets {
+            Forgets::Through => self.inner.write_at(buf, offset),
+            _ => self.inner.write_through_at(buf, offset),
+        }
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        match self.forgets {
+            Forgets::SyncData => Ok(()),
+            _ => self.inner.sync_data(),
+        }
+    }
+    fn sync_all(&self) -> io::Result<()> {
+        match self.forgets {
+            Forgets::SyncAll => Ok(()),
+            _ => self.inner.sync_all(),
+        }
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.set_len(len)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+    fn try_lock(&self) -> io::Result<bool> {
+        self.inner.try_lock()
+    }
+    fn unlock(&self) -> io::Result<()> {
+        self.inner.unlock()
+    }
+}

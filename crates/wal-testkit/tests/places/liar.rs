@@ -1,0 +1,348 @@
+//! A storage that breaks its contract in one way of many.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use wal_core::*;
+use wal_testkit::CrashPolicy;
+use wal_testkit::conformance::Place;
+
+use super::Erased;
+
+/// What a [`Liar`] does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// None: only an alignment, to which a storage has a right.
+    Aligned,
+    NeverLocks,
+    NeverUnlocks,
+    LockOutlivesItsHolder,
+    RefusalRemovesASegment,
+    CapabilitiesChange,
+    ListsBackwards,
+    HidesForeign,
+    ListsSetAside,
+    ListsPassingNames,
+    DirtBehindTheHeader,
+    CutsTheHeader,
+    KeepsTheOldSegment,
+    ReplacesInTwoSteps,
+    CreatesInTwoSteps,
+    OpensAnything,
+    RemovesNothing,
+    RemoveFails,
+    ReadersFollowTheName,
+    SetAsideOverwrites,
+    BuffersInTheHandle,
+    CountsItsDescriptions,
+    CutsLongWrites,
+    EmptyWritesGrow,
+    WritesTheNeighbourToo,
+    ReopensEmpty,
+    ReadsShort,
+    NoiseInGaps,
+    TruncateGrows,
+    SyncUndoesWrites,
+    SyncDoesNothing,
+    ThroughIsCached,
+}
+
+#[derive(Default)]
+struct Shared {
+    flag: AtomicBool,
+    count: AtomicU64,
+    aside: Mutex<Vec<String>>,
+}
+
+/// An honest place whose storages lie.
+pub struct Lying {
+    pub place: Erased<Box<dyn LogStorage>>,
+    pub lie: Lie,
+    shared: Arc<Shared>,
+}
+
+impl Lying {
+    pub fn new(place: Erased<Box<dyn LogStorage>>, lie: Lie) -> Self {
+        Lying { place, lie, shared: Arc::default() }
+    }
+
+    fn wrap(&self, inner: Box<dyn LogStorage>) -> Liar {
+        Liar { inner: inner.into(), lie: self.lie, shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Place for Lying {
+    type Storage = Liar;
+
+    fn open(&self) -> Liar {
+        self.wrap(self.place.open())
+    }
+    fn open_after_kill(&self) -> Option<Liar> {
+        self.place.open_after_kill().map(|storage| self.wrap(storage))
+    }
+    fn cut_power_after(&self, calls: u64) {
+        self.place.cut_power_after(calls);
+    }
+    fn open_after_power_loss(&self, policy: CrashPolicy) -> Option<Liar> {
+        self.place.open_after_power_loss(policy).map(|storage| self.wrap(storage))
+    }
+    fn put_foreign(&self) -> Option<String> {
+        self.place.put_foreign()
+    }
+}
+
+/// The storage that lies.
+pub struct Liar {
+    inner: Arc<dyn LogStorage>,
+    lie: Lie,
+    shared: Arc<Shared>,
+}
+
+impl Liar {
+    fn wrap(&self, name: Lsn, inner: Arc<dyn Segment>) -> Arc<dyn Segment> {
+        let (lie, storage) = (self.lie, Arc::clone(&self.inner));
+        Arc::new(LiarSegment { inner, lie, storage, name, buffer: Mutex::default() })
+    }
+
+    fn exists(&self, name: Lsn) -> bool {
+        self.inner.open(name, Access::Read).wait().is_ok()
+    }
+
+    fn create_wrongly(&self, name: Lsn, header: Bytes, capacity: u64) -> Result<Arc<dyn Segment>> {
+        let create = |header: Bytes| self.inner.create(name, header, capacity).wait();
+        match self.lie {
+            Lie::CapabilitiesChange => self.shared.flag.store(true, Ordering::Relaxed),
+            Lie::ListsPassingNames => {
+                self.shared.flag.store(true, Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(2));
+                self.shared.flag.store(false, Ordering::Relaxed);
+            }
+            Lie::CutsTheHeader => return create(header.slice(..header.len().min(1000))),
+            Lie::KeepsTheOldSegment if self.exists(name) => {
+                return self.inner.open(name, Access::Write).wait();
+            }
+            Lie::CreatesInTwoSteps => {
+                let segment = create(header.slice(..header.len().min(100)))?;
+                segment.write_at(0, header, WriteMode::Cached).wait()?;
+                return Ok(segment);
+            }
+            _ => {}
+        }
+        let len = header.len() as u64;
+        let segment = create(header)?;
+        if self.lie == Lie::DirtBehindTheHeader {
+            segment.write_at(len, vec![0xee; 100].into(), WriteMode::Cached).wait()?;
+        }
+        Ok(segment)
+    }
+}
+
+struct Unflag(Arc<Shared>);
+
+impl Drop for Unflag {
+    fn drop(&mut self) {
+        self.0.flag.store(false, Ordering::Relaxed);
+    }
+}
+
+impl LogStorage for Liar {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = self.inner.capabilities();
+        if self.lie == Lie::CapabilitiesChange && self.shared.flag.load(Ordering::Relaxed) {
+            capabilities.atomic_write_unit = 1;
+        }
+        if self.lie == Lie::Aligned {
+            capabilities.alignment = 4096;
+        }
+        capabilities
+    }
+
+    fn describe(&self) -> String {
+        match self.lie {
+            Lie::CountsItsDescriptions => {
+                format!("number {}", self.shared.count.fetch_add(1, Ordering::Relaxed))
+            }
+            _ => self.inner.describe(),
+        }
+    }
+
+    fn lock(&self) -> Io<'_, StorageLock> {
+        let locked = self.inner.lock();
+        Io::ready(match self.lie {
+            Lie::NeverLocks => Ok(StorageLock::new(())),
+            Lie::NeverUnlocks => locked.wait().map(|lock| {
+                std::mem::forget(lock);
+                StorageLock::new(())
+            }),
+            Lie::LockOutlivesItsHolder => match self.shared.flag.swap(true, Ordering::Relaxed) {
+                true => Err(Error::new(ErrorKind::Locked, "lock")),
+                false => Ok(StorageLock::new(Unflag(Arc::clone(&self.shared)))),
+            },
+            Lie::RefusalRemovesASegment => locked.wait().inspect_err(|_| {
+                for name in self.inner.list().wait().unwrap().segments {
+                    self.inner.remove(name).wait().unwrap();
+                }
+            }),
+            _ => return locked,
+        })
+    }
+
+    fn list(&self) -> Io<'_, Listing> {
+        Io::ready(self.inner.list().wait().map(|mut listing| {
+            match self.lie {
+                Lie::ListsBackwards => listing.segments.reverse(),
+                Lie::HidesForeign => listing.foreign.clear(),
+                Lie::ListsSetAside => {
+                    listing.foreign.clone_from(&self.shared.aside.lock().unwrap())
+                }
+                Lie::ListsPassingNames if self.shared.flag.load(Ordering::Relaxed) => {
+                    listing.foreign.push("passing.tmp".into());
+                }
+                _ => {}
+            }
+            listing
+        }))
+    }
+
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        if self.lie == Lie::ReplacesInTwoSteps && self.exists(name) {
+            return Io::future(async move {
+                self.inner.remove(name).await?;
+                thread::sleep(Duration::from_millis(1));
+                let mut first = true;
+                std::future::poll_fn(|cx| {
+                    cx.waker().wake_by_ref();
+                    if std::mem::take(&mut first) {
+                        std::task::Poll::Pending
+                    } else {
+                        std::task::Poll::Ready(())
+                    }
+                })
+                .await;
+                Ok(self.wrap(name, self.inner.create(name, header, capacity).await?))
+            });
+        }
+        let created = self.create_wrongly(name, header, capacity);
+        Io::ready(created.map(|segment| self.wrap(name, segment)))
+    }
+
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        let opened = self.inner.open(name, access).wait();
+        Io::ready(
+            match self.lie {
+                Lie::OpensAnything => opened.or_else(|_| {
+                    self.inner.open(self.inner.list().wait()?.segments[0], access).wait()
+                }),
+                Lie::ReopensEmpty if access == Access::Write => {
+                    opened.and_then(|segment| segment.truncate(1300).wait().map(|()| segment))
+                }
+                _ => opened,
+            }
+            .map(|segment| self.wrap(name, segment)),
+        )
+    }
+
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        match self.lie {
+            Lie::RemovesNothing => Io::ready(Ok(())),
+            Lie::RemoveFails => Io::ready(Err(Error::new(ErrorKind::Io, "remove"))),
+            _ => self.inner.remove(name),
+        }
+    }
+
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        let name = self.inner.set_aside(label, data).wait().unwrap();
+        self.shared.aside.lock().unwrap().push(name.clone());
+        Io::ready(Ok(if self.lie == Lie::SetAsideOverwrites { label.into() } else { name }))
+    }
+}
+
+struct LiarSegment {
+    inner: Arc<dyn Segment>,
+    lie: Lie,
+    storage: Arc<dyn LogStorage>,
+    name: Lsn,
+    buffer: Mutex<Vec<(u64, Bytes)>>,
+}
+
+impl LiarSegment {
+    fn flush(&self) -> Result<()> {
+        let buffer = std::mem::take(&mut *self.buffer.lock().unwrap());
+        let mut writes = buffer.into_iter();
+        writes.try_for_each(|(at, data)| self.inner.write_at(at, data, WriteMode::Cached).wait())
+    }
+}
+
+impl Segment for LiarSegment {
+    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
+        let len = || self.inner.len().wait().unwrap();
+        let write = |offset, data: Bytes| self.inner.write_at(offset, data, mode);
+        match self.lie {
+            Lie::CutsLongWrites => return write(offset, data.slice(..data.len().min(1400))),
+            Lie::EmptyWritesGrow if data.is_empty() => return write(len(), vec![0].into()),
+            Lie::ThroughIsCached => return self.inner.write_at(offset, data, WriteMode::Cached),
+            Lie::BuffersInTheHandle => {
+                self.buffer.lock().unwrap().push((offset, data));
+                return Io::ready(Ok(()));
+            }
+            Lie::WritesTheNeighbourToo => {
+                if let Ok(next) = self.storage.open(self.name.next(), Access::Write).wait() {
+                    next.write_at(offset, data.clone(), mode).wait().unwrap();
+                }
+            }
+            Lie::NoiseInGaps if offset > len() => {
+                let gap = vec![0xaa; (offset - len()) as usize];
+                write(len(), gap.into()).wait().unwrap();
+            }
+            _ => {}
+        }
+        write(offset, data)
+    }
+
+    fn sync(&self) -> Io<'_, ()> {
+        self.flush().unwrap();
+        match self.lie {
+            Lie::SyncDoesNothing => return Io::ready(Ok(())),
+            Lie::SyncUndoesWrites => {
+                let len = self.inner.len().wait().unwrap();
+                let before = self.inner.read_at(0, len as usize).wait().unwrap();
+                thread::sleep(Duration::from_millis(2));
+                self.inner.truncate(len).wait().unwrap();
+                self.inner.write_at(0, before, WriteMode::Cached).wait().unwrap();
+            }
+            _ => {}
+        }
+        self.inner.sync()
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        self.flush().unwrap();
+        match self.lie {
+            Lie::ReadsShort => self.inner.read_at(offset, len.min(512)),
+            Lie::ReadersFollowTheName => Io::ready(
+                self.storage
+                    .open(self.name, Access::Read)
+                    .wait()
+                    .and_then(|segment| segment.read_at(offset, len).wait()),
+            ),
+            _ => self.inner.read_at(offset, len),
+        }
+    }
+
+    fn len(&self) -> Io<'_, u64> {
+        self.flush().unwrap();
+        self.inner.len()
+    }
+
+    fn truncate(&self, len: u64) -> Io<'_, ()> {
+        self.flush().unwrap();
+        let grows = (self.inner.len().wait().unwrap()..1 << 20).contains(&len);
+        if self.lie == Lie::TruncateGrows && grows {
+            return self.inner.write_at(len, vec![0].into(), WriteMode::Cached);
+        }
+        self.inner.truncate(len)
+    }
+}
