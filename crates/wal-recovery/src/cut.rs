@@ -19,7 +19,7 @@ use crate::repair::Repair;
 use crate::report::DamageKind;
 use crate::runs;
 use crate::scan::{Live, Scan};
-use crate::seal;
+use crate::tail;
 use crate::walk::{End, time};
 
 /// Ends the log before its first damage.
@@ -47,15 +47,8 @@ pub(crate) fn before_damage(scan: &Scan, repair: &mut Repair<'_>, clock: &dyn Cl
         }
     }
     // What is kept must be durable before the new segment says that it is.
-    let newest = scan.newest();
-    if !matches!(newest.walk.end, End::Sealed(_)) && newest.header.first_lsn <= keep {
-        let name = newest.header.first_lsn;
-        let at = |e: Error| e.segment(name);
-        let segment = repair.storage.open(name, Access::Write).wait().map_err(at)?;
-        let summary = &newest.walk.summary;
-        repair.done.rewritten +=
-            seal::rewrite(&segment, newest.header, summary, newest.walk.proven).map_err(at)?;
-        segment.sync().wait().map_err(at)?;
+    if scan.newest().header.first_lsn <= keep {
+        tail::move_unproven(scan, repair)?;
     }
     new_end(scan, repair, clock, keep, beyond)
 }
@@ -114,7 +107,8 @@ pub(crate) fn new_end(
     let alignment = repair.storage.capabilities().alignment.max(1);
     let header = SegmentHeader {
         log_id: scan.log_id,
-        generation: scan.next_generation,
+        // The next one may have been taken by a tail that was moved.
+        generation: scan.next_generation + 1,
         first_lsn,
         follows: keep,
         log_start: scan.log_start.min(first_lsn),

@@ -119,7 +119,13 @@ mod tests {
         image.create(&storage).unwrap();
         let segment = storage.open(Lsn::new(30), Access::Read).wait().unwrap();
         let len = segment.len().wait().unwrap();
-        let manner = Manner { newest: true, in_full: true, beside_writer: false, blanks: false };
+        let manner = Manner {
+            newest: true,
+            moved_behind: None,
+            in_full: true,
+            beside_writer: false,
+            blanks: false,
+        };
         let walked = walk(&Arc::clone(&segment), &header, len, manner, &Watch::idle()).unwrap();
         assert!(matches!(walked.end, End::Sealed(end) if end == len), "{walked:?}");
         assert_eq!((walked.summary.records, walked.summary.frames), (3, 2));

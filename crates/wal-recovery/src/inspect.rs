@@ -36,7 +36,7 @@ pub fn inspect(storage: impl LogStorage) -> Result<Report> {
 pub struct Inspect {
     storage: Arc<dyn LogStorage>,
     verify: Verify,
-    threads: usize,
+    threads: Option<usize>,
     time_limit: Option<Duration>,
     clock: Arc<dyn Clock>,
     progress: Option<Callback>,
@@ -58,7 +58,7 @@ impl Inspect {
         Inspect {
             storage: Arc::new(storage),
             verify: Verify::All,
-            threads: parallel::threads(),
+            threads: None,
             time_limit: None,
             clock: Arc::new(SystemClock::new()),
             progress: None,
@@ -76,7 +76,7 @@ impl Inspect {
     /// if not called.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
+        self.threads = Some(threads);
         self
     }
 
@@ -110,12 +110,13 @@ impl Inspect {
     /// `Corrupt` if no segment's header can be read or the segments are not of one log; `TimedOut`;
     /// the storage's errors.
     pub fn run(self) -> Result<Report> {
-        if !(1..=256).contains(&self.threads) {
+        let threads = self.threads.unwrap_or_else(parallel::threads);
+        if !(1..=256).contains(&threads) {
             return Err(Error::new(ErrorKind::Invalid, "inspect log")
-                .detail(format!("threads is {}, allowed are 1 to 256", self.threads)));
+                .detail(format!("threads is {threads}, allowed are 1 to 256")));
         }
         let watch = Watch::new(self.clock, self.time_limit, self.progress);
-        let options = Options { verify: self.verify, threads: self.threads, beside_writer: true };
+        let options = Options { verify: self.verify, threads, beside_writer: true };
         let storage = &*self.storage;
         let mut before: Option<Scan> = None;
         for last in (0..TRIES).map(|n| n + 1 == TRIES) {

@@ -26,7 +26,8 @@
 //! | `chain` | which segments are the log, told from their headers |
 //! | `walk`, `search`, `footer` | one segment: its frames, how it ends, and what that means |
 //! | `scan`, `parallel`, `watch` | the whole log, by several threads, with progress and a time limit |
-//! | `settle`, `seal` | what every recovery ends with: durable, sealed, without leftovers |
+//! | `tail` | the end that nothing proves durable, moved to where it is |
+//! | `settle`, `seal` | what every recovery ends with: sealed, without leftovers |
 //! | `cut` | ending a log earlier: before its damage, or where the caller wants |
 //! | `salvage`, `runs`, `image` | keeping what is readable |
 //! | `padding`, `mend` | a header compared with what follows it; one wrong bit corrected |
@@ -57,6 +58,7 @@ mod seal;
 mod search;
 mod settle;
 mod survey;
+mod tail;
 mod view;
 mod walk;
 mod watch;

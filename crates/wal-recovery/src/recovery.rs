@@ -13,8 +13,9 @@ use crate::mode::{Mode, Until, Verify};
 use crate::repair::{Done, Repair};
 use crate::report::{DamageKind, Report};
 use crate::scan::{Options, Scan, list, scan};
+use crate::walk::End;
 use crate::watch::{Callback, Progress, Watch};
-use crate::{cut, mend, parallel, salvage, settle};
+use crate::{cut, mend, parallel, salvage, settle, tail};
 
 /// Recovers a log, so that it can be opened.
 ///
@@ -51,7 +52,7 @@ pub struct Recovery {
     mode: Mode,
     until: Until,
     verify: Verify,
-    threads: usize,
+    threads: Option<usize>,
     time_limit: Option<Duration>,
     clock: Arc<dyn Clock>,
     log_id: Option<LogId>,
@@ -79,7 +80,7 @@ impl Recovery {
             mode: Mode::default(),
             until: Until::default(),
             verify: Verify::default(),
-            threads: parallel::threads(),
+            threads: None,
             time_limit: None,
             clock: Arc::new(SystemClock::new()),
             log_id: None,
@@ -113,7 +114,7 @@ impl Recovery {
     /// if not called.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
+        self.threads = Some(threads);
         self
     }
 
@@ -174,9 +175,10 @@ impl Recovery {
     /// An error of the storage itself (`Io`, `Full`, `Denied`) may come up at any moment. It is never
     /// taken for damage, and recovering again finishes what was begun.
     pub fn run(self) -> Result<(Recovered, Report)> {
-        if !(1..=256).contains(&self.threads) {
+        let threads = self.threads.unwrap_or_else(parallel::threads);
+        if !(1..=256).contains(&threads) {
             return Err(Error::new(ErrorKind::Invalid, "recover log")
-                .detail(format!("threads is {}, allowed are 1 to 256", self.threads)));
+                .detail(format!("threads is {threads}, allowed are 1 to 256")));
         }
         // Nothing of ours, not even a lock, is left in a place that is somebody else's.
         list(&*self.storage)?;
@@ -186,7 +188,7 @@ impl Recovery {
             storage: self.storage,
             mode: self.mode,
             until: self.until,
-            options: Options { verify: self.verify, threads: self.threads, beside_writer: false },
+            options: Options { verify: self.verify, threads, beside_writer: false },
             clock: self.clock,
             save_cut: self.save_cut,
             watch,
@@ -303,13 +305,20 @@ impl Run {
 
     fn repair(&self, mut scan: Scan, done: Done) -> Result<(Scan, Done)> {
         let mut repair = self.repair_with(done);
-        if scan.fatal().is_some() || scan.unsupported.is_some() {
-            if self.mode == Mode::Salvage {
-                salvage::salvage(&scan, &mut repair, &*self.clock)?;
-            } else {
-                cut::before_damage(&scan, &mut repair, &*self.clock)?;
-            }
+        let damaged = scan.fatal().is_some() || scan.unsupported.is_some();
+        if damaged && self.mode != Mode::Salvage {
+            cut::before_damage(&scan, &mut repair, &*self.clock)?;
             scan = self.again()?;
+        } else {
+            let bad_end =
+                matches!(scan.newest().walk.end, End::Broken { .. } | End::Unsupported(_));
+            if !bad_end && tail::move_unproven(&scan, &mut repair)? {
+                scan = self.rescan()?;
+            }
+            if damaged {
+                salvage::salvage(&scan, &mut repair, &*self.clock)?;
+                scan = self.again()?;
+            }
         }
         settle::settle(&scan, &mut repair)?;
         if self.until != Until::End {
@@ -322,11 +331,16 @@ impl Run {
         Ok((scan, repair.done))
     }
 
+    /// Scans what a step of a repair left.
+    fn rescan(&self) -> Result<Scan> {
+        scan(&*self.storage, self.options, &self.watch)?.map_err(|_| {
+            Error::new(ErrorKind::Io, "recover log").detail("all segments have disappeared")
+        })
+    }
+
     /// Scans what a repair left. Nothing fatal may be left.
     fn again(&self) -> Result<Scan> {
-        let scan = scan(&*self.storage, self.options, &self.watch)?.map_err(|_| {
-            Error::new(ErrorKind::Io, "recover log").detail("all segments have disappeared")
-        })?;
+        let scan = self.rescan()?;
         match (scan.fatal(), &scan.unsupported) {
             (None, None) => Ok(scan),
             (Some(damage), _) => Err(damage.error()),

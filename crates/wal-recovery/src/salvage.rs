@@ -14,7 +14,6 @@ use crate::repair::Repair;
 use crate::report::Hole;
 use crate::runs::{self, Run};
 use crate::scan::{Found, Live, Scan};
-use crate::settle::settle_segment;
 use crate::walk::End;
 
 /// A segment that is to be created or replaced.
@@ -43,12 +42,8 @@ struct Plan<'a> {
     next_generation: u64,
 }
 
-/// Takes the damage out of a log.
+/// Takes the damage out of a log. Its end is proven durable, or part of the damage.
 pub(crate) fn salvage(scan: &Scan, repair: &mut Repair<'_>, clock: &dyn Clock) -> Result<()> {
-    let newest = scan.newest();
-    if reason(scan, newest).is_none() {
-        settle_segment(newest, repair).map_err(|e| e.segment(newest.header.first_lsn))?;
-    }
     let beyond = cut::beyond(scan, repair)?;
     let mut plan = Plan::new(scan);
     for found in &scan.segments {
@@ -104,8 +99,8 @@ impl<'a> Plan<'a> {
             holes: Vec::new(),
             end,
             lost: None,
-            // The first one is for a new end.
-            next_generation: scan.next_generation + 1,
+            // The second one is for a new end.
+            next_generation: scan.next_generation + 2,
         };
         if let Some(reason) = lost {
             plan.holes.push(Hole { after: Lsn::ZERO, before: scan.log_start, reason });

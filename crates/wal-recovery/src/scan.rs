@@ -13,6 +13,7 @@ use crate::mode::Verify;
 use crate::padding;
 use crate::parallel;
 use crate::report::{Damage, DamageKind};
+use crate::tail;
 use crate::walk::{End, Manner, Walk, walk};
 use crate::watch::Watch;
 
@@ -75,6 +76,11 @@ impl Found {
         let Role::Live { limit } = self.role else { return None };
         let (Ok(header), Some(walk)) = (&self.header, &self.walk) else { return None };
         Some(Live { header, walk, limit, len: self.len })
+    }
+
+    /// The header of one that is live.
+    fn expect_header(&self) -> &SegmentHeader {
+        self.header.as_ref().expect("a live segment has a header")
     }
 
     /// Whether a truncation left it.
@@ -181,8 +187,8 @@ pub(crate) fn scan(
         (0..found.len()).filter(|&i| matches!(chain.roles[i], Role::Live { .. })).collect();
     watch.begin(live.len(), live.iter().map(|&i| found[i].len).sum())?;
     let walks = parallel::map(live.len(), options.threads, |at| {
-        let found = &found[live[at]];
-        let walk = walk_one(storage, found, at + 1 == live.len(), options, watch)?;
+        let next = live.get(at + 1).map(|&i| &found[i]);
+        let walk = walk_one(storage, &found[live[at]], next, options, watch)?;
         watch.segment_done()?;
         Ok(walk)
     })?;
@@ -226,15 +232,16 @@ pub(crate) fn list(storage: &dyn LogStorage) -> Result<Listing> {
 fn walk_one(
     storage: &dyn LogStorage,
     found: &Found,
-    newest: bool,
+    next: Option<&Found>,
     options: Options,
     watch: &Watch,
 ) -> Result<Walk> {
     let at = |e: Error| e.segment(found.name);
-    let header = found.header.as_ref().expect("a live segment has a header");
+    let header = found.expect_header();
     let segment = storage.open(found.name, Access::Read).wait().map_err(at)?;
     let manner = Manner {
-        newest,
+        newest: next.is_none(),
+        moved_behind: next.and_then(|next| tail::moved_behind(header, next.expect_header())),
         in_full: options.verify == Verify::All,
         beside_writer: options.beside_writer,
         blanks: storage.capabilities().recycles,
@@ -356,7 +363,7 @@ fn judge_one(live: Live<'_>) -> Option<Damage> {
                 limit.unwrap_or_default()
             ),
         ),
-        End::Unsupported(_) => None,
+        End::Unsupported(_) | End::Moved => None,
         End::Torn { reason, extent } if limit.is_none() => {
             damage(DamageKind::TornTail, *extent, reason.clone())
         }

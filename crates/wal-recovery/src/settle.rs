@@ -11,8 +11,8 @@ use crate::scan::{Live, Scan};
 use crate::seal;
 use crate::walk::End;
 
-/// Makes everything durable, seals every segment, removes leftovers. The log must have no damage that
-/// cost records.
+/// Seals every segment and removes leftovers. The log must have no damage that cost records, and no
+/// end that is not proven durable: see [`tail`](crate::tail).
 pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     for live in scan.live() {
         settle_segment(live, repair).map_err(|e| e.segment(live.header.first_lsn))?;
@@ -28,40 +28,39 @@ pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Makes one segment durable and seals it.
-pub(crate) fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
-    let Live { header, walk, limit, len, .. } = live;
-    let name = header.first_lsn;
-    let extent = match &walk.end {
+/// Seals one segment, whose frames are durable.
+fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
+    let Live { header, walk, limit, len } = live;
+    debug_assert!(limit.is_some() || walk.is_proven(header));
+    let write = |repair: &Repair<'_>| repair.storage.open(header.first_lsn, Access::Write).wait();
+    match &walk.end {
         // A footer that can be read need not be durable, if the sync behind it failed or never came.
         // Older ones are: no segment is begun before the one before it is sealed.
         End::Sealed(end) if limit.is_none() || *end < len => {
-            let segment = repair.storage.open(name, Access::Write).wait()?;
-            return seal::write_footer(&segment, header, &walk.summary);
+            return seal::write_footer(&write(repair)?, header, &walk.summary);
         }
-        End::Sealed(_) => return Ok(()),
-        End::Open => None,
-        End::Torn { extent, .. } | End::Broken { extent, .. } => Some(*extent),
-        End::Unsupported(_) => return Ok(()),
-    };
-    let offset = walk.summary.data_end;
-    if let Some(extent) = extent {
-        // An empty last segment is replaced by the next append. Where no older bytes can be in it, what
-        // it holds is the first write, and is copied in any case.
-        if walk.summary.frames == 0 && !repair.storage.capabilities().recycles {
-            repair.save(name, offset, extent, header.first_lsn)?;
-        }
-        repair.cut(name, offset, extent, walk.last_lsn(header).next())?;
-        if limit.is_none() {
-            let bytes = extent.saturating_sub(offset);
-            if bytes > 0 {
-                repair.done.events.push(Event::TailCut { segment: name, offset, bytes });
-            }
-        }
+        End::Sealed(_) | End::Unsupported(_) => return Ok(()),
+        // What is behind these frames was noted when it was moved.
+        End::Open | End::Moved => {}
+        End::Torn { extent, .. } | End::Broken { extent, .. } => note_cut(live, *extent, repair)?,
     }
-    let segment = repair.storage.open(name, Access::Write).wait()?;
-    if limit.is_none() {
-        repair.done.rewritten += seal::rewrite(&segment, header, &walk.summary, walk.proven)?;
+    seal::seal(&write(repair)?, header, &walk.summary)
+}
+
+/// Notes that what is behind the last frame will be cut off, up to `extent`; copies it if that is
+/// wanted.
+pub(crate) fn note_cut(live: Live<'_>, extent: u64, repair: &mut Repair<'_>) -> Result<()> {
+    let Live { header, walk, limit, .. } = live;
+    let (name, offset) = (header.first_lsn, walk.summary.data_end);
+    // An empty last segment is replaced by the next append. Where no older bytes can be in it, what
+    // it holds is the first write, and is copied in any case.
+    if walk.summary.frames == 0 && !repair.storage.capabilities().recycles {
+        repair.save(name, offset, extent, header.first_lsn)?;
     }
-    seal::seal(&segment, header, &walk.summary)
+    repair.cut(name, offset, extent, walk.last_lsn(header).next())?;
+    let bytes = extent.saturating_sub(offset);
+    if limit.is_none() && bytes > 0 {
+        repair.done.events.push(Event::TailCut { segment: name, offset, bytes });
+    }
+    Ok(())
 }

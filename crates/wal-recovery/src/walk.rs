@@ -41,6 +41,8 @@ pub(crate) enum End {
     /// In bytes that had been durable, or (in a segment that is not the last) in anything but a
     /// footer. They reach up to `extent`.
     Broken { reason: String, extent: u64 },
+    /// In front of a tail that a recovery moved to the next segment, and did not come to cut off here.
+    Moved,
     /// In a frame that only a newer build understands.
     Unsupported(Error),
 }
@@ -49,6 +51,11 @@ impl Walk {
     /// The last record that is valid; before the first LSN if there is none.
     pub(crate) fn last_lsn(&self, header: &SegmentHeader) -> Lsn {
         header.first_lsn.advance(u64::from(self.summary.records)).prev()
+    }
+
+    /// Whether all that it holds had been durable when some of it was written.
+    pub(crate) fn is_proven(&self, header: &SegmentHeader) -> bool {
+        self.summary.records == 0 || self.proven >= self.last_lsn(header)
     }
 
     pub(crate) fn last_time(&self, header: &SegmentHeader) -> Timestamp {
@@ -70,6 +77,8 @@ pub(crate) fn no_frames(header: &SegmentHeader) -> SegmentSummary {
 pub(crate) struct Manner {
     /// Whether the segment is the newest one, which may end anywhere.
     pub(crate) newest: bool,
+    /// The last record in front of a tail that the next segment may hold instead.
+    pub(crate) moved_behind: Option<Lsn>,
     /// Whether to read everything although there is a footer.
     pub(crate) in_full: bool,
     /// Whether a writer may be running.
@@ -156,6 +165,12 @@ struct Walker<'a> {
 impl Walker<'_> {
     fn run(&mut self) -> Result<End> {
         loop {
+            if self.footer.is_none()
+                && self.manner.moved_behind.is_some_and(|last| last < self.expected())
+            {
+                self.tick(0)?;
+                return Ok(End::Moved);
+            }
             let stop = match block_on(self.reader.next())? {
                 FrameStep::Frame(frame) => match self.weigh(frame)? {
                     Ok(Weighed::Data { header, records, offset }) => {
@@ -332,7 +347,8 @@ impl Walker<'_> {
     fn search(&mut self, offset: u64) -> Result<Findings> {
         let found = search(&self.place(offset), Want::Proof, self.watch)?;
         self.searched += found.scanned;
-        self.proven = self.proven.max(found.durable_upto);
+        let hit = found.hit.as_ref().map(|hit| hit.header.durable_upto(self.header.first_lsn));
+        self.proven = self.proven.max(found.durable_upto).max(hit.unwrap_or_default());
         Ok(found)
     }
 

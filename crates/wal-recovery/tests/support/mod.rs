@@ -97,7 +97,7 @@ pub fn three_sessions() -> Image {
     let log = open(storage.clone());
     log.append_batch(&[&b"six"[..], b"seven"]).unwrap();
     log.append(b"eight").unwrap();
-    drop(log);
+    log.close().unwrap();
     let log = open(storage.clone());
     log.append(b"nine").unwrap();
     log.append_batch(&[&b"ten"[..], b"eleven", b"twelve"]).unwrap();

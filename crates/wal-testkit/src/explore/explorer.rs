@@ -343,7 +343,7 @@ impl<'a> Walk<'a> {
             let point = self.rng.below(moments.len() as u64) as usize;
             let moment = &moments[point];
             let pending = moment.pending(ATOM_BYTES);
-            let density = Density { exhaustive: 1, samples: 2, spoiled: 0, ..self.density };
+            let density = Density { exhaustive: 1, samples: 2, spoiled: 2, ..self.density };
             let choices = images::choices(&pending, density, &mut self.rng);
             let fates = &choices[self.rng.below(choices.len() as u64) as usize];
             let spec =

@@ -23,6 +23,12 @@ impl Case {
         self.replay_run(subject, &run)
     }
 
+    /// The case told line by line, as a [`Failure`] tells it.
+    #[must_use]
+    pub fn story(&self, subject: &Subject) -> Vec<String> {
+        story(subject, self)
+    }
+
     fn replay_run(&self, subject: &Subject, run: &Run) -> Result<(), Violation> {
         let Some(first) = self.crashes.first() else {
             return run.complaint.clone().map_or(Ok(()), Err);
