@@ -144,7 +144,8 @@ pub trait LogStorage: Send + Sync + 'static {
     /// Creates a segment that starts with `header`, with room for `capacity` bytes in mind.
     ///
     /// A segment of that name is replaced in one step. The engine does so only with a segment that
-    /// holds no record.
+    /// holds no record; recovery also with one whose records are all in `header`, which is then the
+    /// whole segment.
     ///
     /// - **On `Ok`**: the segment exists under its name, `header` is its first bytes, and both facts
     ///   are durable, the directory entry included. The bytes behind `header` are zeros, or, with

@@ -149,7 +149,7 @@ impl Records {
         let header = match &found.header {
             Ok(header) => header.clone(),
             Err(error) => {
-                let error = error.clone();
+                let error = damaged(name, error);
                 return self.step_over(name, &error);
             }
         };
@@ -212,7 +212,8 @@ impl Records {
             let name = open.header.first_lsn;
             if let Some(newer) = self.survey.after(name) {
                 let (name, header) = (newer.name, newer.header.clone());
-                let error = header.err().unwrap_or_else(|| open.missing(self.next));
+                let error = header.err().map(|error| damaged(name, &error));
+                let error = error.unwrap_or_else(|| open.missing(self.next));
                 return self.step_over(name, &error);
             }
             return match step {
@@ -297,5 +298,16 @@ impl Records {
         self.next = limit.next();
         self.open = None;
         Ok(true)
+    }
+}
+
+/// The error of a segment's header, beside others that are those of a log.
+fn damaged(name: Lsn, error: &Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotALog => Error::new(ErrorKind::Corrupt, "read log")
+            .segment(name)
+            .offset(error.at_offset().unwrap_or(0))
+            .detail(error.detail_text().to_owned()),
+        _ => error.clone(),
     }
 }

@@ -8,6 +8,7 @@ use wal_core::{
     Clock, Error, ErrorKind, Listing, LogStorage, Recovered, Result, StorageLock, SystemClock,
 };
 
+use crate::chain::Role;
 use crate::describe::{Span, check};
 use crate::mode::{Mode, Until, Verify};
 use crate::repair::{Done, Repair};
@@ -308,6 +309,7 @@ impl Run {
         let damaged = scan.fatal().is_some() || scan.unsupported.is_some();
         if damaged && self.mode != Mode::Salvage {
             cut::before_damage(&scan, &mut repair, &*self.clock)?;
+            self.remove_strays(&repair)?;
             scan = self.again()?;
         } else {
             let bad_end =
@@ -317,6 +319,7 @@ impl Run {
             }
             if damaged {
                 salvage::salvage(&scan, &mut repair, &*self.clock)?;
+                self.remove_strays(&repair)?;
                 scan = self.again()?;
             }
         }
@@ -336,6 +339,18 @@ impl Run {
         scan(&*self.storage, self.options, &self.watch)?.map_err(|_| {
             Error::new(ErrorKind::Io, "recover log").detail("all segments have disappeared")
         })
+    }
+
+    /// Removes what cannot be read and no header makes void: its place is filled by other segments. A copy
+    /// of it was made.
+    fn remove_strays(&self, repair: &Repair<'_>) -> Result<()> {
+        let scan = self.rescan()?;
+        let strays =
+            scan.segments.iter().filter(|found| found.role == crate::chain::Role::Unreadable);
+        for stray in strays.filter(|stray| repair.done.saved.contains(&stray.name)) {
+            self.storage.remove(stray.name).wait().map_err(|e| e.segment(stray.name))?;
+        }
+        Ok(())
     }
 
     /// Scans what a repair left. Nothing fatal may be left.

@@ -166,6 +166,8 @@ impl<'a> Plan<'a> {
     }
 
     fn work_off(mut self, repair: &mut Repair<'_>, clock: &dyn Clock, beyond: Lsn) -> Result<()> {
+        // The name of a segment that cannot be read may lie among the records of another one.
+        let beyond = beyond.max(self.end.next());
         if let Some(reason) = self.lost.take() {
             // What comes next must not get the numbers of what is lost.
             let hole = Hole { after: self.end, before: beyond, reason };
