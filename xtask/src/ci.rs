@@ -11,117 +11,64 @@ use wal_core::{Clock, SystemClock};
 struct Step {
     name: &'static str,
     dir: &'static str,
-    command: &'static [&'static str],
+    /// Words without blanks in them.
+    command: &'static str,
     env: &'static [(&'static str, &'static str)],
 }
 
+impl Step {
+    const fn new(name: &'static str, command: &'static str) -> Self {
+        Step { name, dir: ".", command, env: &[] }
+    }
+
+    const fn of(name: &'static str, dir: &'static str, command: &'static str) -> Self {
+        Step { name, dir, command, env: &[] }
+    }
+}
+
 const STEPS: &[Step] = &[
-    Step { name: "format", dir: ".", command: &["cargo", "fmt", "--all", "--check"], env: &[] },
+    Step::new("format", "cargo fmt --all --check"),
+    Step::new("lints", "cargo clippy --locked --workspace --all-targets -- -D warnings"),
     Step {
-        name: "lints",
-        dir: ".",
-        command: &[
-            "cargo",
-            "clippy",
-            "--locked",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-        env: &[],
-    },
-    Step {
-        name: "documentation",
-        dir: ".",
-        command: &["cargo", "doc", "--locked", "--workspace", "--no-deps"],
         env: &[("RUSTDOCFLAGS", "-D warnings")],
+        ..Step::new("documentation", "cargo doc --locked --workspace --no-deps")
     },
-    Step {
-        name: "example quickstart",
-        dir: ".",
-        command: &["cargo", "run", "--locked", "--quiet", "--example", "quickstart"],
-        env: &[],
-    },
-    Step {
-        name: "example kv",
-        dir: ".",
-        command: &["cargo", "run", "--locked", "--quiet", "--example", "kv"],
-        env: &[],
-    },
-    Step {
-        name: "downstream project: lints",
-        dir: "examples/downstream",
-        command: &[
-            "cargo",
-            "clippy",
-            "--locked",
-            "--all-targets",
-            "--target-dir",
-            "../../target/downstream",
-            "--",
-            "-D",
-            "warnings",
-        ],
-        env: &[],
-    },
-    Step {
-        name: "downstream project: tests",
-        dir: "examples/downstream",
-        command: &[
-            "cargo",
-            "test",
-            "--locked",
-            "--quiet",
-            "--target-dir",
-            "../../target/downstream",
-        ],
-        env: &[],
-    },
-    Step {
-        name: "downstream project: run",
-        dir: "examples/downstream",
-        command: &[
-            "cargo",
-            "run",
-            "--locked",
-            "--quiet",
-            "--target-dir",
-            "../../target/downstream",
-        ],
-        env: &[],
-    },
-    Step {
-        name: "loom models",
-        dir: ".",
-        command: &[
-            "cargo",
-            "test",
-            "--locked",
-            "--release",
-            "--package",
-            "wal-core",
-            "--test",
-            "loom",
-            "--target-dir",
-            "target/loom",
-        ],
-        env: &[("RUSTFLAGS", "--cfg wal_loom")],
-    },
-    Step {
-        name: "tests of the documentation",
-        dir: ".",
-        command: &["cargo", "test", "--locked", "--workspace", "--doc", "--quiet"],
-        env: &[],
-    },
+    Step::new("example quickstart", "cargo run --locked --quiet --example quickstart"),
+    Step::new("example kv", "cargo run --locked --quiet --example kv"),
+    Step::of(
+        "downstream project: lints",
+        "examples/downstream",
+        "cargo clippy --locked --all-targets --target-dir ../../target/downstream -- -D warnings",
+    ),
+    Step::of(
+        "downstream project: tests",
+        "examples/downstream",
+        "cargo test --locked --quiet --target-dir ../../target/downstream",
+    ),
+    Step::of(
+        "downstream project: run",
+        "examples/downstream",
+        "cargo run --locked --quiet --target-dir ../../target/downstream",
+    ),
+    Step::of("fuzz targets: format", "fuzz", "cargo fmt -p wal-fuzz -p wal-command --check"),
+    Step::of(
+        "fuzz targets: lints",
+        "fuzz",
+        "cargo clippy --locked --all-targets --target-dir ../target/fuzz/stable -- -D warnings",
+    ),
+    Step::of(
+        "fuzz targets: kept inputs and mutations of them",
+        "fuzz",
+        "cargo test --locked --quiet --target-dir ../target/fuzz/stable",
+    ),
+    // Slices: without options these commands go on for minutes.
+    Step::new("loom models", "cargo xtask loom --slice"),
+    Step::new("shuttle models", "cargo xtask shuttle --iterations 500"),
+    Step::new("crashes", "cargo xtask faults --states 6000"),
+    Step::new("seeded mistakes", "cargo xtask mutants --slice"),
+    Step::new("tests of the documentation", "cargo test --locked --workspace --doc --quiet"),
     // Last, so that the run ends with a test runner's closing line.
-    Step {
-        name: "tests",
-        dir: ".",
-        command: &["cargo", "test", "--locked", "--workspace", "--all-targets", "--no-fail-fast"],
-        env: &[],
-    },
+    Step::new("tests", "cargo test --locked --workspace --all-targets --no-fail-fast"),
 ];
 
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -131,7 +78,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut times = Vec::new();
     let mut counts = Counts::default();
     for (at, step) in STEPS.iter().enumerate() {
-        println!("\n=== {} ({}/{}): {}", step.name, at + 1, STEPS.len(), step.command.join(" "));
+        println!("\n=== {} ({}/{}): {}", step.name, at + 1, STEPS.len(), step.command);
         let started = clock.monotonic();
         let status = execute(step, root, &mut counts)?;
         if !status.success() {
@@ -148,13 +95,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// Runs a step; passes on what it prints, and adds up what test runners say at their end.
 fn execute(step: &Step, root: &Path, counts: &mut Counts) -> anyhow::Result<ExitStatus> {
-    let mut child = Command::new(step.command[0])
-        .args(&step.command[1..])
+    let mut words = step.command.split(' ');
+    let program = words.next().context("a command has a program")?;
+    let mut child = Command::new(program)
+        .args(words)
         .current_dir(root.join(step.dir))
         .envs(step.env.iter().copied())
         .stdout(Stdio::piped())
         .spawn()
-        .with_context(|| format!("cannot start {}", step.command[0]))?;
+        .with_context(|| format!("cannot start {program}"))?;
     for line in BufReader::new(child.stdout.take().context("piped")?).split(b'\n') {
         let line = line?;
         let line = String::from_utf8_lossy(&line);

@@ -12,7 +12,7 @@ use wal_fs::FileSystem;
 
 use super::case::CrashSpec;
 use super::examine::{Probe, panicked};
-use super::explorer::process_image;
+use super::walk::process_image;
 use super::{Violation, oracle};
 use crate::simulation::Knowledge;
 use crate::{ModelFs, Moment, Rng, Rot};

@@ -7,7 +7,8 @@
 //! - `oracle`: what must hold of the records that come back
 //! - `examine`: one image: recover, check, crash again, append, crash again
 //! - `images`: which fates of the pending changes are tried
-//! - `explorer`: workloads, crash points, images; counts, and the worst loss seen
+//! - `explorer`: which workloads, and for how long
+//! - `walk`: all crashes of one workload; counts, and the worst loss seen
 //! - `directed`, `generate`: written and random workloads
 //! - `at_rest`: damage to bytes that were durable
 //! - `case`: one crash of one workload as a line of text that can be replayed
@@ -24,6 +25,7 @@ mod images;
 pub(crate) mod oracle;
 mod outcome;
 mod shrink;
+mod walk;
 
 use std::fmt;
 

@@ -32,6 +32,15 @@ impl Directory {
         self.cache.iter().map(|(name, node)| (name, *node))
     }
 
+    /// The name of a node: the present one, or one that it had or is about to have.
+    pub(super) fn name_of(&self, id: u64) -> Option<String> {
+        let pending = self.pending.iter().flat_map(|op| &op.names);
+        let pending = pending.filter_map(|(name, node)| Some((name, (*node)?)));
+        let all = self.entries().chain(self.durable.iter().map(|(name, node)| (name, *node)));
+        let named = all.chain(pending).find(|(_, node)| *node == id);
+        named.map(|(name, _)| name.to_string_lossy().into_owned())
+    }
+
     pub(super) fn change(&mut self, seq: u64, names: Vec<(OsString, Option<u64>)>) {
         let operation = Operation { seq, names };
         operation.apply(&mut self.cache);

@@ -103,6 +103,10 @@ impl Disk {
         Ok((parent, name))
     }
 
+    pub(super) fn name_of(&self, id: u64) -> Option<String> {
+        self.directories().find_map(|directory| directory.name_of(id))
+    }
+
     pub(super) fn kind(&self, id: u64) -> io::Result<NodeKind> {
         match self.nodes.get(&id).map(|node| &**node) {
             Some(Node::File(_)) => Ok(NodeKind::File),

@@ -32,6 +32,12 @@ impl Moment {
         self.0.has_pending()
     }
 
+    /// The name by which a file is known at this moment, or may be after a power loss, for messages.
+    #[must_use]
+    pub fn name_of(&self, node: u64) -> String {
+        self.0.name_of(node).unwrap_or_else(|| format!("file {node}, which has no name"))
+    }
+
     /// What a power loss leaves, as a file system of its own: everything in it is durable, nothing
     /// is locked.
     #[must_use]

@@ -86,7 +86,7 @@ impl Actor {
         self.drive()
     }
 
-    fn append(&self, count: u64, len: u32, requested: Durability) {
+    pub(super) fn append(&self, count: u64, len: u32, requested: Durability) {
         let first = self.log.blocking().next_lsn().get();
         let batch = {
             let mut history = locked(&self.history);

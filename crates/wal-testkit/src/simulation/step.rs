@@ -30,7 +30,7 @@ pub enum Step {
     Drive,
     /// `sync`.
     Sync,
-    /// The next sync of the driver takes its time; these steps happen while it runs.
+    /// A record of one byte is appended, and its sync takes its time: these steps happen while it runs.
     Slow(Vec<Step>),
     /// `truncate_before`, at so many thousandths of the log.
     Before(u32),

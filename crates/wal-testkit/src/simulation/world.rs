@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wal_core::format::LogId;
-use wal_core::{AsyncWal, Clock, Drive, ErrorKind, Event as LogEvent, Lsn, Result, Settings, Wal};
+use wal_core::{
+    AsyncWal, Clock, Drive, Durability, ErrorKind, Event as LogEvent, Lsn, Result, Settings, Wal,
+};
 use wal_recovery::Recovery;
 
 use super::actor::{Actor, Pending, locked, poll};
@@ -155,10 +157,11 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A sync of the driver that takes its time.
+    /// A sync of the driver that takes its time. There is a record for it, whatever was synced before.
     fn slow(&mut self, steps: &[Step]) -> Result<(), Violation> {
         let outcome = Arc::new(Mutex::new(Ok(())));
         self.actor().slow_sync(steps.to_vec(), outcome.clone());
+        self.actor().append(1, 1, Durability::Strategy);
         let log = self.actor().log.clone();
         let done = self.finish("sync", Box::pin(async move { log.sync().await }));
         self.disk.on_sync(None);

@@ -1,0 +1,290 @@
+//! All crashes of one workload.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::case::CrashSpec;
+use super::examine::{Probe, panicked};
+use super::images::{self, Density};
+use super::oracle::Crash;
+use super::{FaultKind, Outcome, Violation, at_rest};
+use crate::simulation::{self, Knowledge, LiveFault, Run, Step, Subject, Workload};
+use crate::{ATOM_BYTES, Atom, AtomKind, Call, Fate, FaultFs, ModelFs, Moment, Rng};
+
+/// All crashes of one workload.
+pub(super) struct Walk<'a> {
+    probe: Probe<'a>,
+    workload: &'a Workload,
+    density: Density,
+    rng: Rng,
+    traits: Vec<FaultKind>,
+    /// What was done in it.
+    pub(super) outcome: Outcome,
+    /// The crashes that led to where the walk is.
+    chain: Vec<CrashSpec>,
+}
+
+type Broken = (Violation, Vec<CrashSpec>);
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(
+        subject: &'a Subject,
+        workload: &'a Workload,
+        density: Density,
+        seed: u64,
+    ) -> Self {
+        let claim = subject.strategy.claim();
+        let own = Outcome::new(subject.spelling.clone(), subject.storage.name().into(), claim);
+        Walk {
+            probe: Probe::new(subject, workload.segment_size),
+            workload,
+            density,
+            rng: Rng::new(seed),
+            traits: traits(&workload.steps),
+            outcome: own,
+            chain: Vec::new(),
+        }
+    }
+
+    /// How many states were examined.
+    pub(super) fn states(&self) -> u64 {
+        self.outcome.states
+    }
+
+    /// Runs the workload, and crashes at every moment of it.
+    pub(super) fn everywhere(&mut self) -> Option<Broken> {
+        let run = match run_caught(self.probe.subject, self.workload) {
+            Ok(run) => run,
+            Err(violation) => return Some((violation, Vec::new())),
+        };
+        self.outcome.workloads += 1;
+        let mut known = Knowledge::default();
+        let mut events = run.events.iter().peekable();
+        for (point, moment) in run.moments.iter().enumerate() {
+            while let Some((_, event)) = events.next_if(|(at, _)| *at <= point) {
+                known.learn(event);
+            }
+            self.outcome.crash_points += 1;
+            let broken = self.crash_here(&known, point, moment).err();
+            if broken.is_some() {
+                return broken;
+            }
+        }
+        if let Some(violation) = run.complaint {
+            return Some((violation, Vec::new()));
+        }
+        let last = run.moments.last()?;
+        let outcome = &mut self.outcome;
+        at_rest::explore(&self.probe, &known, last, &mut self.rng, &mut |seed, nth| {
+            outcome.states += 1;
+            outcome.recoveries += 1;
+            *outcome.kinds.entry(FaultKind::AtRest).or_default() += 1;
+            vec![CrashSpec::Rot { seed, nth }]
+        })
+        .err()
+    }
+
+    /// Every image of one moment.
+    fn crash_here(
+        &mut self,
+        known: &Knowledge,
+        point: usize,
+        moment: &Moment,
+    ) -> Result<(), Broken> {
+        self.chain = vec![CrashSpec::Process { point }];
+        self.examine(known, Crash::Process, process_image(moment), 0, &[FaultKind::ProcessCrash])?;
+        let atom_bytes = self.atom_bytes(moment);
+        let pending = moment.pending(atom_bytes);
+        for fates in images::choices(&pending, self.density, &mut self.rng) {
+            let spec = CrashSpec::Power { point, atom_bytes, fates: images::spell(&fates) };
+            self.chain = vec![spec];
+            let image = image(moment, atom_bytes, &fates);
+            let kinds = kinds(&pending, &fates, atom_bytes);
+            self.examine(known, Crash::Power, image, 0, &kinds)?;
+        }
+        Ok(())
+    }
+
+    /// Usually sectors; now and then bytes, or pages.
+    fn atom_bytes(&mut self, moment: &Moment) -> u64 {
+        match self.rng.below(16) {
+            0 => 4096,
+            // Bytes: only where they are few.
+            1 if moment.pending(1).len() < 300 => 1,
+            _ => ATOM_BYTES,
+        }
+    }
+
+    /// One image, and now and then what is left when its recovery is interrupted in turn.
+    fn examine(
+        &mut self,
+        known: &Knowledge,
+        crash: Crash,
+        image: ModelFs,
+        depth: u64,
+        kinds: &[FaultKind],
+    ) -> Result<(), Broken> {
+        let seed = self.rng.next();
+        let watch = depth < 2 && seed.is_multiple_of(6);
+        let faulty = (depth == 0 && seed.is_multiple_of(31)).then(|| image.moment());
+        let exotic =
+            self.density.exotic && kinds.iter().any(|kind| *kind >= FaultKind::TornSectors);
+        let examined = match self.probe.examine(known, crash, &image, seed, watch) {
+            Ok(examined) => examined,
+            Err(_) if exotic => {
+                self.outcome.outside_claim += 1;
+                return Ok(());
+            }
+            Err(violation) => return Err((violation, self.chain.clone())),
+        };
+        let traits = std::mem::take(&mut self.traits);
+        let outcome = &mut self.outcome;
+        outcome.states += 1;
+        outcome.recoveries += examined.recoveries;
+        for kind in kinds.iter().chain(&traits) {
+            *outcome.kinds.entry(*kind).or_default() += 1;
+        }
+        match crash {
+            Crash::Process => outcome.process_crash.see(&examined.lost),
+            _ => outcome.power_loss.see(&examined.lost),
+        }
+        self.traits = traits;
+        if watch && !exotic {
+            self.in_recovery(known, &examined.moments, depth, kinds)?;
+        }
+        if let Some(moment) = faulty.filter(|_| !exotic) {
+            self.fault_in_recovery(known, crash, &moment)?;
+        }
+        Ok(())
+    }
+
+    /// Crashes at some moments of a recovery.
+    fn in_recovery(
+        &mut self,
+        known: &Knowledge,
+        moments: &[Moment],
+        depth: u64,
+        kinds: &[FaultKind],
+    ) -> Result<(), Broken> {
+        let nested = match depth {
+            0 => FaultKind::CrashInRecovery,
+            _ => FaultKind::CrashInSecondRecovery,
+        };
+        for _ in 0..4.min(moments.len()) {
+            let point = self.rng.below(moments.len() as u64) as usize;
+            let moment = &moments[point];
+            let pending = moment.pending(ATOM_BYTES);
+            let density = Density { exhaustive: 1, samples: 2, spoiled: 2, ..self.density };
+            let choices = images::choices(&pending, density, &mut self.rng);
+            let fates = &choices[self.rng.below(choices.len() as u64) as usize];
+            let spec =
+                CrashSpec::Power { point, atom_bytes: ATOM_BYTES, fates: images::spell(fates) };
+            self.chain.push(spec);
+            let mut kinds = kinds.to_vec();
+            kinds.push(nested);
+            let image = image(moment, ATOM_BYTES, fates);
+            self.examine(known, Crash::Power, image, depth + 1, &kinds)?;
+            self.chain.pop();
+        }
+        Ok(())
+    }
+
+    /// A recovery that meets a failing call, and another one after it.
+    fn fault_in_recovery(
+        &mut self,
+        known: &Knowledge,
+        crash: Crash,
+        moment: &Moment,
+    ) -> Result<(), Broken> {
+        let call = [Call::Write, Call::Sync, Call::Read, Call::SyncDir][self.rng.below(4) as usize];
+        let nth = 1 + self.rng.below(4);
+        self.chain.push(CrashSpec::Fault { call, nth });
+        let image = after_faulty_recovery(&self.probe, moment, call, nth);
+        self.examine(known, crash, image, 2, &[FaultKind::FaultInRecovery])?;
+        self.chain.pop();
+        Ok(())
+    }
+}
+
+/// What is left when a recovery has met a failing call and its process has ended.
+pub(super) fn after_faulty_recovery(
+    probe: &Probe<'_>,
+    moment: &Moment,
+    call: Call,
+    nth: u64,
+) -> ModelFs {
+    let image = process_image(moment);
+    let fs = FaultFs::new(image.clone());
+    fs.faults().fail_once(call, nth, std::io::ErrorKind::Other);
+    // Whether it fails is its business; what it leaves must be recoverable.
+    let _ = catch_unwind(AssertUnwindSafe(|| probe.open_over(fs).map(drop)));
+    process_image(&image.moment())
+}
+
+/// The image that these fates leave.
+pub(super) fn image(moment: &Moment, atom_bytes: u64, fates: &[Fate]) -> ModelFs {
+    let mut fates = fates.iter();
+    let image =
+        moment.crash_with(atom_bytes, &mut |_| fates.next().copied().unwrap_or(Fate::Dropped));
+    // A disk that was full has room again: recovery may need some.
+    image.remount();
+    image
+}
+
+/// What the death of the process leaves.
+pub(super) fn process_image(moment: &Moment) -> ModelFs {
+    let image = moment.process_crash();
+    image.remount();
+    image
+}
+
+/// Runs a workload; a panic is a finding.
+pub(super) fn run_caught(subject: &Subject, workload: &Workload) -> Result<Run, Violation> {
+    catch_unwind(AssertUnwindSafe(|| simulation::run(subject, workload)))
+        .map_err(|panic| panicked(&*panic))
+}
+
+/// The kinds of fault that a workload contains.
+fn traits(steps: &[Step]) -> Vec<FaultKind> {
+    let mut traits: Vec<_> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Slow(_) => Some(FaultKind::SlowSync),
+            Step::Fault(LiveFault::SyncFails(_)) => Some(FaultKind::FailedSync),
+            Step::Fault(_) => Some(FaultKind::LiveFault),
+            Step::Kill => Some(FaultKind::Restart),
+            Step::Jump(_) | Step::Starve(_) => Some(FaultKind::Clock),
+            _ => None,
+        })
+        .collect();
+    traits.sort_unstable();
+    traits.dedup();
+    traits
+}
+
+/// The kinds of fault that an image contains.
+fn kinds(pending: &[Atom], fates: &[Fate], atom_bytes: u64) -> Vec<FaultKind> {
+    let mut kinds = vec![FaultKind::PowerLoss];
+    if atom_bytes == 1 {
+        kinds.push(FaultKind::ByteTears);
+    }
+    let lost_bytes = pending
+        .iter()
+        .zip(fates)
+        .any(|(atom, fate)| matches!(atom.kind, AtomKind::Bytes { .. }) && *fate != Fate::Kept);
+    for (atom, fate) in pending.iter().zip(fates) {
+        kinds.extend(match (fate, &atom.kind) {
+            (Fate::Zeroed, _) => Some(FaultKind::Zeroed),
+            (Fate::Garbage(_), _) => Some(FaultKind::Garbage),
+            (Fate::Stale, _) => Some(FaultKind::Stale),
+            (Fate::TornSectors(_), _) => Some(FaultKind::TornSectors),
+            (Fate::BothNames | Fate::NeitherName, _) => Some(FaultKind::TornRename),
+            (Fate::Dropped, AtomKind::Entries { .. }) => Some(FaultKind::LostEntry),
+            (Fate::Kept, AtomKind::Length { .. }) if lost_bytes => Some(FaultKind::LengthApart),
+            (Fate::Dropped, AtomKind::Length { .. }) if !lost_bytes => Some(FaultKind::LengthApart),
+            _ => None,
+        });
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}

@@ -1,0 +1,44 @@
+//! `cargo xtask sanitize`: the tests that reach `unsafe` code, under the address sanitizer.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+
+use crate::models::{root, target_dir};
+
+/// The tests that run what is unsafe: the allocator that counts.
+const TESTS: &[&str] = &["conformance_codec_lies"];
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let Some(host) = nightly_host() else {
+        println!(
+            "NOT SANITIZED: there is no nightly toolchain; `rustup toolchain install nightly` brings one"
+        );
+        return Ok(());
+    };
+    let mut command = Command::new("cargo");
+    command
+        .args(["+nightly", "test", "--locked", "--package", "wal-testkit", "--target", &host])
+        .args(TESTS.iter().flat_map(|test| ["--test", *test]))
+        .arg("--target-dir")
+        .arg(target_dir()?.join("sanitize"))
+        // The compiler that builds this program must not be passed on.
+        .env_remove("RUSTC")
+        .env_remove("CARGO")
+        .env("RUSTFLAGS", "-Zsanitizer=address")
+        .current_dir(root()?);
+    let status = command.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("a test failed under the address sanitizer: {status}");
+    }
+    println!("{} test programs ran under the address sanitizer", TESTS.len());
+    Ok(())
+}
+
+/// The nightly toolchain's own target; `None` if there is no such toolchain.
+fn nightly_host() -> Option<String> {
+    let version =
+        Command::new("rustc").args(["+nightly", "-vV"]).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(version.stdout).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned)
+}
