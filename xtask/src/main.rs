@@ -2,9 +2,12 @@
 
 mod bench;
 mod ci;
+mod faults;
 mod fuzz;
 mod loom;
 mod models;
+mod mutants;
+mod sanitize;
 mod shuttle;
 
 use std::path::PathBuf;
@@ -38,6 +41,12 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Holds every claim against crashes, and the test kit against seeded mistakes.
+    ///
+    /// Runs workloads on a model disk, crashes them at every change, recovers each image that is left,
+    /// and checks what comes back. Ends with what each strategy claims to lose and has lost at most; fails
+    /// if a promise is broken, if no crash reaches a claim, or if a mistake is not found.
+    Faults(faults::Options),
     /// Fuzzes what reads hostile bytes, one target after another.
     ///
     /// Needs a nightly toolchain and cargo-fuzz. Where they are missing it says so, and runs the kept
@@ -60,6 +69,15 @@ enum Command {
     /// Prints how many executions each model had. Exhaustive models have no bound on preemptions. Fails if
     /// a model fails, or if it no longer reaches the loss that its strategy claims.
     Loom(loom::Options),
+    /// Seeds mistakes in the real code, one at a time, and holds that a check finds each.
+    ///
+    /// Those at the seams are wrappers; the others are the patches in `mutants/`, applied to a copy of the
+    /// tree. Ends with how many were caught; fails if one was not, or if a patch does not apply or build.
+    Mutants(mutants::Options),
+    /// Runs the tests that reach `unsafe` code under the address sanitizer.
+    ///
+    /// Needs a nightly toolchain. Where there is none it says so, and does nothing.
+    Sanitize,
     /// Checks random schedules of many threads in the commit pipeline, with shuttle.
     ///
     /// A failure leaves its schedule in a file, and prints the command that repeats it.
@@ -70,8 +88,11 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Ci => ci::run(),
         Command::Bench { dir, rounds, quick } => bench::run(&dir, rounds, quick),
+        Command::Faults(options) => faults::run(&options),
         Command::Fuzz { target, seconds, stable } => fuzz::run(target, seconds, stable),
         Command::Loom(options) => loom::run(&options),
+        Command::Mutants(options) => mutants::run(&options),
+        Command::Sanitize => sanitize::run(),
         Command::Shuttle(options) => shuttle::run(&options),
     }
 }

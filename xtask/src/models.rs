@@ -63,7 +63,8 @@ impl Models<'_> {
     }
 }
 
-fn root() -> anyhow::Result<&'static Path> {
+/// The workspace's folder.
+pub(crate) fn root() -> anyhow::Result<&'static Path> {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")
 }
 

@@ -31,7 +31,8 @@ pub(crate) fn acquire<F: FileSystem>(fs: &F, dir: &Path) -> Result<LockGuard<F::
         return Err(Error::new(ErrorKind::Locked, "lock log").detail(holder));
     }
     // Only for people: the lock holds whatever the file says, also on a full disk.
-    let pid = std::process::id().to_string();
+    // Always as long, so that a file system sees the same calls whoever makes them.
+    let pid = format!("{:010}", std::process::id());
     let _ = whole::write(&file, pid.as_bytes(), 0, WriteMode::Cached)
         .and_then(|()| file.set_len(pid.len() as u64));
     Ok(LockGuard(file))

@@ -8,7 +8,6 @@ use wal_core::{
     Clock, Error, ErrorKind, Listing, LogStorage, Recovered, Result, StorageLock, SystemClock,
 };
 
-use crate::chain::Role;
 use crate::describe::{Span, check};
 use crate::mode::{Mode, Until, Verify};
 use crate::repair::{Done, Repair};

@@ -204,17 +204,18 @@ impl Future for Waiting<'_> {
             self.ticket = None;
             return Poll::Ready(Ok(()));
         }
-        let mut st = match engine.live("append") {
-            Ok(st) => st,
-            // Closing makes everything durable first.
-            Err(_) if engine.reached(level, lsn) && !engine.has_failed() => {
-                return Poll::Ready(Ok(()));
-            }
-            Err(error) => return Poll::Ready(Err(error)),
-        };
+        let mut st = engine.state();
+        if let Err(error) = engine.check("append") {
+            return Poll::Ready(Err(error));
+        }
         if engine.reached(level, lsn) {
             self.ticket = None;
             return Poll::Ready(Ok(()));
+        }
+        // A log that is being closed makes durable what was appended before it says so.
+        let closing = lsn <= st.appended.lsn && st.durable.records < st.appended.records;
+        if st.closed && !closing {
+            return Poll::Ready(Err(closed()));
         }
         let kept = self.ticket.is_some_and(|ticket| st.waiters.update(level, ticket, cx.waker()));
         if !kept {

@@ -101,7 +101,10 @@ impl Engine {
         for at in 0..w.breaks.len() {
             let piece = data.split_to(w.breaks[at].at - consumed);
             consumed += piece.len();
-            w.write_frames(piece, 0, mode)?;
+            if piece.has_remaining() {
+                w.write_frames(piece, 0, mode)?;
+                self.state().stats.writes += 1;
+            }
             self.rotate(w, at)?;
         }
         w.breaks.clear();

@@ -8,8 +8,8 @@ use crate::simulation::{Step, Workload};
 
 /// What every log goes through, and what has lost records elsewhere.
 const WRITTEN: &[&str] = &[
-    // The first records, an idle tail, a clean end.
-    "segment 4096; append 1x20; wait 10000us; append 1x30; close; append 1x5",
+    // The first records, a second opener, an idle tail, a clean end.
+    "segment 4096; append 1x20; intrude; wait 10000us; append 1x30; close; append 1x5",
     // Rotation, and more of it, with records that do not fit what is left.
     "segment 4096; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x10; sync",
     // Batches: atomic, of one, of empty records, across a rotation.

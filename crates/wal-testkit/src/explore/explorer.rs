@@ -119,18 +119,17 @@ impl Explorer {
         let mut progress = self.progress.take();
         let pressure = directed::pressure(&strategy.claim());
         let written = directed::written();
-        let directed = (pressure.len() + written.len()) as u64;
         for n in 0..MOST_WORKLOADS {
-            let directed_at = n as usize;
-            let (workload, density) = if let Some(workload) = pressure.get(directed_at) {
-                (workload.clone(), self.density(2))
-            } else if let Some(workload) = written.get(directed_at - pressure.len()) {
-                (workload.clone(), self.density(6))
-            } else {
-                self.random(n - directed)
+            let (workload, density) = match pressure.get(n as usize) {
+                Some(workload) => (workload.clone(), self.density(2)),
+                None => self.next(n - pressure.len() as u64, &written),
             };
             let before = outcome.states;
-            let mut walk = Walk::new(&self.subject, &workload, density, self.seed ^ n << 20);
+            let seed = self.seed ^ n << 20;
+            // Without the pressure no claim could be called tight: that is never cut short.
+            let deadline =
+                self.time.filter(|_| n >= pressure.len() as u64).map(|time| (clock, time));
+            let mut walk = Walk::new(&self.subject, &workload, density, seed).until(deadline);
             let broken = walk.everywhere();
             outcome.merge(&walk.outcome);
             if let Some((violation, crashes)) = broken {
@@ -153,16 +152,41 @@ impl Explorer {
                 None => outcome.states >= self.states,
             };
             // Without these no claim could be called tight.
-            if enough && directed_at + 1 >= pressure.len() {
+            if enough && n + 1 >= pressure.len() as u64 {
                 break;
             }
         }
         outcome
     }
 
+    /// The workload number `n` behind those that reach the bounds. Written and random ones take turns;
+    /// each subject begins elsewhere in the written list, so that a short exploration of many subjects
+    /// sees all of it. To find a seeded mistake, the written ones come first.
+    fn next(&self, n: u64, written: &[Workload]) -> (Workload, Density) {
+        let all = written.len() as u64;
+        let (turn, start) = match self.mutant {
+            Some(_) if n < all => (Some(n), 0),
+            None if n.is_multiple_of(2) && n / 2 < all => (Some(n / 2), self.fingerprint()),
+            _ => (None, 0),
+        };
+        match turn {
+            Some(turn) => {
+                let workload = &written[(start.wrapping_add(turn) % all) as usize];
+                (workload.clone(), self.density(4))
+            }
+            None => self.random(n),
+        }
+    }
+
+    /// A number that differs from subject to subject.
+    fn fingerprint(&self) -> u64 {
+        let name = self.subject.spelling.bytes().chain(self.subject.storage.name().bytes());
+        name.fold(self.seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))) >> 1
+    }
+
     /// How thorough to be, with all subsets of so many atoms.
     fn density(&self, exhaustive: u32) -> Density {
-        let samples = if exhaustive < 4 { 3 } else { 10 };
+        let samples = if exhaustive < 4 { 3 } else { 6 };
         Density { exhaustive, samples, spoiled: samples.div_ceil(3), exotic: self.exotic }
     }
 
@@ -173,6 +197,6 @@ impl Explorer {
             workload.steps.truncate(6);
             return (workload, self.density(images::MOST_EXHAUSTIVE));
         }
-        (workload, self.density(5))
+        (workload, self.density(4))
     }
 }

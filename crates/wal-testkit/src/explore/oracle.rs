@@ -20,6 +20,13 @@ pub(crate) enum Crash {
     Power,
 }
 
+impl Crash {
+    /// The death of the process, given what is known of the cache.
+    pub(crate) fn of_process(known: &Knowledge) -> Self {
+        if known.cache_fails { Crash::FailedSync } else { Crash::Process }
+    }
+}
+
 /// What is missing of the records that the strategy acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lost {

@@ -45,7 +45,7 @@ impl Case {
         }
         let crash = match first {
             CrashSpec::Power { .. } => Crash::Power,
-            _ => Crash::Process,
+            _ => Crash::of_process(&known),
         };
         follow(&probe, &known, crash, moment.clone(), &self.crashes)
     }
@@ -304,6 +304,7 @@ fn told(event: &Event) -> Option<String> {
         }
         Event::Durable(0) => return None,
         Event::Durable(lsn) => format!("reported durable: {lsn}"),
+        Event::CacheFails => "the next sync is going to fail, and the cache with it".into(),
         Event::SyncBegan => "a slow sync begins".into(),
         Event::SyncEnded => "the slow sync ends".into(),
         Event::BeforeAsked(lsn) => format!("truncate_before({lsn}) begins"),

@@ -1,6 +1,9 @@
 //! All crashes of one workload.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use wal_core::{Clock, SystemClock};
 
 use super::case::CrashSpec;
 use super::examine::{Probe, panicked};
@@ -21,6 +24,8 @@ pub(super) struct Walk<'a> {
     pub(super) outcome: Outcome,
     /// The crashes that led to where the walk is.
     chain: Vec<CrashSpec>,
+    /// When to leave off, by this clock.
+    deadline: Option<(SystemClock, Duration)>,
 }
 
 type Broken = (Violation, Vec<CrashSpec>);
@@ -42,7 +47,14 @@ impl<'a> Walk<'a> {
             traits: traits(&workload.steps),
             outcome: own,
             chain: Vec::new(),
+            deadline: None,
         }
+    }
+
+    /// Leaves off at this time, in the middle of the workload if need be.
+    pub(super) fn until(mut self, deadline: Option<(SystemClock, Duration)>) -> Self {
+        self.deadline = deadline;
+        self
     }
 
     /// How many states were examined.
@@ -62,6 +74,9 @@ impl<'a> Walk<'a> {
         for (point, moment) in run.moments.iter().enumerate() {
             while let Some((_, event)) = events.next_if(|(at, _)| *at <= point) {
                 known.learn(event);
+            }
+            if self.deadline.is_some_and(|(clock, end)| clock.monotonic() >= end) {
+                return None;
             }
             self.outcome.crash_points += 1;
             let broken = self.crash_here(&known, point, moment).err();
@@ -91,7 +106,13 @@ impl<'a> Walk<'a> {
         moment: &Moment,
     ) -> Result<(), Broken> {
         self.chain = vec![CrashSpec::Process { point }];
-        self.examine(known, Crash::Process, process_image(moment), 0, &[FaultKind::ProcessCrash])?;
+        self.examine(
+            known,
+            Crash::of_process(known),
+            process_image(moment),
+            0,
+            &[FaultKind::ProcessCrash],
+        )?;
         let atom_bytes = self.atom_bytes(moment);
         let pending = moment.pending(atom_bytes);
         for fates in images::choices(&pending, self.density, &mut self.rng) {
@@ -145,7 +166,8 @@ impl<'a> Walk<'a> {
         }
         match crash {
             Crash::Process => outcome.process_crash.see(&examined.lost),
-            _ => outcome.power_loss.see(&examined.lost),
+            Crash::Power => outcome.power_loss.see(&examined.lost),
+            Crash::None | Crash::FailedSync => {}
         }
         self.traits = traits;
         if watch && !exotic {
@@ -173,7 +195,7 @@ impl<'a> Walk<'a> {
             let point = self.rng.below(moments.len() as u64) as usize;
             let moment = &moments[point];
             let pending = moment.pending(ATOM_BYTES);
-            let density = Density { exhaustive: 1, samples: 2, spoiled: 2, ..self.density };
+            let density = Density { exhaustive: 1, samples: 2, spoiled: 2, exotic: false };
             let choices = images::choices(&pending, density, &mut self.rng);
             let fates = &choices[self.rng.below(choices.len() as u64) as usize];
             let spec =

@@ -32,6 +32,9 @@ pub(crate) enum Event {
         last: u64,
     },
     AfterDone,
+    /// A sync is going to fail, and the cache will lose what it was to cover: until the log is opened
+    /// again, the death of the process may take more than its memory.
+    CacheFails,
     /// The log was opened again within the workload, with exactly these records.
     Reopened {
         found: Vec<u64>,
@@ -71,6 +74,7 @@ pub(crate) struct Knowledge {
     /// `truncate_after`: kept up to .0, void up to .1, acknowledged or not.
     pub(crate) cuts: Vec<(u64, u64, bool)>,
     pub(crate) sync_in_flight: bool,
+    pub(crate) cache_fails: bool,
 }
 
 impl Knowledge {
@@ -107,7 +111,9 @@ impl Knowledge {
                     cut.2 = true;
                 }
             }
+            Event::CacheFails => self.cache_fails = true,
             Event::Reopened { found } => {
+                self.cache_fails = false;
                 self.records.retain(|lsn, _| found.binary_search(lsn).is_ok());
                 // A truncation that was not acknowledged has happened by now, or it never will.
                 self.cuts.retain(|&(kept, last, done)| {

@@ -17,7 +17,7 @@ use super::history::{Event, History, Knowledge};
 use super::{LiveFault, SimulatedClock, Step, Subject, Workload};
 use crate::explore::Violation;
 use crate::explore::oracle::{self, Crash};
-use crate::{FaultFs, ModelFs, Moment};
+use crate::{FaultFs, ModelFs, Moment, SyncFault};
 
 /// The identity of every simulated log: the same seed must give the same bytes.
 pub(crate) const LOG_ID: LogId = LogId(*b"simulated log 16");
@@ -224,7 +224,12 @@ impl World<'_> {
             }
             LiveFault::Fail(call) => faults.fail_once(call, 1, std::io::ErrorKind::Other),
             LiveFault::FailForGood(call) => faults.fail_from(call, 1, std::io::ErrorKind::Other),
-            LiveFault::SyncFails(fault) => self.disk.fail_sync(1, fault),
+            LiveFault::SyncFails(fault) => {
+                if matches!(fault, SyncFault::Reverted(_) | SyncFault::RevertedWhenEvicted(_)) {
+                    self.actor().note(Event::CacheFails);
+                }
+                self.disk.fail_sync(1, fault);
+            }
         }
     }
 

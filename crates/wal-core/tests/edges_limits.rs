@@ -1,0 +1,169 @@
+//! Limits of records, batches and settings, each to the byte; codecs that copy and codecs that lend.
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use support::*;
+use wal_core::format::{Flags, FrameKind, LogId, record_overhead};
+use wal_core::*;
+
+fn log_with(settings: Settings) -> Wal {
+    let recovered = MemoryStorage::new().into_empty_log().unwrap();
+    Wal::builder(os()).settings(settings).manual_driver().open(recovered).unwrap()
+}
+
+/// The largest record that is taken; the next larger one must be refused.
+fn largest_record(settings: Settings) -> usize {
+    let log = log_with(settings);
+    let fits = |len: &usize| match log.append(&vec![1; *len]) {
+        Ok(_) => true,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::TooLarge);
+            false
+        }
+    };
+    let largest = (0..5000).take_while(fits).last().unwrap();
+    assert_eq!(records(&log_with(Settings::default())), []);
+    largest
+}
+
+#[test]
+fn the_largest_record_is_that_which_a_segment_or_the_buffer_can_hold() {
+    // Header of the segment, header of the frame, blank behind it.
+    assert_eq!(largest_record(Settings::default().segment_size(4096)), 4096 - 128 - 24 - 24);
+    assert_eq!(largest_record(Settings::default().buffer_bytes(4096)), 4096 - 24);
+    assert_eq!(largest_record(Settings::default().max_record_bytes(1000)), 1000);
+    assert_eq!(largest_record(Settings::default().max_batch_bytes(1000)), 1000);
+}
+
+#[test]
+fn a_batch_is_as_large_as_its_table_and_its_records() {
+    let log = log_with(Settings::default().max_batch_bytes(100));
+    let append = |count: usize, bytes: usize| {
+        let mut batch = vec![vec![]; count - 1];
+        batch.push(vec![1; bytes]);
+        log.append_batch(&batch)
+    };
+    for (count, bytes) in [(2, 92), (3, 88), (24, 4), (25, 0)] {
+        assert_eq!(append(count, bytes).unwrap().len(), count as u64);
+        let error = append(count, bytes + 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{count} records of {bytes} + 1 bytes");
+    }
+    let error = append(26, 0).unwrap_err();
+    assert_eq!(error.detail_text(), "the batch has 104 bytes, allowed are 100");
+    assert_eq!(log.last_lsn(), Lsn::new(2 + 3 + 24 + 25));
+}
+
+#[test]
+fn settings_are_refused_beyond_their_ranges_and_not_before() {
+    let hour = Duration::from_secs(3600);
+    Settings::default().buffer_delay(hour).validate().unwrap();
+    let error = Settings::default().buffer_delay(hour + Duration::from_micros(1));
+    assert!(error.validate().unwrap_err().to_string().contains("buffer_delay"));
+    let small = Settings::default().segment_size(4096);
+    small.clone().max_batch_bytes(3920).validate().unwrap();
+    small.clone().max_record_bytes(3920).validate().unwrap();
+    for settings in [small.clone().max_batch_bytes(3921), small.max_record_bytes(3921)] {
+        let text = settings.validate().unwrap_err().to_string();
+        assert!(text.contains("is 3921, allowed are 1 to 3920"), "{text}");
+    }
+}
+
+/// Shouts, so that no byte can be lent.
+struct Shouting;
+
+impl Codec for Shouting {
+    type Record = str;
+    type Decoded = String;
+
+    fn id(&self) -> CodecId {
+        CodecId(0x8000_0001)
+    }
+    fn encode(&self, record: &str, out: &mut BytesMut) -> Result<()> {
+        out.extend_from_slice(record.to_uppercase().as_bytes());
+        Ok(())
+    }
+    fn decode(&self, bytes: Bytes) -> Result<String> {
+        Ok(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+}
+
+#[test]
+fn a_codec_need_not_lend_its_records() {
+    let memory = MemoryStorage::new();
+    let log = Wal::builder(os()).codec(Shouting).manual_driver();
+    let log = log.open(memory.into_empty_log().unwrap()).unwrap();
+    log.append("one").unwrap();
+    log.append_batch(&["two", "", "three"]).unwrap();
+    let read: Vec<_> = log.iter(Lsn::ZERO).unwrap().map(|e| e.unwrap().record).collect();
+    assert_eq!(read, ["ONE", "TWO", "", "THREE"]);
+    // Bytes need no encoding, but can be encoded by whoever wraps their codec.
+    assert_eq!(RawCodec.as_encoded(b"lent"), Some(&b"lent"[..]));
+    let mut out = BytesMut::from(&b"before "[..]);
+    RawCodec.encode(b"copied", &mut out).unwrap();
+    assert_eq!(out, "before copied");
+}
+
+#[test]
+fn a_log_is_opened_with_the_codec_that_wrote_it() {
+    let open = |found| {
+        let mut recovered = MemoryStorage::new().into_empty_log().unwrap();
+        recovered.codec = found;
+        Wal::builder(os()).codec(Shouting).manual_driver().open(recovered).map(|_| ())
+    };
+    open(None).unwrap();
+    open(Some(CodecId(0x8000_0001))).unwrap();
+    let error = open(Some(CodecId::JSON)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CodecMismatch);
+    assert!(error.detail_text().contains("memory was written with codec json"), "{error}");
+    assert!(error.detail_text().contains("opened with 0x80000001"), "{error}");
+}
+
+#[test]
+fn what_is_not_there_is_told_by_where_the_log_ends_or_begins() {
+    let log = log_with(Settings::default());
+    for _ in 0..5 {
+        log.append(b"x").unwrap();
+    }
+    log.truncate_before(Lsn::new(3)).unwrap();
+    let told = |lsn| log.read(Lsn::new(lsn)).unwrap_err();
+    assert_eq!(told(6).detail_text(), "the log ends at LSN 5");
+    assert_eq!(told(2).detail_text(), "truncated; the log starts at LSN 3");
+    assert_eq!(told(2).at_lsn(), Some(Lsn::new(2)));
+    log.truncate_after(Lsn::new(4)).unwrap();
+    log.append(b"behind the gap").unwrap();
+    assert_eq!(told(5).kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn numbers_and_names_are_printed_as_people_write_them() {
+    assert_eq!((Lsn::from(7), u64::from(Lsn::new(7))), (Lsn::new(7), 7));
+    assert_eq!(Timestamp::from_micros(1_000_002).to_string(), "1.000002s");
+    let ids = [CodecId::RAW, CodecId::POSTCARD, CodecId::JSON, CodecId::KEY_VALUE, CodecId(77)];
+    let names: Vec<_> = ids.iter().map(CodecId::to_string).collect();
+    assert_eq!(names, ["raw", "postcard", "json", "key-value", "0x0000004d"]);
+    let id = LogId(*b"\x01\x23\x45\x67\x89\xab\xcd\xef0123456\xff");
+    assert_eq!(id.to_string(), "0123456789abcdef30313233343536ff");
+}
+
+#[test]
+fn memory_survives_nothing_and_says_so() {
+    let capabilities = MemoryStorage::new().capabilities();
+    assert!(!capabilities.survives_process_crash && !capabilities.survives_power_loss);
+    let durable = Capabilities::durable();
+    assert!(durable.survives_process_crash && durable.survives_power_loss);
+}
+
+#[test]
+fn the_format_s_numbers_are_those_of_its_specification() {
+    assert_eq!([1, 2, 10, 1000].map(record_overhead), [24, 24 + 8, 24 + 40, 24 + 4000]);
+    for number in 1..=7 {
+        assert_eq!(FrameKind::from_number(number).unwrap() as u8, number);
+    }
+    assert_eq!([0, 8, 255].map(FrameKind::from_number), [None; 3]);
+    let both = Flags(Flags::BATCH.0 | Flags::COMPRESSED.0);
+    assert!(both.contains(Flags::BATCH) && both.contains(both) && !both.contains(Flags::STREAM));
+    assert!(!Flags::BATCH.contains(both) && !Flags::default().contains(Flags::BATCH));
+}

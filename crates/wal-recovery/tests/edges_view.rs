@@ -1,0 +1,143 @@
+//! Reading a log in which a segment is missing, and one whose storage does not answer.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use support::*;
+use wal_core::*;
+use wal_recovery::{Records, View};
+
+/// What can be read, and the error that ends it.
+fn read(records: &mut Records) -> (Vec<u64>, Option<Error>) {
+    let mut lsns = Vec::new();
+    for entry in records {
+        match entry {
+            Ok(entry) => lsns.push(entry.lsn.get()),
+            Err(error) => return (lsns, Some(error)),
+        }
+    }
+    (lsns, None)
+}
+
+#[test]
+fn a_missing_segment_is_a_hole_and_is_not_read_over_in_silence() {
+    let mut image = three_sessions();
+    image.remove(&6);
+    let view = View::open(memory_of(&image)).unwrap();
+    for from in [0, 3] {
+        let (lsns, error) = read(&mut view.records(Lsn::new(from)));
+        assert_eq!(lsns, (from.max(1)..=5).collect::<Vec<_>>());
+        let error = error.unwrap();
+        assert_eq!((error.kind(), error.at_lsn()), (ErrorKind::Corrupt, Some(Lsn::new(6))));
+    }
+    for from in [6, 7, 8] {
+        let (lsns, error) = read(&mut view.records(Lsn::new(from)));
+        let error = error.unwrap();
+        assert_eq!((lsns, error.kind()), (vec![], ErrorKind::Corrupt));
+        assert_eq!(error.at_lsn(), Some(Lsn::new(from)));
+    }
+    let (lsns, error) = read(&mut view.records(Lsn::new(9)));
+    assert_eq!((lsns.len(), error.is_none()), (6, true));
+    let mut records =
+        View::open(memory_of(&image)).unwrap().skip_corrupted(true).records(Lsn::ZERO);
+    let (lsns, error) = read(&mut records);
+    assert_eq!((lsns, error.is_none()), ((1..=5).chain(9..=14).collect(), true));
+    let holes: Vec<_> = records.holes().iter().map(|h| (h.after.get(), h.before.get())).collect();
+    assert_eq!(holes, [(5, 9)]);
+}
+
+#[test]
+fn a_gap_that_a_truncation_left_is_no_hole() {
+    let storage = MemoryStorage::new();
+    let log = open(storage.clone());
+    for _ in 0..10 {
+        log.append(b"x").unwrap();
+    }
+    log.truncate_after(Lsn::new(4)).unwrap();
+    log.append(b"behind the gap").unwrap();
+    let view = View::open(storage).unwrap();
+    for from in 0..=11 {
+        let mut records = view.records(Lsn::new(from));
+        let expected = [1, 2, 3, 4, 11].into_iter().filter(|lsn| *lsn >= from);
+        assert_eq!(read(&mut records).0, expected.collect::<Vec<_>>(), "from {from}");
+        assert_eq!(records.position(), Lsn::new(12));
+        assert!(records.holes().is_empty());
+    }
+}
+
+/// A memory whose segments cannot be opened for a while.
+#[derive(Clone)]
+struct Deaf(MemoryStorage, Arc<AtomicU64>, ErrorKind);
+
+impl LogStorage for Deaf {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+    fn describe(&self) -> String {
+        "deaf".into()
+    }
+    fn lock(&self) -> Io<'_, StorageLock> {
+        self.0.lock()
+    }
+    fn list(&self) -> Io<'_, Listing> {
+        self.0.list()
+    }
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        self.0.create(name, header, capacity)
+    }
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        let take = |left: u64| left.checked_sub(1);
+        match self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take) {
+            Ok(_) => Io::ready(Err(Error::new(self.2, "open segment"))),
+            Err(_) => self.0.open(name, access),
+        }
+    }
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        self.0.remove(name)
+    }
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.0.set_aside(label, data)
+    }
+}
+
+#[test]
+fn a_reader_is_told_of_a_segment_that_is_listed_but_cannot_be_opened() {
+    for kind in [ErrorKind::NotFound, ErrorKind::Denied] {
+        let failing = Arc::new(AtomicU64::new(0));
+        let storage = Deaf(memory_of(&three_sessions()), failing.clone(), kind);
+        let mut records = View::open(storage).unwrap().records(Lsn::ZERO);
+        failing.store(1, Ordering::SeqCst);
+        let (lsns, error) = read(&mut records);
+        assert_eq!((lsns, error.unwrap().kind()), (vec![], kind));
+    }
+}
+
+#[test]
+fn a_segment_that_was_removed_before_it_was_reached_was_truncated() {
+    let storage = memory_of(&three_sessions());
+    let mut records = View::open(storage.clone()).unwrap().records(Lsn::ZERO);
+    let log = open(storage);
+    log.truncate_before(Lsn::new(9)).unwrap();
+    let (lsns, error) = read(&mut records);
+    assert_eq!((lsns, error.unwrap().kind()), (vec![], ErrorKind::NotFound));
+}
+
+#[test]
+fn a_segment_that_was_cut_off_before_it_was_reached_is_stepped_over() {
+    let storage = MemoryStorage::new();
+    let log = open(storage.clone());
+    for _ in 0..30 {
+        log.append(&[1; 500]).unwrap();
+    }
+    let mut records = View::open(storage.clone()).unwrap().records(Lsn::ZERO);
+    let first: Vec<_> = records.by_ref().take(3).map(|entry| entry.unwrap().lsn.get()).collect();
+    assert_eq!(first, [1, 2, 3]);
+    let end = image_of(&storage).into_keys().nth(1).unwrap() - 1;
+    log.truncate_after(Lsn::new(end)).unwrap();
+    log.append(b"behind the gap").unwrap();
+    let (lsns, error) = read(&mut records);
+    assert_eq!((lsns, error.is_none()), ((4..=end).chain([31]).collect(), true));
+}

@@ -1,0 +1,177 @@
+//! A storage that is honest in all points but one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use wal_core::{
+    Access, Capabilities, Io, Listing, LogStorage, Lsn, Result, Segment, StorageLock, WriteMode,
+};
+
+/// The one point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StorageBug {
+    /// The removal of a segment takes the next one with it.
+    RemovesTheNext,
+    /// Only so many segments are kept.
+    KeepsOnly(usize),
+    /// The newest segment is listed only when it is the only one.
+    HidesTheNewest,
+    /// A write is made when the next call comes.
+    WritesLate,
+    /// A sync is made when the next call comes.
+    SyncsLate,
+    /// Reads deliver at most a sector.
+    ReadsShort,
+    /// A cut goes to the start of the sector.
+    CutsSectors,
+}
+
+impl StorageBug {
+    /// `inner` with this mistake.
+    pub(super) fn put_into(self, inner: Arc<dyn LogStorage>) -> Arc<dyn LogStorage> {
+        Arc::new(Lying { inner, bug: self })
+    }
+}
+
+struct Lying {
+    inner: Arc<dyn LogStorage>,
+    bug: StorageBug,
+}
+
+impl Lying {
+    fn wrap(&self, inner: Arc<dyn Segment>) -> Arc<dyn Segment> {
+        Arc::new(LyingSegment { inner, bug: self.bug, late: Mutex::default() })
+    }
+
+    fn remove_wrongly(&self, name: Lsn) -> Result<()> {
+        let next = self.inner.list().wait()?.segments.into_iter().find(|there| *there > name);
+        self.inner.remove(name).wait()?;
+        next.map_or(Ok(()), |next| self.inner.remove(next).wait())
+    }
+
+    fn retain(&self, most: usize) -> Result<()> {
+        let mut segments = self.inner.list().wait()?.segments;
+        segments.truncate(segments.len().saturating_sub(most));
+        segments.into_iter().try_for_each(|name| self.inner.remove(name).wait())
+    }
+}
+
+impl LogStorage for Lying {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn lock(&self) -> Io<'_, StorageLock> {
+        self.inner.lock()
+    }
+
+    fn list(&self) -> Io<'_, Listing> {
+        let mut listing = self.inner.list().wait();
+        if let (StorageBug::HidesTheNewest, Ok(listing)) = (self.bug, &mut listing)
+            && listing.segments.len() > 1
+        {
+            listing.segments.pop();
+        }
+        Io::ready(listing)
+    }
+
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        let created = self.inner.create(name, header, capacity).wait();
+        Io::ready(created.and_then(|segment| {
+            if let StorageBug::KeepsOnly(most) = self.bug {
+                self.retain(most)?;
+            }
+            Ok(self.wrap(segment))
+        }))
+    }
+
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        let opened = self.inner.open(name, access).wait();
+        Io::ready(opened.map(|segment| self.wrap(segment)))
+    }
+
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        match self.bug {
+            StorageBug::RemovesTheNext => Io::ready(self.remove_wrongly(name)),
+            _ => self.inner.remove(name),
+        }
+    }
+
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.inner.set_aside(label, data)
+    }
+}
+
+struct LyingSegment {
+    inner: Arc<dyn Segment>,
+    bug: StorageBug,
+    /// What was asked for and not done yet.
+    late: Mutex<Option<Late>>,
+}
+
+enum Late {
+    Write(u64, Bytes),
+    Sync,
+}
+
+impl LyingSegment {
+    fn postpone(&self, what: Late) -> Result<()> {
+        self.catch_up()?;
+        *self.late.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+        Ok(())
+    }
+
+    /// Does what was postponed.
+    fn catch_up(&self) -> Result<()> {
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match late {
+            None => Ok(()),
+            Some(Late::Write(offset, data)) => {
+                self.inner.write_at(offset, data, WriteMode::Cached).wait()
+            }
+            Some(Late::Sync) => self.inner.sync().wait(),
+        }
+    }
+
+    /// Does what was postponed, and then this.
+    fn then<'a, T: Send + 'a>(&self, run: impl FnOnce() -> Io<'a, T>) -> Io<'a, T> {
+        match self.catch_up() {
+            Ok(()) => run(),
+            Err(error) => Io::ready(Err(error)),
+        }
+    }
+}
+
+impl Segment for LyingSegment {
+    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
+        match self.bug {
+            StorageBug::WritesLate => Io::ready(self.postpone(Late::Write(offset, data))),
+            _ => self.then(|| self.inner.write_at(offset, data, mode)),
+        }
+    }
+
+    fn sync(&self) -> Io<'_, ()> {
+        match self.bug {
+            StorageBug::SyncsLate => Io::ready(self.postpone(Late::Sync)),
+            _ => self.then(|| self.inner.sync()),
+        }
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        let most = if self.bug == StorageBug::ReadsShort { 512 } else { usize::MAX };
+        self.then(|| self.inner.read_at(offset, len.min(most)))
+    }
+
+    fn len(&self) -> Io<'_, u64> {
+        self.then(|| self.inner.len())
+    }
+
+    fn truncate(&self, len: u64) -> Io<'_, ()> {
+        let len = if self.bug == StorageBug::CutsSectors { len / 512 * 512 } else { len };
+        self.then(|| self.inner.truncate(len))
+    }
+}

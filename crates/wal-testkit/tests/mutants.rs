@@ -1,0 +1,66 @@
+//! Every mistake at a seam is found, shrunk, told, and found again by its own text.
+
+use std::collections::BTreeSet;
+
+use wal_testkit::Explorer;
+use wal_testkit::mutants::{Verdict, seam_mutants};
+
+/// What is left of a workload when it is as short as it gets.
+const MOST_STEPS: usize = 8;
+
+#[test]
+fn each_is_caught_by_a_short_case_that_replays() {
+    let mut wrong = Vec::new();
+    for mutant in seam_mutants() {
+        let (by, states, failure) = match mutant.run() {
+            Verdict::Caught { by, states, failure } => (by, states, failure),
+            verdict => {
+                wrong.push(format!("{}: {verdict:?}", mutant.name));
+                continue;
+            }
+        };
+        println!("{}: {by} after {states} states", mutant.name);
+        let Some(failure) = failure else { continue };
+        println!("{failure}\n");
+        let mut check = |holds: bool, what: &str| {
+            if !holds {
+                wrong.push(format!("{}: {what}\n{failure}", mutant.name));
+            }
+        };
+        let replayed = failure.case.to_string().parse().unwrap_or_else(|e| panic!("{e}"));
+        check(failure.case == replayed, "the case's text is another case");
+        let again = replayed.replay(&mutant.subject());
+        check(again == Err(failure.violation.clone()), &format!("a replay gives {again:?}"));
+        check(replayed.replay(&mutant.original()).is_ok(), "it fails without the mistake as well");
+        check(replayed.mutant.as_deref() == Some(mutant.name), "the case does not name it");
+        check(failure.story.len() > 1, "the story is empty");
+        check(replayed.workload.steps.len() <= MOST_STEPS, "the case is long");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// Without its mistake each of them holds, so what was found is the mistake.
+#[test]
+fn the_originals_hold() {
+    let mut seen = BTreeSet::new();
+    for mutant in seam_mutants() {
+        let original = mutant.original();
+        if !seen.insert((original.spelling.clone(), original.storage.name().to_owned())) {
+            continue;
+        }
+        let outcome = Explorer::new(original).states(2000).run();
+        assert!(outcome.holds(), "{outcome:?}");
+    }
+}
+
+#[test]
+fn names_are_unique_and_kebab_case() {
+    let mutants = seam_mutants();
+    let names: BTreeSet<_> = mutants.iter().map(|mutant| mutant.name).collect();
+    assert_eq!(names.len(), mutants.len());
+    for mutant in &mutants {
+        let kebab = mutant.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        assert!(kebab && !mutant.name.starts_with('-'), "{}", mutant.name);
+        assert!(mutant.bug.len() > 20 && !mutant.bug.ends_with('.'), "{}", mutant.name);
+    }
+}

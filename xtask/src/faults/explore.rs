@@ -1,0 +1,193 @@
+//! Mutants and subjects, spread over threads and over the time there is.
+
+use std::panic;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::bail;
+use wal_core::{Clock, SystemClock};
+use wal_testkit::mutants::{Mutant, seam_mutants};
+use wal_testkit::{Explorer, Outcome, Subject};
+
+use super::options::{Effort, Mutants, Options};
+use super::progress::{Length, Progress};
+use super::report::{Report, Timing, Trial};
+
+/// The name of the threads on which code under test may panic: that is a finding, and told as one.
+const EXPLORER: &str = "explorer";
+
+/// The part of a budget that the subjects get at least, in percent. Mutants are explored to a number of
+/// states and not for a time, so that the machine's speed does not decide who is caught.
+const LEAST_FOR_SUBJECTS: u32 = 85;
+
+/// Explores all that was asked for.
+pub(super) fn all(options: &Options) -> anyhow::Result<Report> {
+    expect_panics();
+    let threads = options.threads();
+    let clock = SystemClock::new();
+    let trials = match options.mutants {
+        Mutants::None => None,
+        Mutants::Seams => Some(mutants(options.seed, threads)?),
+    };
+    let for_mutants = clock.monotonic();
+    let subjects = options.subjects();
+    let (outcomes, timing) = match options.effort() {
+        Effort::States(states) => (counted(options, &subjects, states)?, None),
+        Effort::Budget(budget) => {
+            let least = budget * LEAST_FOR_SUBJECTS / 100;
+            let left = budget.saturating_sub(for_mutants).max(least);
+            if for_mutants + left > budget {
+                eprintln!(
+                    "the mutants took {:.1} s; the claims still get {} % of the budget",
+                    for_mutants.as_secs_f64(),
+                    LEAST_FOR_SUBJECTS
+                );
+            }
+            let outcomes = timed(options, &subjects, left)?;
+            let seconds = (clock.monotonic() - for_mutants).as_secs_f64();
+            let mutants = for_mutants.as_secs_f64();
+            (outcomes, Some(Timing { threads, seconds, mutants }))
+        }
+    };
+    Ok(Report::new(options.seed, options.exotic, timing, outcomes, trials))
+}
+
+/// Lets panics on explorers' threads be silent: the explorer catches and reports them.
+fn expect_panics() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if thread::current().name() != Some(EXPLORER) {
+            usual(info);
+        }
+    }));
+}
+
+fn mutants(seed: u64, threads: usize) -> anyhow::Result<Vec<Trial>> {
+    let mutants = seam_mutants();
+    let progress = Arc::new(Progress::new("mutants", Length::Jobs(mutants.len())));
+    spread(mutants.len(), threads, |at, _| {
+        let mutant: &Mutant = &mutants[at];
+        let explorer = watched(mutant.explorer().seed(seed).shrink(false), &progress);
+        let trial = Trial::of(mutant, explorer.run());
+        progress.job_done();
+        trial
+    })
+}
+
+/// Each subject to a number of states.
+fn counted(options: &Options, subjects: &[Subject], states: u64) -> anyhow::Result<Vec<Outcome>> {
+    let progress = Arc::new(Progress::new("claims", Length::Jobs(subjects.len())));
+    spread(subjects.len(), options.threads(), |at, _| {
+        let explorer = Explorer::new(subjects[at].clone()).states(states);
+        let explorer = explorer.seed(options.seed).exotic(options.exotic);
+        let outcome = watched(explorer, &progress).run();
+        progress.job_done();
+        outcome
+    })
+}
+
+/// All subjects for a time, of which each gets the same share.
+fn timed(options: &Options, subjects: &[Subject], time: Duration) -> anyhow::Result<Vec<Outcome>> {
+    let threads = options.threads();
+    let copies = copies(subjects.len(), threads);
+    let progress = Arc::new(Progress::new("claims", Length::Time(time)));
+    let outcomes = spread(subjects.len() * copies, threads, |at, left| {
+        // What others took too long for, or did not need, is shared by those that are left.
+        let share = time.saturating_sub(progress.elapsed()) / left.div_ceil(threads) as u32;
+        let (subject, copy) = (&subjects[at / copies], at % copies);
+        let explorer = Explorer::new(subject.clone()).time(share);
+        let explorer = explorer.seed(options.seed + copy as u64).exotic(options.exotic);
+        watched(explorer, &progress).run()
+    })?;
+    Ok(outcomes.chunks(copies).map(merged).collect())
+}
+
+/// How often each subject is explored, from a different seed each time, so that no thread is idle at
+/// the end.
+fn copies(subjects: usize, threads: usize) -> usize {
+    let (mut a, mut b) = (subjects, threads);
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    threads / a
+}
+
+/// What several explorations of a subject have found.
+pub(super) fn merged(outcomes: &[Outcome]) -> Outcome {
+    let (first, others) = outcomes.split_first().expect("a subject is explored at least once");
+    let mut all = first.clone();
+    others.iter().for_each(|other| all.merge(other));
+    all
+}
+
+fn watched(explorer: Explorer, progress: &Arc<Progress>) -> Explorer {
+    let progress = progress.clone();
+    explorer.progress(move |more| progress.states(more))
+}
+
+/// Runs jobs on so many threads, each thread one at a time; results are in the order of the jobs.
+/// Each job is told its number, and how many are left with it.
+fn spread<T: Send>(
+    jobs: usize,
+    threads: usize,
+    run: impl Fn(usize, usize) -> T + Sync,
+) -> anyhow::Result<Vec<T>> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<_>> = Mutex::new((0..jobs).map(|_| None).collect());
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= jobs {
+                return;
+            }
+            let result = run(at, jobs - at);
+            results.lock().expect("nothing panics while it is held")[at] = Some(result);
+        }
+    };
+    thread::scope(|scope| {
+        let mut workers = Vec::new();
+        for _ in 0..threads.min(jobs) {
+            workers.push(thread::Builder::new().name(EXPLORER.into()).spawn_scoped(scope, work)?);
+        }
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+                bail!("the explorer itself panicked: {}", text.unwrap_or("without a message"));
+            }
+        }
+        Ok(())
+    })?;
+    let results = results.into_inner().expect("nothing panics while it is held");
+    Ok(results.into_iter().map(|result| result.expect("every job was run")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_in_order_whoever_is_first() {
+        let squares = spread(50, 4, |at, left| {
+            thread::sleep(Duration::from_micros(left as u64 % 7 * 100));
+            at * at
+        });
+        assert_eq!(squares.unwrap(), (0..50).map(|n| n * n).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_panic_of_the_explorer_is_an_error() {
+        let error = spread(3, 2, |at, _| assert_ne!(at, 1, "one is bad")).unwrap_err();
+        assert!(error.to_string().contains("one is bad"), "{error}");
+    }
+
+    #[test]
+    fn copies_fill_every_thread() {
+        assert_eq!(copies(24, 2), 1);
+        assert_eq!(copies(1, 2), 2);
+        assert_eq!(copies(24, 16), 2);
+        assert_eq!(copies(3, 2), 2);
+    }
+}

@@ -1,0 +1,150 @@
+//! `cargo xtask mutants`: real code with one seeded mistake, which a check must find.
+//!
+//! Mistakes at a seam are wrappers in the test kit. All others are patches in `mutants/`, applied one after
+//! the other to a copy of the tree that has a build folder of its own. A check that does not pass on the
+//! copy as it is would prove nothing, so each of them runs there first.
+//!
+//! - `patch`: the patches, and what is to find each
+//! - `tree`: the copy of the tree
+//! - `killer`: a check: an exploration, a test, a model
+//! - `table`: what is printed
+
+mod killer;
+mod patch;
+mod table;
+mod tree;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use wal_core::{Clock, SystemClock};
+use wal_testkit::mutants::{Mutant, Verdict, seam_mutants};
+
+use self::killer::{Cargo, Found, Killer};
+use self::patch::Patch;
+use self::table::{Row, Table};
+use self::tree::Tree;
+use crate::models::{root, target_dir};
+
+/// Which mutants, and what to say of them.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only mutants whose names contain this; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Only those at the seams: nothing is built.
+    #[arg(long, conflicts_with = "patches")]
+    seams: bool,
+    /// Only the patches.
+    #[arg(long)]
+    patches: bool,
+    /// All at the seams and a few patches, for CI.
+    #[arg(long, conflicts_with_all = ["seams", "patches"])]
+    slice: bool,
+    /// Only says which there are.
+    #[arg(long)]
+    list: bool,
+    /// Prints the shortest case that shows each.
+    #[arg(long)]
+    verbose: bool,
+    /// How many compilers run at once.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
+}
+
+/// Patches of the slice: few, of crates that are quickly built, and with one exploration as their killer.
+const SLICE: &[&str] =
+    &["09-torn-tail-not-cut", "10-cut-not-synced", "12-torn-tail-fails-the-opening"];
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let seams = if options.patches { Vec::new() } else { seam_mutants() };
+    let patches = if options.seams { Vec::new() } else { patch::all(&root()?.join("mutants"))? };
+    let wanted = |name: &str| {
+        options.only.is_empty() || options.only.iter().any(|part| name.contains(part.as_str()))
+    };
+    let seams: Vec<_> = seams.into_iter().filter(|mutant| wanted(mutant.name)).collect();
+    let sliced = |name: &str| !options.slice || SLICE.contains(&name);
+    let patches: Vec<_> =
+        patches.into_iter().filter(|p| wanted(&p.name) && sliced(&p.name)).collect();
+    if seams.is_empty() && patches.is_empty() {
+        bail!("no mutant is called like that; --list shows all");
+    }
+    if options.list {
+        list(&seams, &patches);
+        return Ok(());
+    }
+    let mut table = Table::new(options.verbose);
+    for mutant in &seams {
+        at_seam(mutant, &mut table);
+    }
+    let counts = (seams.len(), patches.len());
+    if !patches.is_empty() {
+        patched(patches, options, &mut table)?;
+    }
+    table.end(counts)
+}
+
+fn list(seams: &[Mutant], patches: &[Patch]) {
+    for mutant in seams {
+        println!("{:<50} {}", mutant.name, mutant.bug);
+    }
+    for patch in patches {
+        println!("{:<50} {}", patch.name, patch.bug);
+    }
+}
+
+/// Explores a mutant at a seam.
+fn at_seam(mutant: &Mutant, table: &mut Table) {
+    table.working(mutant.name);
+    let clock = SystemClock::new();
+    // Shrinking is no exploration: it comes after, and only if somebody looks.
+    let verdict = mutant.look();
+    let seconds = clock.monotonic().as_secs_f64();
+    let (by, states) = match verdict {
+        Verdict::Caught { by, states, .. } => (Some(by), states),
+        Verdict::Survived { states } => (None, states),
+    };
+    let story = match table.verbose.then(|| mutant.run()) {
+        Some(Verdict::Caught { failure: Some(failure), .. }) => failure.to_string(),
+        _ => String::new(),
+    };
+    table.row(&Row { name: mutant.name.into(), by, tried: states.to_string(), seconds, story });
+}
+
+/// Applies patch after patch to the copy of the tree, and lets the killer of each look for it.
+fn patched(mut patches: Vec<Patch>, options: &Options, table: &mut Table) -> anyhow::Result<()> {
+    let dir = target_dir()?.join("mutants");
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    table.working("copying the tree");
+    let tree = Tree::copy(root()?, &dir.join("tree"))?;
+    let cargo = Cargo { tree: tree.dir().into(), builds: dir.join("build"), jobs: options.jobs };
+    let killers: BTreeSet<&Killer> = patches.iter().map(|patch| &patch.killer).collect();
+    for killer in killers {
+        table.working(&format!("without a mistake: {killer}"));
+        cargo.build(killer).with_context(|| format!("{killer}: the tree does not build"))?;
+        if let Found::Something { by, story, .. } = cargo.run(killer, true)? {
+            bail!("{killer}: finds {by} without any mistake, so it proves nothing\n{story}");
+        }
+    }
+    // What was touched last is built next, so neighbours in the code and in their checks share work.
+    patches.sort_by(|a, b| (&a.killer, &a.touches).cmp(&(&b.killer, &b.touches)));
+    for patch in &patches {
+        table.working(&patch.name);
+        tree.apply(&patch.file).with_context(|| format!("{} does not apply", patch.name))?;
+        let built = cargo.build(&patch.killer);
+        let found = built.and_then(|()| cargo.run(&patch.killer, options.verbose));
+        tree.revert(&patch.touches)?;
+        let row = match found.with_context(|| format!("{} does not build", patch.name))? {
+            Found::Nothing { tried, seconds } => {
+                Row { name: patch.name.clone(), by: None, tried, seconds, story: String::new() }
+            }
+            Found::Something { by, tried, seconds, story } => {
+                Row { name: patch.name.clone(), by: Some(by), tried, seconds, story }
+            }
+        };
+        table.row(&row);
+    }
+    Ok(())
+}
