@@ -18,12 +18,14 @@ const WRITTEN: &[&str] = &[
     "segment 4096; append 3x100; sync; before 1000; append 1x10; kill; append 1x11; after 0; append 1x12; drop; append 1x9",
     // Truncation at the back, again within what is left, and appends behind it.
     "segment 4096; append 1x50; append 1x51; append 1x52; sync; after 600; append 1x53; kill; after 500; append 1x54; sync",
+    // Truncation at the front in the middle of a segment: the header of the next one says where.
+    "segment 4096; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; before 500; append 1x20; sync",
     // Truncation at the front with rotation: segments go, and come back as new ones.
     "segment 4096; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; before 900; append 1x900; append 1x900; append 1x900; append 1x900; before 800; append 1x20; sync",
     // The process dies again and again.
     "segment 4096; append 1x20; kill; append 1x21; kill; append 2x22; drop; append 1x23; kill; append 1x24 durable; kill",
     // A critical record among others; requests below the strategy's own.
-    "segment 4096; append 1x10 buffered; append 1x10 written; append 1x10; append 1x10 durable; append 1x9 buffered; wait 20000us; append 1x8 written",
+    "segment 4096; append 1x10 buffered; append 1x10 written; append 1x10; append 1x10 durable; append 1x9 buffered; wait 20000us; append 1x8 written; append 1x10 buffered; drop; append 1x7 buffered; kill",
     // Failed syncs, with everything that a kernel may make of the bytes.
     "segment 4096; append 1x30; sync; bad-sync clean; append 1x31; sync; append 1x32; sync; append 1x33",
     "segment 4096; append 1x30; sync; bad-sync reverted:1; append 2x600; sync; append 1x32; sync",

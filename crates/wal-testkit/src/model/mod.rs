@@ -147,7 +147,7 @@ impl ModelFs {
         Moment(self.state.lock().unwrap_or_else(PoisonError::into_inner).disk.clone())
     }
 
-    /// Keeps the state before every change from now on, for [`moments`](Self::moments).
+    /// Keeps the state before every change from now on, for [`take_moments`](Self::take_moments).
     pub fn record_moments(&self) {
         if let Ok(mut state) = self.state() {
             state.moments.get_or_insert_default();
