@@ -64,7 +64,7 @@ const STEPS: &[Step] = &[
     // Slices: without options these commands go on for minutes.
     Step::new("loom models", "cargo xtask loom --slice"),
     Step::new("shuttle models", "cargo xtask shuttle --iterations 500"),
-    Step::new("crashes", "cargo xtask faults --states 4000 --mutants none"),
+    Step::new("crashes", "cargo xtask faults --states 2500 --mutants none"),
     Step::new("seeded mistakes", "cargo xtask mutants --slice"),
     Step::new("tests of the documentation", "cargo test --locked --workspace --doc --quiet"),
     // Last, so that the run ends with a test runner's closing line.

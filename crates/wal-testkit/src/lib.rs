@@ -6,7 +6,10 @@
 //!   trace of every call.
 //! - [`FaultStorage`]: any [`wal_core::LogStorage`] with failures, counters and a gate that holds syncs.
 //! - [`CrashStorage`]: any [`wal_core::LogStorage`], below a cache that a power loss empties.
-//! - [`conformance`]: whether your own storage or codec keeps its contract.
+//! - [`Explorer`]: runs a [`Workload`] on a [`Subject`], crashes it at every change of the disk, and holds
+//!   what comes back against the strategy's claim.
+//! - [`conformance`]: whether your own strategy, storage or codec keeps its contract.
+//! - [`mutants`]: seeded mistakes, each of which the explorer must find.
 //! - [`Rng`]: the random numbers of all of them, the same everywhere for the same seed.
 
 pub mod conformance;

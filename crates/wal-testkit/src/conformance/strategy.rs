@@ -12,8 +12,8 @@ use crate::explore::{Explorer, Outcome as Explored, Tightness};
 use crate::simulation::{StorageUnderTest, Subject};
 use crate::{Failure, Rng};
 
-/// States explored on each storage.
-const STATES: u64 = 3000;
+/// States explored on each storage, besides those that drive the strategy to its claim.
+const STATES: u64 = 1500;
 /// Random views that are shown to the strategy.
 const VIEWS: u64 = 5000;
 
@@ -30,7 +30,7 @@ impl Proof {
     /// Explores the crashes of a strategy: some seconds of work.
     pub fn of(strategy: impl SyncStrategy) -> Self {
         let strategy: Arc<dyn SyncStrategy> = Arc::new(strategy);
-        let explored = StorageUnderTest::shipped().into_iter().take(2).map(|storage| {
+        let explored = StorageUnderTest::shipped().into_iter().map(|storage| {
             Explorer::new(Subject::new(strategy.clone()).on(storage)).states(STATES).run()
         });
         Proof { explored: explored.collect(), strategy }
@@ -72,9 +72,13 @@ fn told(failure: &Failure) -> String {
 pub fn no_crash_takes_more_than_the_claim(proof: &Proof) -> Checked {
     match proof.failure(|failure| !is_about_progress(failure)) {
         None => Ok(Outcome::Passed),
-        Some(failure) => Err(proof.broken(
+        Some(failure) if failure.violation.oracle == "O3" => Err(proof.broken(
             "no crash takes more of the acknowledged records than `claim` says",
             told(failure),
+        )),
+        Some(failure) => Err(proof.broken(
+            "what a log promises whatever its strategy holds with this one, too",
+            format!("{}: {}", failure.violation.oracle, told(failure)),
         )),
     }
 }

@@ -62,7 +62,8 @@ impl Explorer {
         self
     }
 
-    /// Ends after the workload with which so many states are reached.
+    /// Ends after the workload with which so many states are reached, not counting those of the
+    /// workloads that drive the strategy to its claim: these always run.
     #[must_use]
     pub fn states(mut self, states: u64) -> Self {
         (self.states, self.time) = (states, None);
@@ -119,6 +120,7 @@ impl Explorer {
         let mut progress = self.progress.take();
         let pressure = directed::pressure(&strategy.claim());
         let written = directed::written();
+        let mut under_pressure = 0;
         for n in 0..MOST_WORKLOADS {
             let (workload, density) = match pressure.get(n as usize) {
                 Some(workload) => (workload.clone(), self.density(2)),
@@ -149,10 +151,12 @@ impl Explorer {
             }
             let enough = match self.time {
                 Some(time) => clock.monotonic() >= time,
-                None => outcome.states >= self.states,
+                None => outcome.states.saturating_sub(under_pressure) >= self.states,
             };
             // Without these no claim could be called tight.
-            if enough && n + 1 >= pressure.len() as u64 {
+            if n + 1 < pressure.len() as u64 {
+                under_pressure = outcome.states;
+            } else if enough {
                 break;
             }
         }

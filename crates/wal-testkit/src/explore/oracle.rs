@@ -96,6 +96,13 @@ pub(super) fn exact(known: &Knowledge, found: &Found) -> Result<(), Violation> {
 
 /// O2: no gaps but those of truncations.
 fn contiguous(known: &Knowledge, found: &Found) -> Result<(), Violation> {
+    if let Some((first, _)) = found.first() {
+        let before = known.records.range(..first).map(|(lsn, _)| *lsn);
+        if let Some(lsn) = before.into_iter().find(|lsn| !known.may_be_truncated(*lsn)) {
+            let what = format!("the log begins with LSN {first}, and {lsn} was never truncated");
+            return Err(Violation::new("O2", what));
+        }
+    }
     for pair in found.windows(2) {
         let (a, b) = (pair[0].0, pair[1].0);
         if b <= a || (a + 1..b).any(|lsn| !known.may_be_truncated(lsn)) {

@@ -4,7 +4,7 @@ use super::case::{Case, CrashSpec};
 use super::examine::Probe;
 use super::images::{self, Density};
 use super::oracle::Crash;
-use super::walk::{Walk, after_faulty_recovery, image, process_image, run_caught};
+use super::walk::{LAST_CRASHES, Walk, after_faulty_recovery, image, process_image, run_caught};
 use super::{Failure, Violation, at_rest};
 use crate::simulation::{Event, Knowledge, Run, Step, Subject, Workload};
 use crate::{ATOM_BYTES, Atom, AtomKind, Fate, ModelFs, Moment, Rng};
@@ -38,7 +38,11 @@ impl Case {
             CrashSpec::Process { point } | CrashSpec::Power { point, .. } => *point,
             CrashSpec::Rot { .. } | CrashSpec::Fault { .. } => run.moments.len() - 1,
         };
-        let Some(moment) = run.moments.get(point) else { return Ok(()) };
+        let Some(moment) = run.moments.get(point) else {
+            let changes = run.moments.len() - 1;
+            let what = format!("there is no change {point}: the workload makes {changes}");
+            return Err(Violation::new("case", what));
+        };
         let known = knowledge(run, point);
         if let CrashSpec::Rot { seed, nth } = first {
             return at_rest::check(&probe, &known, moment, *seed, *nth);
@@ -71,8 +75,7 @@ fn follow(
     let (spec, rest) = chain.split_first().expect("a chain has a link");
     let image = apply(probe, &moment, spec);
     let Some(next) = rest.first() else {
-        // The seed chooses the last crash of all; a few show every kind of it.
-        return (0..12).try_for_each(|seed| {
+        return (0..LAST_CRASHES).try_for_each(|seed| {
             let image = image.moment().process_crash();
             probe.examine(known, crash, &image, seed, false).map(drop)
         });

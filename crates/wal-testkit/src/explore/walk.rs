@@ -28,6 +28,9 @@ pub(super) struct Walk<'a> {
     deadline: Option<(SystemClock, Duration)>,
 }
 
+/// The ways in which the last crash of an examination is made: a replay tries them all.
+pub(super) const LAST_CRASHES: u64 = 12;
+
 type Broken = (Violation, Vec<CrashSpec>);
 
 impl<'a> Walk<'a> {
@@ -149,7 +152,7 @@ impl<'a> Walk<'a> {
         let faulty = (depth == 0 && seed.is_multiple_of(31)).then(|| image.moment());
         let exotic =
             self.density.exotic && kinds.iter().any(|kind| *kind >= FaultKind::TornSectors);
-        let examined = match self.probe.examine(known, crash, &image, seed, watch) {
+        let examined = match self.probe.examine(known, crash, &image, seed % LAST_CRASHES, watch) {
             Ok(examined) => examined,
             Err(_) if exotic => {
                 self.outcome.outside_claim += 1;

@@ -49,6 +49,8 @@ pub(super) struct Actor {
     pub(super) waiting: Arc<Mutex<Vec<Waiting>>>,
     /// The log said that it failed.
     pub(super) poisoned: Arc<AtomicBool>,
+    /// Why an append was refused, the first time one was.
+    pub(super) refused: Arc<OnceLock<String>>,
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -104,7 +106,9 @@ impl Actor {
         let waker = Waker::from(woken.clone());
         match append.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(Ok(acknowledged)) => self.note(Event::Acknowledged(acknowledged)),
-            Poll::Ready(Err(_)) => {}
+            Poll::Ready(Err(error)) => {
+                self.refused.get_or_init(|| error.to_string());
+            }
             Poll::Pending => locked(&self.waiting).push(Waiting { range, append, woken }),
         }
     }
@@ -153,7 +157,9 @@ impl Actor {
                     let at = one.woken.at.get().map_or(now, |at| *at);
                     self.note_at(at, Event::Acknowledged(range));
                 }
-                Poll::Ready(Err(_)) => {}
+                Poll::Ready(Err(error)) => {
+                    self.refused.get_or_init(|| error.to_string());
+                }
                 Poll::Pending => left.push(one),
             }
         }

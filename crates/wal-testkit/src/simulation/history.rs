@@ -115,6 +115,9 @@ impl Knowledge {
             Event::Reopened { found } => {
                 self.cache_fails = false;
                 self.records.retain(|lsn, _| found.binary_search(lsn).is_ok());
+                if found.first().is_some_and(|lsn| *lsn < self.start_asked) {
+                    self.start_asked = self.start_done;
+                }
                 // A truncation that was not acknowledged has happened by now, or it never will.
                 self.cuts.retain(|&(kept, last, done)| {
                     let next = found.partition_point(|lsn| *lsn <= kept);

@@ -64,7 +64,7 @@ pub(crate) fn run(subject: &Subject, workload: &Workload) -> Run {
     let mut moments = world.disk.take_moments();
     moments.push(last);
     if let Some(actor) = world.actor.take() {
-        // What is done when the handle is dropped is not part of the workload.
+        // What is done when the handle is dropped is not part of the workload: it meets a dead process.
         let _ = world.disk.process_crash();
         locked(&actor.waiting).clear();
     }
@@ -144,6 +144,10 @@ impl World<'_> {
             Step::Jump(by) => self.clock.jump_micros(*by),
             Step::Fault(fault) => self.fault(*fault),
         }
+        if let Some(why) = self.actor().refused.get().filter(|_| self.broken.is_none()) {
+            let what = format!("an append was refused with nothing wrong: {why}");
+            return Err(Violation::new("progress", what));
+        }
         if self.is_poisoned() {
             if self.broken.is_none() {
                 return Err(Violation::new(
@@ -209,11 +213,15 @@ impl World<'_> {
     fn fault(&mut self, fault: LiveFault) {
         let faults = self.fs.faults();
         let kind = match fault {
-            LiveFault::SyncFails(_) | LiveFault::FailForGood(crate::Call::Sync) => Broken::Sync,
-            _ => Broken::Call,
+            // What every program must cope with is no excuse.
+            LiveFault::ShortWrites(_) | LiveFault::ShortReads(_) | LiveFault::Interrupts(_) => None,
+            LiveFault::SyncFails(_) | LiveFault::FailForGood(crate::Call::Sync) => {
+                Some(Broken::Sync)
+            }
+            _ => Some(Broken::Call),
         };
         if self.broken != Some(Broken::Sync) {
-            self.broken = Some(kind);
+            self.broken = kind.or(self.broken);
         }
         match fault {
             LiveFault::ShortWrites(n) => faults.short_writes(Some(n as usize)),
@@ -319,6 +327,7 @@ impl World<'_> {
             history: self.history.clone(),
             waiting: Arc::default(),
             poisoned,
+            refused: Arc::default(),
         };
         actor.note(Event::Reopened { found: lsns });
         actor.settle();
