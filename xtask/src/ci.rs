@@ -66,6 +66,7 @@ const STEPS: &[Step] = &[
     Step::new("shuttle models", "cargo xtask shuttle --iterations 500"),
     Step::new("crashes", "cargo xtask faults --states 2500 --mutants none"),
     Step::new("seeded mistakes", "cargo xtask mutants --slice"),
+    Step::new("unsafe code under a sanitizer", "cargo xtask sanitize"),
     Step::new("tests of the documentation", "cargo test --locked --workspace --doc --quiet"),
     // Last, so that the run ends with a test runner's closing line.
     Step::new("tests", "cargo test --locked --workspace --all-targets --no-fail-fast"),

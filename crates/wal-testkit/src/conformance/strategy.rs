@@ -220,7 +220,7 @@ fn views() -> impl Iterator<Item = TailView> {
 /// a strategy that may lose a thousand records needs a thousand appends to be driven there, and each
 /// is a place to crash. What holds for 8 records holds for 1000 by the same lines of code.
 ///
-/// ```
+/// ```rust,test_harness
 /// use wal_core::{Claim, Decision, Loss, SyncStrategy, SyncWhen, TailView};
 ///
 /// /// At most `0` records are at risk.
