@@ -99,7 +99,7 @@ fn a_longer_process_id_of_an_earlier_holder_does_not_show_through() {
     let _lock = storage.lock().wait().unwrap();
     if cfg!(unix) {
         let text = std::fs::read_to_string(dir.path().join("LOCK")).unwrap();
-        assert_eq!(text, std::process::id().to_string());
+        assert_eq!(text, format!("{:010}", std::process::id()));
     }
 }
 
