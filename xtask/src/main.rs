@@ -7,12 +7,18 @@ mod fuzz;
 mod loom;
 mod models;
 mod mutants;
+mod release;
 mod sanitize;
 mod shuttle;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+/// The crash explorer builds and drops many small things: this one is quick at it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Checks and measurements of this workspace")]
@@ -84,8 +90,18 @@ enum Command {
     Shuttle(shuttle::Options),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Ci => ci::run(),
         Command::Bench { dir, rounds, quick } => bench::run(&dir, rounds, quick),
         Command::Faults(options) => faults::run(&options),

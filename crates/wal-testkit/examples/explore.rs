@@ -53,7 +53,7 @@ fn main() -> Result<ExitCode> {
     let subject = subject(&options)?;
     let explorer = || {
         let states = options.states.unwrap_or(20_000);
-        Explorer::new(subject.clone()).states(states).seed(options.seed)
+        Explorer::new(subject.clone()).states(states).seed(options.seed).written_first(true)
     };
     // A panic of the code under test is a finding; its message belongs there.
     std::panic::set_hook(Box::new(|_| ()));

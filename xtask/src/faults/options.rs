@@ -47,7 +47,8 @@ pub(crate) struct Options {
     pub(super) seed: u64,
     /// Runs one case again that an exploration has printed, and nothing else. Fails if the case does.
     #[arg(long, value_name = "TRACE",
-          conflicts_with_all = ["strategies", "storages", "budget", "states", "json", "html", "exotic"])]
+          conflicts_with_all = ["strategies", "storages", "budget", "states", "json", "html", "exotic",
+                               "mutants", "threads", "seed"])]
     pub(super) replay: Option<String>,
     /// Which seeded mistakes the test kit has to find.
     #[arg(long, value_enum, default_value_t = Mutants::Seams)]
@@ -199,14 +200,17 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_what_there_is() {
-        let told = |line| parse(line).unwrap_err().to_string();
+        let told = |line: &str| parse(line).unwrap_err().to_string();
         assert!(told("--storage tape").contains("there are file, file-plain"));
         assert!(told("--strategy never").contains("never"));
         assert!(told("--budget 60").contains("such as 90s"));
         assert!(told("--budget 0s").contains("such as 90s"));
         assert!(told("--states 0").contains("--states"));
         assert!(told("--states 5 --budget 5s").contains("cannot be used with"));
-        assert!(told("--replay x --seed 1 --states 5").contains("cannot be used with"));
+        for other in ["--seed 1", "--states 5", "--mutants none", "--threads 1", "--exotic"] {
+            let line = format!("--replay x {other}");
+            assert!(told(&line).contains("cannot be used with"), "{line}");
+        }
     }
 
     #[test]

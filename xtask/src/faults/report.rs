@@ -75,7 +75,9 @@ impl Report {
         subjects: Vec<Outcome>,
         mutants: Option<Vec<Trial>>,
     ) -> Self {
-        let mut kinds = BTreeMap::new();
+        // A kind that never came up is a row of the table, too.
+        let asked = FaultKind::ALL.iter().filter(|kind| exotic || !kind.is_exotic());
+        let mut kinds: BTreeMap<_, _> = asked.map(|kind| (*kind, 0)).collect();
         for (kind, states) in subjects.iter().flat_map(|subject| &subject.kinds) {
             *kinds.entry(*kind).or_default() += states;
         }
@@ -201,9 +203,9 @@ pub(super) fn kind_told(kind: FaultKind) -> (String, &'static str) {
         FaultKind::CrashInRecovery => "a second crash, during recovery",
         FaultKind::CrashInSecondRecovery => "a third crash, during the recovery of the second",
         FaultKind::FaultInRecovery => "recovery met a failing call first",
-        FaultKind::SlowSync => "appends beside a sync that took its time",
-        FaultKind::LiveFault => "a call was short, interrupted, failed, or found no space",
-        FaultKind::FailedSync => "a sync failed",
+        FaultKind::SlowSync => "appends came beside a sync that took its time",
+        FaultKind::LiveFault => "calls were made short, interrupted, failing, or without space",
+        FaultKind::FailedSync => "a sync was made to fail",
         FaultKind::Restart => "the process died and started again",
         FaultKind::Clock => "the clock jumped, or the timer starved",
         FaultKind::AtRest => "bytes were damaged that had been durable",

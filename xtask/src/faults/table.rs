@@ -80,7 +80,7 @@ pub(super) fn micros(time: Duration) -> u64 {
 
 /// How many states contained each kind of fault.
 fn kinds(out: &mut String, report: &Report) {
-    put(out, &format!("{:<26} {:>11}", "states with", ""));
+    put(out, "states with, at or before the crash");
     for (kind, states) in &report.kinds {
         let (name, means) = kind_told(*kind);
         put(out, &format!("  {name:<24} {:>11}   {means}", grouped(*states)));

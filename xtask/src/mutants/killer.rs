@@ -59,7 +59,7 @@ pub(super) enum Found {
     Something { by: String, tried: String, seconds: f64, story: String },
 }
 
-/// A check that runs for so long hangs.
+/// A check that runs for so long hangs. Without a mistake in the code, some need a good part of it.
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// Builds and runs checks in the copy of the tree.

@@ -54,6 +54,10 @@ pub(crate) struct Options {
     jobs: u16,
 }
 
+/// Seconds within which a mutant must be found, building and shrinking left out. What takes longer is
+/// looked at once more: others may be using the machine.
+const BOUND: f64 = 10.0;
+
 /// Patches of the slice: few, of crates that are quickly built, and with one exploration as their killer.
 const SLICE: &[&str] =
     &["09-torn-tail-not-cut", "10-cut-not-synced", "12-torn-tail-fails-the-opening"];
@@ -75,6 +79,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         list(&seams, &patches);
         return Ok(());
     }
+    // Looking takes a while, and its time is bounded.
+    crate::release::ensure()?;
     let mut table = Table::new(options.verbose);
     for mutant in &seams {
         at_seam(mutant, &mut table);
@@ -98,10 +104,16 @@ fn list(seams: &[Mutant], patches: &[Patch]) {
 /// Explores a mutant at a seam.
 fn at_seam(mutant: &Mutant, table: &mut Table) {
     table.working(mutant.name);
-    let clock = SystemClock::new();
     // Shrinking is no exploration: it comes after, and only if somebody looks.
-    let verdict = mutant.look();
-    let seconds = clock.monotonic().as_secs_f64();
+    let look = || {
+        let clock = SystemClock::new();
+        let verdict = mutant.look();
+        (verdict, clock.monotonic().as_secs_f64())
+    };
+    let (verdict, seconds) = match look() {
+        (_, seconds) if seconds > BOUND => look(),
+        in_time => in_time,
+    };
     let (by, states) = match verdict {
         Verdict::Caught { by, states, .. } => (Some(by), states),
         Verdict::Survived { states } => (None, states),
@@ -134,7 +146,11 @@ fn patched(mut patches: Vec<Patch>, options: &Options, table: &mut Table) -> any
         table.working(&patch.name);
         tree.apply(&patch.file).with_context(|| format!("{} does not apply", patch.name))?;
         let built = cargo.build(&patch.killer);
-        let found = built.and_then(|()| cargo.run(&patch.killer, options.verbose));
+        let look = |()| cargo.run(&patch.killer, options.verbose);
+        let found = built.and_then(look).and_then(|found| match found {
+            Found::Something { seconds, .. } if seconds > BOUND => look(()),
+            in_time => Ok(in_time),
+        });
         tree.revert(&patch.touches)?;
         let row = match found.with_context(|| format!("{} does not build", patch.name))? {
             Found::Nothing { tried, seconds } => {

@@ -4,6 +4,8 @@ use std::io::{IsTerminal, Write, stderr};
 
 use anyhow::bail;
 
+use super::BOUND;
+
 /// What became of one mutant.
 pub(super) struct Row {
     pub(super) name: String,
@@ -43,14 +45,15 @@ impl Table {
         if self.terminal {
             eprint!("\r\x1b[K");
         }
-        let by = row.by.as_deref().unwrap_or("SURVIVED");
+        let late = row.by.is_some() && row.seconds > BOUND;
+        let by = if late { "TOO LATE" } else { row.by.as_deref().unwrap_or("SURVIVED") };
         println!("{:<50} {by:<36} {:>7} {:>8.2}", row.name, row.tried, row.seconds);
         if self.verbose && !row.story.is_empty() {
             row.story.lines().for_each(|line| println!("    {line}"));
         }
         match row.by {
-            Some(_) => self.caught += 1,
-            None => self.survived.push(row.name.clone()),
+            Some(_) if !late => self.caught += 1,
+            _ => self.survived.push(row.name.clone()),
         }
         if row.seconds > self.slowest.0 {
             self.slowest = (row.seconds, row.name.clone());
@@ -70,7 +73,7 @@ impl Table {
         );
         println!("{}/{all} mutants caught", self.caught);
         if !self.survived.is_empty() {
-            bail!("nothing finds {}", self.survived.join(", "));
+            bail!("nothing finds {} within {BOUND} s", self.survived.join(", "));
         }
         Ok(())
     }

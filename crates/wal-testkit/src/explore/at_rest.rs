@@ -1,5 +1,6 @@
 //! O6: damage to bytes that later bytes prove durable is an error, never a shorter log.
 
+use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -10,41 +11,22 @@ use wal_core::{
 };
 use wal_fs::FileSystem;
 
-use super::case::CrashSpec;
 use super::examine::{Probe, panicked};
 use super::walk::process_image;
 use super::{Violation, oracle};
 use crate::simulation::Knowledge;
 use crate::{ModelFs, Moment, Rng, Rot};
 
-/// Pieces of damage tried on what each workload left.
-const SAMPLES: u64 = 16;
-
-/// Damages what is left at the end of a workload, in several ways, each on its own.
-pub(super) fn explore(
-    probe: &Probe<'_>,
-    known: &Knowledge,
-    last: &Moment,
-    rng: &mut Rng,
-    count: &mut dyn FnMut(u64, u64) -> Vec<CrashSpec>,
-) -> Result<(), (Violation, Vec<CrashSpec>)> {
-    let seed = rng.next() >> 32;
-    for nth in 0..SAMPLES {
-        let chain = count(seed, nth);
-        check(probe, known, last, seed, nth).map_err(|violation| (violation, chain))?;
-    }
-    Ok(())
-}
-
-/// The `nth` damage of a seed.
+/// Holds one piece of damage against O6: to what the moment number `point` left when the process died.
+/// The seed says which piece.
 pub(super) fn check(
     probe: &Probe<'_>,
     known: &Knowledge,
-    last: &Moment,
+    moments: &[Moment],
+    point: usize,
     seed: u64,
-    nth: u64,
 ) -> Result<(), Violation> {
-    let checked = catch_unwind(AssertUnwindSafe(|| damage(probe, known, last, seed, nth)));
+    let checked = catch_unwind(AssertUnwindSafe(|| damage(probe, known, moments, point, seed)));
     checked.unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
@@ -67,14 +49,14 @@ struct Frame {
 fn damage(
     probe: &Probe<'_>,
     known: &Knowledge,
-    last: &Moment,
+    moments: &[Moment],
+    point: usize,
     seed: u64,
-    nth: u64,
 ) -> Result<(), Violation> {
-    let mut rng = Rng::new(seed.wrapping_mul(SAMPLES).wrapping_add(nth));
-    let image = process_image(last);
+    let mut rng = Rng::new(seed);
+    let image = process_image(&moments[point]);
     // Half of the logs are sealed first, by a recovery.
-    if rng.below(2) == 0 {
+    if seed % 2 == 1 {
         let sealed = probe.open(&image).map(drop);
         sealed.map_err(|e| Violation::new("O7", format!("opening fails: {e}")))?;
     }
@@ -88,12 +70,13 @@ fn damage(
         .map_err(|e| Violation::new("O7", format!("opening fails: {e}")))?;
     let at = rng.below(segments.len() as u64) as usize;
     let hit = &segments[at];
-    let rot = choose(hit, &mut rng);
-    let range = apply(&image, hit, rot);
+    let earlier = &moments[rng.below(point as u64 + 1) as usize];
+    let damage = choose(&segments, hit, earlier, &mut rng);
+    let range = apply(&image, hit, &damage);
     let proven = proven(&segments, at, &range);
     let what = || {
         let name = hit.path.file_name().unwrap_or_default().to_string_lossy();
-        format!("after damage \"{rot}\" to {name}, of {} bytes of frames,", hit.end)
+        format!("after damage \"{damage}\" to {name}, of {} bytes of frames,", hit.end)
     };
     let opened = match probe.open(&image) {
         Ok(opened) => opened,
@@ -162,33 +145,68 @@ fn segment(image: &ModelFs, path: PathBuf) -> Option<Segment> {
     Some(Segment { path, bytes, header, frames, end })
 }
 
-/// What happens to a segment: mostly where its bytes mean something.
-fn choose(segment: &Segment, rng: &mut Rng) -> Rot {
-    let len = segment.bytes.len() as u64;
-    let used = segment.end.max(1);
-    let sectors = used.div_ceil(512);
-    let sector = |rng: &mut Rng| rng.below(sectors) * 512;
-    match rng.below(7) {
-        0 | 1 => Rot::Flip { offset: rng.below(used), bit: rng.below(8) as u8 },
-        2 => Rot::Zeroed { offset: sector(rng), len: 512 },
-        3 => Rot::Copied { from: sector(rng), to: sector(rng), len: 512 },
-        4 => Rot::Misdirected { offset: sector(rng), len: 512, seed: rng.next() },
-        5 => Rot::Cut { len: rng.below(len + 1) },
-        // A phantom write: a whole frame that was acknowledged and never made.
-        _ => match segment.frames.len() as u64 {
-            0 => Rot::Flip { offset: rng.below(used), bit: 0 },
-            n => {
-                let frame = &segment.frames[rng.below(n) as usize].range;
-                Rot::Zeroed { offset: frame.start, len: frame.end - frame.start }
+/// What happens to a segment.
+enum Damage {
+    Rot(Rot),
+    /// A write that went astray, or one that was acknowledged and never made: other bytes are there.
+    Other {
+        offset: u64,
+        bytes: Vec<u8>,
+        whence: String,
+    },
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Damage::Rot(rot) => rot.fmt(f),
+            Damage::Other { offset, bytes, whence } => {
+                write!(f, "{whence} at {offset}+{}", bytes.len())
             }
-        },
+        }
     }
 }
 
+/// Chooses damage, mostly where bytes mean something.
+fn choose(segments: &[Segment], hit: &Segment, earlier: &Moment, rng: &mut Rng) -> Damage {
+    let used = hit.end.max(1);
+    let sector = |of: &Segment, rng: &mut Rng| rng.below(of.end.max(1).div_ceil(512)) * 512;
+    Damage::Rot(match rng.below(9) {
+        0 | 1 => Rot::Flip { offset: rng.below(used), bit: rng.below(8) as u8 },
+        2 => Rot::Zeroed { offset: sector(hit, rng), len: 512 },
+        3 => Rot::Copied { from: sector(hit, rng), to: sector(hit, rng), len: 512 },
+        4 => Rot::Misdirected { offset: sector(hit, rng), len: 512, seed: rng.next() },
+        5 => Rot::Cut { len: rng.below(hit.bytes.len() as u64 + 1) },
+        6 => {
+            let other = &segments[rng.below(segments.len() as u64) as usize];
+            let from = sector(other, rng) as usize;
+            let bytes = other.bytes[from..(from + 512).min(other.bytes.len())].to_vec();
+            let whence = format!("sector {} of segment {}", from / 512, other.header.first_lsn);
+            return Damage::Other { offset: sector(hit, rng), bytes, whence };
+        }
+        _ => match hit.frames.len() as u64 {
+            0 => Rot::Flip { offset: rng.below(used), bit: 0 },
+            n => return phantom(hit, &hit.frames[rng.below(n) as usize].range, earlier),
+        },
+    })
+}
+
+/// The write of a frame was acknowledged and never made: what was there earlier still is.
+fn phantom(hit: &Segment, range: &Range<u64>, earlier: &Moment) -> Damage {
+    let before = earlier.process_crash().contents(&hit.path).unwrap_or_default();
+    let at = |offset: u64| before.get(offset as usize).copied().unwrap_or(0);
+    let bytes = range.clone().map(at).collect();
+    Damage::Other { offset: range.start, bytes, whence: "what was there before".into() }
+}
+
 /// Does it, and says which bytes are no longer what they were.
-fn apply(image: &ModelFs, segment: &Segment, rot: Rot) -> Range<u64> {
+fn apply(image: &ModelFs, segment: &Segment, damage: &Damage) -> Range<u64> {
     let path: &Path = &segment.path;
-    image.rot(path, rot).expect("the file was there just now");
+    let done = match damage {
+        Damage::Rot(rot) => image.rot(path, *rot),
+        Damage::Other { offset, bytes, .. } => image.put_back(path, *offset, bytes),
+    };
+    done.expect("the file was there just now");
     let now = image.contents(path).expect("the file was there just now");
     let old = &segment.bytes;
     let changed = |at: &usize| now.get(*at) != old.get(*at);

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+use super::images;
 use crate::Call;
 use crate::simulation::Workload;
 
@@ -62,12 +63,12 @@ pub enum CrashSpec {
         /// Counted from 1.
         nth: u64,
     },
-    /// Durable bytes were damaged: the `nth` sample of this seed.
+    /// The process dies before this change, and durable bytes are damaged.
     Rot {
-        /// The seed.
+        /// The change.
+        point: usize,
+        /// Says which bytes, and how.
         seed: u64,
-        /// The sample.
-        nth: u64,
     },
 }
 
@@ -89,7 +90,7 @@ impl fmt::Display for CrashSpec {
                 let name = CALLS.iter().find(|(c, _)| c == call).map_or("?", |(_, name)| name);
                 write!(f, "fault@{nth}:{name}")
             }
-            CrashSpec::Rot { seed, nth } => write!(f, "rot@{nth}:{seed}"),
+            CrashSpec::Rot { point, seed } => write!(f, "rot@{point}:{seed}"),
         }
     }
 }
@@ -113,6 +114,9 @@ impl FromStr for CrashSpec {
                 let (point, atom) = head.split_once('/').ok_or_else(bad)?;
                 let atom_bytes = atom.parse().ok().filter(|n| *n > 0).ok_or_else(bad)?;
                 let point = point.parse().map_err(|_| bad())?;
+                if tail.chars().any(|letter| images::fate(letter, 0).is_none()) {
+                    return Err(bad());
+                }
                 Ok(CrashSpec::Power { point, atom_bytes, fates: tail.into() })
             }
             "fault" => {
@@ -121,8 +125,8 @@ impl FromStr for CrashSpec {
                 Ok(CrashSpec::Fault { call, nth })
             }
             "rot" => {
-                let nth = head.parse().map_err(|_| bad())?;
-                Ok(CrashSpec::Rot { seed: tail.parse().map_err(|_| bad())?, nth })
+                let point = head.parse().map_err(|_| bad())?;
+                Ok(CrashSpec::Rot { point, seed: tail.parse().map_err(|_| bad())? })
             }
             _ => Err(bad()),
         }

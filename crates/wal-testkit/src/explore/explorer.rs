@@ -32,6 +32,7 @@ pub struct Explorer {
     states: u64,
     time: Option<Duration>,
     exotic: bool,
+    written_first: bool,
     shrink: bool,
     progress: Option<Box<dyn FnMut(u64) + Send>>,
 }
@@ -50,6 +51,7 @@ impl Explorer {
             states: 20_000,
             time: None,
             exotic: false,
+            written_first: false,
             shrink: true,
             progress: None,
         }
@@ -85,10 +87,18 @@ impl Explorer {
         self
     }
 
-    /// The name under which a seeded mistake appears in traces.
+    /// The name under which a seeded mistake appears in traces. Written workloads come first.
     #[must_use]
     pub fn mutant(mut self, name: impl Into<String>) -> Self {
         self.mutant = Some(name.into());
+        self.written_first(true)
+    }
+
+    /// Whether all written workloads come before the first random one, as suits code that is known to
+    /// be wrong. Otherwise they take turns.
+    #[must_use]
+    pub fn written_first(mut self, on: bool) -> Self {
+        self.written_first = on;
         self
     }
 
@@ -165,12 +175,12 @@ impl Explorer {
 
     /// The workload number `n` behind those that reach the bounds. Written and random ones take turns;
     /// each subject begins elsewhere in the written list, so that a short exploration of many subjects
-    /// sees all of it. To find a seeded mistake, the written ones come first.
+    /// sees all of it.
     fn next(&self, n: u64, written: &[Workload]) -> (Workload, Density) {
         let all = written.len() as u64;
-        let (turn, start) = match self.mutant {
-            Some(_) if n < all => (Some(n), 0),
-            None if n.is_multiple_of(2) && n / 2 < all => (Some(n / 2), self.fingerprint()),
+        let (turn, start) = match self.written_first {
+            true if n < all => (Some(n), 0),
+            false if n.is_multiple_of(2) && n / 2 < all => (Some(n / 2), self.fingerprint()),
             _ => (None, 0),
         };
         match turn {

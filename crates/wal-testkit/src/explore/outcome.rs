@@ -37,15 +37,15 @@ pub enum FaultKind {
     CrashInSecondRecovery,
     /// Recovery itself met a failing call first.
     FaultInRecovery,
-    /// The workload had a slow sync, with appends beside it.
+    /// Before the crash, appends came beside a sync that took its time.
     SlowSync,
-    /// The workload had a call that was short, interrupted, failed, or found no space.
+    /// Before the crash, calls were made to be short, to be interrupted, to fail or to find no space.
     LiveFault,
-    /// The workload had a sync that failed.
+    /// Before the crash, a sync was made to fail.
     FailedSync,
-    /// The workload had the process die and start again.
+    /// Before the crash, the process had died and started again.
     Restart,
-    /// The workload had the clock jump or the timer starve.
+    /// Before the crash, the clock jumped or the timer starved.
     Clock,
     /// Bytes were damaged that had been durable.
     AtRest,
@@ -53,6 +53,37 @@ pub enum FaultKind {
     TornSectors,
     /// A rename was not atomic.
     TornRename,
+}
+
+impl FaultKind {
+    /// All of them; from [`TornSectors`](Self::TornSectors) on they are beyond every claim.
+    pub const ALL: &[FaultKind] = &[
+        FaultKind::ProcessCrash,
+        FaultKind::PowerLoss,
+        FaultKind::ByteTears,
+        FaultKind::Zeroed,
+        FaultKind::Garbage,
+        FaultKind::Stale,
+        FaultKind::LengthApart,
+        FaultKind::LostEntry,
+        FaultKind::CrashInRecovery,
+        FaultKind::CrashInSecondRecovery,
+        FaultKind::FaultInRecovery,
+        FaultKind::SlowSync,
+        FaultKind::LiveFault,
+        FaultKind::FailedSync,
+        FaultKind::Restart,
+        FaultKind::Clock,
+        FaultKind::AtRest,
+        FaultKind::TornSectors,
+        FaultKind::TornRename,
+    ];
+
+    /// Whether no claim covers it, so that it is tried only if somebody asks for that.
+    #[must_use]
+    pub fn is_exotic(self) -> bool {
+        self >= FaultKind::TornSectors
+    }
 }
 
 /// The worst loss seen.

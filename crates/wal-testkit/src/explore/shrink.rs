@@ -35,8 +35,10 @@ impl Case {
         };
         let probe = Probe::new(subject, self.workload.segment_size);
         let point = match first {
-            CrashSpec::Process { point } | CrashSpec::Power { point, .. } => *point,
-            CrashSpec::Rot { .. } | CrashSpec::Fault { .. } => run.moments.len() - 1,
+            CrashSpec::Process { point }
+            | CrashSpec::Power { point, .. }
+            | CrashSpec::Rot { point, .. } => *point,
+            CrashSpec::Fault { .. } => run.moments.len() - 1,
         };
         let Some(moment) = run.moments.get(point) else {
             let changes = run.moments.len() - 1;
@@ -44,11 +46,19 @@ impl Case {
             return Err(Violation::new("case", what));
         };
         let known = knowledge(run, point);
-        if let CrashSpec::Rot { seed, nth } = first {
-            return at_rest::check(&probe, &known, moment, *seed, *nth);
+        if let CrashSpec::Rot { seed, .. } = first {
+            return at_rest::check(&probe, &known, &run.moments, point, *seed);
         }
         let crash = match first {
-            CrashSpec::Power { .. } => Crash::Power,
+            CrashSpec::Power { atom_bytes, fates, .. } => {
+                let (told, pending) = (fates.len(), moment.pending(*atom_bytes).len());
+                if told != pending {
+                    let what =
+                        format!("there are fates of {told} changes; {pending} are pending there");
+                    return Err(Violation::new("case", what));
+                }
+                Crash::Power
+            }
             _ => Crash::of_process(&known),
         };
         follow(&probe, &known, crash, moment.clone(), &self.crashes)
@@ -269,7 +279,11 @@ fn story(subject: &Subject, case: &Case) -> Vec<String> {
         return lines;
     };
     let point = match case.crashes.first() {
-        Some(CrashSpec::Process { point } | CrashSpec::Power { point, .. }) => *point,
+        Some(
+            CrashSpec::Process { point }
+            | CrashSpec::Power { point, .. }
+            | CrashSpec::Rot { point, .. },
+        ) => *point,
         _ => run.moments.len(),
     };
     lines.extend(case.workload.steps.iter().map(|step| format!("step    {step}")));
@@ -305,7 +319,7 @@ fn told(event: &Event) -> Option<String> {
         Event::Acknowledged(range) => {
             format!("{} acknowledged", lsns(range.first.get(), range.last.get()))
         }
-        Event::Durable(0) => return None,
+        Event::Durable(0) | Event::Befell(_) => return None,
         Event::Durable(lsn) => format!("reported durable: {lsn}"),
         Event::CacheFails => "the next sync is going to fail, and the cache with it".into(),
         Event::SyncBegan => "a slow sync begins".into(),
@@ -339,7 +353,9 @@ fn crash_told(spec: &CrashSpec) -> String {
             format!("the power fails before change {point}; writes tear at {atom_bytes} bytes")
         }
         CrashSpec::Fault { call, nth } => format!("{call:?} number {nth} of the recovery fails"),
-        CrashSpec::Rot { .. } => "durable bytes are damaged".into(),
+        CrashSpec::Rot { point, .. } => {
+            format!("the process dies before change {point}, and durable bytes are damaged")
+        }
     }
 }
 

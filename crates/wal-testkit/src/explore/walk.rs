@@ -10,7 +10,7 @@ use super::examine::{Probe, panicked};
 use super::images::{self, Density};
 use super::oracle::Crash;
 use super::{FaultKind, Outcome, Violation, at_rest};
-use crate::simulation::{self, Knowledge, LiveFault, Run, Step, Subject, Workload};
+use crate::simulation::{self, Knowledge, Run, Subject, Workload};
 use crate::{ATOM_BYTES, Atom, AtomKind, Call, Fate, FaultFs, ModelFs, Moment, Rng};
 
 /// All crashes of one workload.
@@ -19,7 +19,6 @@ pub(super) struct Walk<'a> {
     workload: &'a Workload,
     density: Density,
     rng: Rng,
-    traits: Vec<FaultKind>,
     /// What was done in it.
     pub(super) outcome: Outcome,
     /// The crashes that led to where the walk is.
@@ -47,7 +46,6 @@ impl<'a> Walk<'a> {
             workload,
             density,
             rng: Rng::new(seed),
-            traits: traits(&workload.steps),
             outcome: own,
             chain: Vec::new(),
             deadline: None,
@@ -83,22 +81,36 @@ impl<'a> Walk<'a> {
             }
             self.outcome.crash_points += 1;
             let broken = self.crash_here(&known, point, moment).err();
+            let broken = broken.or_else(|| self.damage_here(&known, &run.moments, point).err());
             if broken.is_some() {
                 return broken;
             }
         }
-        if let Some(violation) = run.complaint {
-            return Some((violation, Vec::new()));
+        run.complaint.map(|violation| (violation, Vec::new()))
+    }
+
+    /// Damage at rest: a few pieces now and then, more of them to what the workload leaves in the end.
+    fn damage_here(
+        &mut self,
+        known: &Knowledge,
+        moments: &[Moment],
+        point: usize,
+    ) -> Result<(), Broken> {
+        let pieces = match point + 1 == moments.len() {
+            true => 16,
+            false => u64::from(self.rng.below(16) == 0),
+        };
+        for _ in 0..pieces {
+            // Short, because a trace shows it.
+            let seed = self.rng.next() >> 32;
+            self.outcome.states += 1;
+            // What is left as it is, what is damaged; half of them are sealed first.
+            self.outcome.recoveries += 2 + seed % 2;
+            *self.outcome.kinds.entry(FaultKind::AtRest).or_default() += 1;
+            at_rest::check(&self.probe, known, moments, point, seed)
+                .map_err(|violation| (violation, vec![CrashSpec::Rot { point, seed }]))?;
         }
-        let last = run.moments.last()?;
-        let outcome = &mut self.outcome;
-        at_rest::explore(&self.probe, &known, last, &mut self.rng, &mut |seed, nth| {
-            outcome.states += 1;
-            outcome.recoveries += 1;
-            *outcome.kinds.entry(FaultKind::AtRest).or_default() += 1;
-            vec![CrashSpec::Rot { seed, nth }]
-        })
-        .err()
+        Ok(())
     }
 
     /// Every image of one moment.
@@ -150,8 +162,7 @@ impl<'a> Walk<'a> {
         let seed = self.rng.next();
         let watch = depth < 2 && seed.is_multiple_of(6);
         let faulty = (depth == 0 && seed.is_multiple_of(31)).then(|| image.moment());
-        let exotic =
-            self.density.exotic && kinds.iter().any(|kind| *kind >= FaultKind::TornSectors);
+        let exotic = self.density.exotic && kinds.iter().any(|kind| kind.is_exotic());
         let examined = match self.probe.examine(known, crash, &image, seed % LAST_CRASHES, watch) {
             Ok(examined) => examined,
             Err(_) if exotic => {
@@ -160,11 +171,10 @@ impl<'a> Walk<'a> {
             }
             Err(violation) => return Err((violation, self.chain.clone())),
         };
-        let traits = std::mem::take(&mut self.traits);
         let outcome = &mut self.outcome;
         outcome.states += 1;
         outcome.recoveries += examined.recoveries;
-        for kind in kinds.iter().chain(&traits) {
+        for kind in kinds.iter().chain(&known.befell) {
             *outcome.kinds.entry(*kind).or_default() += 1;
         }
         match crash {
@@ -172,7 +182,6 @@ impl<'a> Walk<'a> {
             Crash::Power => outcome.power_loss.see(&examined.lost),
             Crash::None | Crash::FailedSync => {}
         }
-        self.traits = traits;
         if watch && !exotic {
             self.in_recovery(known, &examined.moments, depth, kinds)?;
         }
@@ -266,24 +275,6 @@ pub(super) fn process_image(moment: &Moment) -> ModelFs {
 pub(super) fn run_caught(subject: &Subject, workload: &Workload) -> Result<Run, Violation> {
     catch_unwind(AssertUnwindSafe(|| simulation::run(subject, workload)))
         .map_err(|panic| panicked(&*panic))
-}
-
-/// The kinds of fault that a workload contains.
-fn traits(steps: &[Step]) -> Vec<FaultKind> {
-    let mut traits: Vec<_> = steps
-        .iter()
-        .filter_map(|step| match step {
-            Step::Slow(_) => Some(FaultKind::SlowSync),
-            Step::Fault(LiveFault::SyncFails(_)) => Some(FaultKind::FailedSync),
-            Step::Fault(_) => Some(FaultKind::LiveFault),
-            Step::Kill => Some(FaultKind::Restart),
-            Step::Jump(_) | Step::Starve(_) => Some(FaultKind::Clock),
-            _ => None,
-        })
-        .collect();
-    traits.sort_unstable();
-    traits.dedup();
-    traits
 }
 
 /// The kinds of fault that an image contains.

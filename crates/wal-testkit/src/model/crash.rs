@@ -30,15 +30,6 @@ pub enum Fate {
     NeitherName,
 }
 
-impl Fate {
-    /// Whether only a device or file system does this that keeps less than POSIX and its customs
-    /// promise. The default claim assumes that none of it happens.
-    #[must_use]
-    pub const fn is_exotic(self) -> bool {
-        matches!(self, Fate::TornSectors(_) | Fate::BothNames | Fate::NeitherName)
-    }
-}
-
 /// One pending change, of the size in which it is kept or lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -12,7 +12,7 @@ use wal_core::{AsyncWal, Clock, Drive, Durability, Lsn, LsnRange, Result};
 use super::history::{Event, History, payload};
 use super::{SimulatedClock, Step};
 use crate::ModelFs;
-use crate::explore::Violation;
+use crate::explore::{FaultKind, Violation};
 
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
@@ -78,6 +78,7 @@ impl Actor {
                 self.append(u64::from(*count), *len, *durability);
             }
             Step::Starve(time) => {
+                self.note(Event::Befell(FaultKind::Clock));
                 self.clock.advance(*time);
                 return Ok(());
             }

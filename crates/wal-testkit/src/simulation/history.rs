@@ -1,10 +1,12 @@
 //! What happened, as an observer outside sees it, and what is known at any moment of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
 use wal_core::{Durability, LsnRange};
+
+use crate::explore::FaultKind;
 
 /// Something that an observer outside learns.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub(crate) enum Event {
     /// A sync is going to fail, and the cache will lose what it was to cover: until the log is opened
     /// again, the death of the process may take more than its memory.
     CacheFails,
+    /// Something befell the log that states are counted by.
+    Befell(FaultKind),
     /// The log was opened again within the workload, with exactly these records.
     Reopened {
         found: Vec<u64>,
@@ -75,6 +79,8 @@ pub(crate) struct Knowledge {
     pub(crate) cuts: Vec<(u64, u64, bool)>,
     pub(crate) sync_in_flight: bool,
     pub(crate) cache_fails: bool,
+    /// What befell the log so far.
+    pub(crate) befell: BTreeSet<FaultKind>,
 }
 
 impl Knowledge {
@@ -101,7 +107,10 @@ impl Knowledge {
                 }
             }
             Event::Durable(lsn) => self.durable = self.durable.max(*lsn),
-            Event::SyncBegan => self.set_sync(true),
+            Event::SyncBegan => {
+                self.befell.insert(FaultKind::SlowSync);
+                self.set_sync(true);
+            }
             Event::SyncEnded => self.set_sync(false),
             Event::BeforeAsked(lsn) => self.start_asked = self.start_asked.max(*lsn),
             Event::BeforeDone(lsn) => self.start_done = self.start_done.max(*lsn),
@@ -112,6 +121,9 @@ impl Knowledge {
                 }
             }
             Event::CacheFails => self.cache_fails = true,
+            Event::Befell(kind) => {
+                self.befell.insert(*kind);
+            }
             Event::Reopened { found } => {
                 self.cache_fails = false;
                 self.records.retain(|lsn, _| found.binary_search(lsn).is_ok());

@@ -15,8 +15,8 @@ use wal_recovery::Recovery;
 use super::actor::{Actor, Pending, locked, poll};
 use super::history::{Event, History, Knowledge};
 use super::{LiveFault, SimulatedClock, Step, Subject, Workload};
-use crate::explore::Violation;
 use crate::explore::oracle::{self, Crash};
+use crate::explore::{FaultKind, Violation};
 use crate::{FaultFs, ModelFs, Moment, SyncFault};
 
 /// The identity of every simulated log: the same seed must give the same bytes.
@@ -137,11 +137,15 @@ impl World<'_> {
             }
             Step::Kill => {
                 self.actor().settle();
+                self.actor().note(Event::Befell(FaultKind::Restart));
                 self.disk = self.disk.process_crash();
                 return self.reopen(Some(Crash::Process));
             }
             Step::Intrude => self.intrude()?,
-            Step::Jump(by) => self.clock.jump_micros(*by),
+            Step::Jump(by) => {
+                self.actor().note(Event::Befell(FaultKind::Clock));
+                self.clock.jump_micros(*by);
+            }
             Step::Fault(fault) => self.fault(*fault),
         }
         if let Some(why) = self.actor().refused.get().filter(|_| self.broken.is_none()) {
@@ -211,6 +215,10 @@ impl World<'_> {
     }
 
     fn fault(&mut self, fault: LiveFault) {
+        self.actor().note(Event::Befell(match fault {
+            LiveFault::SyncFails(_) => FaultKind::FailedSync,
+            _ => FaultKind::LiveFault,
+        }));
         let faults = self.fs.faults();
         let kind = match fault {
             // What every program must cope with is no excuse.

@@ -115,7 +115,7 @@ pub(super) fn kinds(report: &Report) -> String {
         .collect();
     format!(
         "<section><h2>What the states contained</h2><p class=\"note\">A state counts for each kind of \
-         fault in it.</p><table class=\"kinds\"><tbody>{rows}</tbody></table></section>"
+         fault in its crash or before it.</p><table class=\"kinds\"><tbody>{rows}</tbody></table></section>"
     )
 }
 

@@ -10,7 +10,7 @@ use anyhow::Context;
 ///
 /// `cargo xtask` builds for development, which suits everything else here: it compiles sooner. The
 /// release explores 1.4 times as fast, and is what users run.
-pub(super) fn ensure() -> anyhow::Result<()> {
+pub(crate) fn ensure() -> anyhow::Result<()> {
     if !cfg!(debug_assertions) {
         return Ok(());
     }
