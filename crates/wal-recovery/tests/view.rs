@@ -194,11 +194,21 @@ fn readers_beside_a_busy_writer_see_every_record_once() {
         FileStorage::create_with(dir, settings).unwrap()
     };
     const RECORDS: u64 = 4000;
+    /// Set when the writer has ended, whatever the reason.
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let over = AtomicBool::new(false);
+    let over = &over;
     std::thread::scope(|scope| {
         let path = dir.path();
         let log = open_with(storage(path), lazy());
         log.append(b"first").unwrap();
         scope.spawn(move || {
+            let _over = Over(over);
             for i in 2..=RECORDS {
                 log.append(&vec![i as u8; (i % 200) as usize]).unwrap();
                 if i % 50 == 0 {
@@ -210,6 +220,7 @@ fn readers_beside_a_busy_writer_see_every_record_once() {
             let mut records = View::open(storage(path)).unwrap().records(Lsn::ZERO);
             let mut next = 1;
             while next <= RECORDS {
+                let last_look = over.load(Ordering::SeqCst);
                 match records.next() {
                     Some(entry) => {
                         let entry = entry.unwrap();
@@ -218,6 +229,7 @@ fn readers_beside_a_busy_writer_see_every_record_once() {
                         assert_eq!(entry.record.len(), len);
                         next += 1;
                     }
+                    None if last_look => panic!("the writer has ended, LSN {next} never came"),
                     None => std::thread::yield_now(),
                 }
             }
@@ -225,11 +237,13 @@ fn readers_beside_a_busy_writer_see_every_record_once() {
         scope.spawn(move || {
             let mut last = 0;
             while last < RECORDS {
+                let last_look = over.load(Ordering::SeqCst);
                 let report =
                     Inspect::new(FileStorage::open(path).unwrap()).threads(1).run().unwrap();
                 assert_ne!(report.verdict(), Verdict::Corrupt, "{report}");
                 assert!(report.last_lsn.get() >= last, "{report}");
                 last = report.last_lsn.get();
+                assert!(!last_look || last == RECORDS, "the writer has ended: {report}");
             }
         });
     });
