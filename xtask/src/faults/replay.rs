@@ -20,6 +20,9 @@ pub(super) fn run(trace: &str) -> anyhow::Result<()> {
             println!("the case does not fail any more");
             Ok(())
         }
+        Err(violation) if violation.oracle == "case" => {
+            bail!("the case does not fit the code any more: {}", violation.what)
+        }
         Err(violation) => {
             println!("{violation}");
             bail!("the case still fails");
