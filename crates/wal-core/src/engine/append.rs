@@ -98,7 +98,7 @@ impl Engine {
             st.sync_wanted = true;
         }
         // Somebody may have waited for this record before it was appended.
-        if st.waiters.durable.waits_for(st.appended.lsn) {
+        if st.is_awaited() {
             self.promise_sync(st);
         }
         match if requested == Durability::Strategy { own } else { requested } {

@@ -6,6 +6,7 @@
 //! | `append` | the way of one append, blocking or not |
 //! | `commit` | leading: write, sync, publish, wake, hand over |
 //! | `writer` | the segment being written; rotation and sealing |
+//! | `cohort` | threads that wait for one commit, woken all at once |
 //! | `waiters` | who waits, and how they are woken |
 //! | `driver` | deadlines, and work for callers that cannot block |
 //! | `truncate` | front and back |
@@ -21,6 +22,7 @@
 //! the queue, and the leader passes the role on to the first thread there, or to the driver.
 
 mod append;
+mod cohort;
 mod commit;
 mod driver;
 mod segments;
@@ -46,6 +48,7 @@ use crate::{
     Clock, CodecId, Error, ErrorKind, Event, LogStorage, Lsn, Result, Settings, StorageLock,
     SyncStrategy,
 };
+use cohort::Cohorts;
 
 /// Told of every [`Event`].
 pub(crate) type Observer = Box<dyn Fn(&Event) + Send + Sync>;
@@ -69,6 +72,7 @@ pub(crate) struct Engine {
     state: Mutex<State>,
     writer: Mutex<Writer>,
     syncer: Mutex<()>,
+    cohorts: Cohorts,
     progress: Progress,
     failure: OnceLock<Error>,
     pub(crate) segments: Segments,
@@ -138,6 +142,7 @@ impl Engine {
             state: Mutex::new(state),
             writer: Mutex::new(Writer::default()),
             syncer: Mutex::new(()),
+            cohorts: Cohorts::new(),
             failure: OnceLock::new(),
             segments,
             storage_lock: Mutex::new(Some(recovered.lock)),
@@ -214,7 +219,11 @@ impl Engine {
         let first = self.failure.set(error.clone()).is_ok();
         self.progress.failed.store(true, Ordering::Release);
         let mut wakes = Vec::new();
-        self.state().waiters.take_all(&mut wakes);
+        {
+            let mut st = self.state();
+            st.waiters.take_all(&mut wakes);
+            self.cohorts.end(true);
+        }
         if first {
             tracing::error!(%error, "write-ahead log poisoned");
             self.emit(&Event::Poisoned { error: error.clone() });
