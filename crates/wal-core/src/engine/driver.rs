@@ -83,7 +83,7 @@ impl Engine {
 
     /// Hands a job to the driver.
     /// A driver that has ended drops the job, and whoever waits for its outcome is told.
-    pub(crate) fn submit(&self, job: Job) {
+    pub(crate) fn hand_to_driver(&self, job: Job) {
         let mut st = self.state();
         if !st.stop {
             st.jobs.push_back(job);

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `state` | what the short lock protects; framing |
 //! | `append` | the way of one append, blocking or not |
+//! | `submit` | appending now, waiting later |
 //! | `commit` | leading: write, sync, publish, wake, hand over |
 //! | `writer` | the segment being written; rotation and sealing |
 //! | `cohort` | threads that wait for one commit, woken all at once |
@@ -27,6 +28,7 @@ mod commit;
 mod driver;
 mod segments;
 mod state;
+mod submit;
 mod truncate;
 mod waiters;
 mod writer;
@@ -39,6 +41,7 @@ pub(crate) use driver::Driver;
 pub(crate) use segments::{SegmentEntry, Segments};
 pub(crate) use state::Body;
 use state::{Layout, State};
+pub use submit::{Acknowledged, Submitted};
 use writer::Writer;
 
 use crate::format::{MAX_DATA_OFFSET, SEGMENT_HEADER_LEN};
