@@ -178,6 +178,16 @@ impl Commits {
         self.appointed.then_some(self.next)
     }
 
+    /// How many threads wait for the next commit.
+    pub(crate) fn gathered(&self) -> u64 {
+        self.gathered
+    }
+
+    /// How many threads wait for the commit in flight.
+    pub(crate) fn aboard(&self) -> u64 {
+        self.aboard
+    }
+
     /// How many threads wait.
     pub(crate) fn waiting(&self) -> u64 {
         self.gathered + self.aboard

@@ -146,6 +146,7 @@ impl Engine {
     /// Commits, publishes, and passes the syncing role on. Called in the syncing role.
     pub(super) fn lead(&self) -> Result<()> {
         let _guard = PanicGuard(self);
+        self.await_company();
         let outcome = self.commit();
         // Declared before the lock is taken: also if the strategy panics, the lock is released first,
         // then those who are covered are woken, then everybody else is told of the failure.
@@ -155,7 +156,10 @@ impl Engine {
         let successor = match &outcome {
             Ok((mark, elapsed)) if !self.has_failed() => {
                 self.publish_durable(&mut st, *mark, *elapsed, &mut wakes.0);
+                let served = 1 + st.commits.aboard() + wakes.0.len() as u64;
                 landed = st.commits.land(&self.cohorts);
+                let left = st.commits.gathered() + st.waiters.durable.len() as u64;
+                st.crowd.seen(served, left);
                 self.ask_strategy(&mut st, Trigger::Synced);
                 self.hand_over_sync(&mut st)
             }

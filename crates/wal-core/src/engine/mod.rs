@@ -7,6 +7,7 @@
 //! | `submit` | appending now, waiting later |
 //! | `commit` | leading: write, sync, publish, wake, hand over |
 //! | `writer` | the segment being written; rotation and sealing |
+//! | `company` | a leader waits for those who are about to append |
 //! | `cohort` | threads that wait for one commit, woken all at once |
 //! | `waiters` | who waits, and how they are woken |
 //! | `driver` | deadlines, and work for callers that cannot block |
@@ -25,6 +26,7 @@
 mod append;
 mod cohort;
 mod commit;
+mod company;
 mod driver;
 mod segments;
 mod state;
@@ -81,6 +83,7 @@ pub(crate) struct Engine {
     pub(crate) segments: Segments,
     storage_lock: Mutex<Option<StorageLock>>,
     driver_thread: OnceLock<thread::Thread>,
+    waits_for_company: bool,
 }
 
 /// What an engine is made of.
@@ -90,11 +93,13 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) observer: Option<Observer>,
     pub(crate) codec: CodecId,
+    /// Whether other threads run beside a leader.
+    pub(crate) threads: bool,
 }
 
 impl Engine {
     pub(crate) fn new(recovered: Recovered, parts: Parts) -> Result<Self> {
-        let Parts { strategy, clock, settings, observer, codec } = parts;
+        let Parts { strategy, clock, settings, observer, codec, threads } = parts;
         settings.validate()?;
         let alignment = recovered.storage.capabilities().alignment.max(1);
         let data_offset = (SEGMENT_HEADER_LEN as u32).next_multiple_of(alignment);
@@ -150,6 +155,8 @@ impl Engine {
             segments,
             storage_lock: Mutex::new(Some(recovered.lock)),
             driver_thread: OnceLock::new(),
+            // A model checker would try every number of rounds.
+            waits_for_company: threads && cfg!(not(any(wal_loom, wal_shuttle))),
         })
     }
 

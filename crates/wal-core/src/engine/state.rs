@@ -7,6 +7,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::Engine;
 use super::cohort::Commits;
+use super::company::Crowd;
 use super::waiters::Waiters;
 use crate::format::{
     FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Salt, SegmentHeader, UNKNOWN_LAG,
@@ -110,6 +111,7 @@ pub(crate) struct State {
     pub(crate) write_at: Option<Duration>,
     /// Threads that wait for a commit; everybody else waits in the queues.
     pub(crate) commits: Commits,
+    pub(crate) crowd: Crowd,
     pub(crate) waiters: Waiters,
     pub(crate) closed: bool,
 
@@ -159,6 +161,7 @@ impl State {
             sync_at: None,
             write_at: None,
             commits: Commits::default(),
+            crowd: Crowd::default(),
             waiters: Waiters::default(),
             closed: false,
             jobs: VecDeque::new(),
