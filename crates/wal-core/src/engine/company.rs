@@ -37,6 +37,25 @@ impl State {
 }
 
 impl Engine {
+    /// Stays awake for a moment after a commit, since those whom it woke come back soon; to fall asleep and
+    /// be woken again takes a good part of the time of a sync.
+    pub(super) fn linger(&self) {
+        let cost = {
+            let mut st = self.state();
+            // Whoever has work finds the driver awake.
+            st.asleep = None;
+            st.sync_cost
+        };
+        let started = self.clock.monotonic();
+        let longest = (cost / 2).min(LONGEST);
+        while self.waits_for_company && self.clock.monotonic().saturating_sub(started) < longest {
+            std::thread::yield_now();
+            if self.state().has_work() {
+                return;
+            }
+        }
+    }
+
     /// Waits for others to append before the commit begins. Called in the syncing role, without a lock.
     pub(super) fn await_company(&self) {
         let (crowd, cost, mut gathered) = {

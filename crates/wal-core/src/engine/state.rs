@@ -289,6 +289,14 @@ impl State {
         self.commits.is_awaited() || self.waiters.durable.waits_for(self.appended.lsn)
     }
 
+    /// Whether there is something for the driver to do at once.
+    pub(crate) fn has_work(&self) -> bool {
+        (self.sync_wanted && !self.syncing)
+            || (self.write_wanted && !self.writing)
+            || !self.jobs.is_empty()
+            || self.stop
+    }
+
     /// The next moment at which the driver has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         match (self.sync_at, self.write_at) {
