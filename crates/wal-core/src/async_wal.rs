@@ -205,7 +205,7 @@ impl<C: Codec> AsyncWal<C> {
         job: impl FnOnce(&Engine) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, outcome) = reply();
-        self.engine().submit(Box::new(move |engine| reply.send(job(engine))));
+        self.engine().hand_to_driver(Box::new(move |engine| reply.send(job(engine))));
         outcome.await
     }
 }

@@ -97,6 +97,7 @@ impl<C: Codec> Builder<C> {
             settings: self.settings,
             observer: self.observer,
             codec: id,
+            threads: self.driver_thread,
         };
         let engine = Arc::new(Engine::new(recovered, parts)?);
         events.iter().for_each(|event| engine.emit(event));

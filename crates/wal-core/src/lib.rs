@@ -39,7 +39,7 @@ pub use async_wal::AsyncWal;
 pub use builder::Builder;
 pub use clock::{Clock, SystemClock};
 pub use codec::{Codec, CodecId, RawCodec};
-pub use engine::Drive;
+pub use engine::{Acknowledged, Drive, Submitted};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, Stats};
 pub use io::{Io, block_on};

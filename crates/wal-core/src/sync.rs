@@ -14,7 +14,7 @@ pub(crate) use std::{
 #[cfg(wal_shuttle)]
 pub(crate) use shuttle::{
     sync::{
-        Mutex, MutexGuard, RwLock,
+        Condvar, Mutex, MutexGuard, RwLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     thread,
@@ -22,9 +22,92 @@ pub(crate) use shuttle::{
 
 #[cfg(wal_loom)]
 pub(crate) use loom::sync::{
-    Mutex, MutexGuard, RwLock,
+    Condvar, Mutex, MutexGuard, RwLock,
     atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
+
+/// A word on which many threads sleep, and are woken by one call.
+#[cfg(not(any(wal_loom, wal_shuttle)))]
+pub(crate) struct Signal(AtomicU32);
+
+#[cfg(not(any(wal_loom, wal_shuttle)))]
+impl Signal {
+    pub(crate) const fn new(word: u32) -> Self {
+        Signal(AtomicU32::new(word))
+    }
+
+    pub(crate) fn load(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn store(&self, word: u32) {
+        self.0.store(word, Ordering::Release);
+    }
+
+    /// Puts `new` in the place of `old`; false if something else is there.
+    pub(crate) fn exchange(&self, old: u32, new: u32) -> bool {
+        self.0.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Sleeps while the word is this one; may return early.
+    pub(crate) fn wait(&self, word: u32) {
+        atomic_wait::wait(&self.0, word);
+    }
+
+    pub(crate) fn wake_one(&self) {
+        atomic_wait::wake_one(&self.0);
+    }
+
+    pub(crate) fn wake_all(&self) {
+        atomic_wait::wake_all(&self.0);
+    }
+}
+
+/// The same for a model checker: a lock and a condition variable.
+#[cfg(any(wal_loom, wal_shuttle))]
+pub(crate) struct Signal {
+    word: Mutex<u32>,
+    changed: Condvar,
+}
+
+#[cfg(any(wal_loom, wal_shuttle))]
+impl Signal {
+    pub(crate) fn new(word: u32) -> Self {
+        Signal { word: Mutex::new(word), changed: Condvar::new() }
+    }
+
+    pub(crate) fn load(&self) -> u32 {
+        *lock(&self.word)
+    }
+
+    pub(crate) fn store(&self, word: u32) {
+        *lock(&self.word) = word;
+    }
+
+    pub(crate) fn exchange(&self, old: u32, new: u32) -> bool {
+        let mut word = lock(&self.word);
+        let there = *word == old;
+        if there {
+            *word = new;
+        }
+        there
+    }
+
+    pub(crate) fn wait(&self, word: u32) {
+        let now = lock(&self.word);
+        if *now == word {
+            drop(self.changed.wait(now));
+        }
+    }
+
+    pub(crate) fn wake_one(&self) {
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.changed.notify_all();
+    }
+}
 
 /// Locks, whether or not a thread panicked while it held the lock.
 ///

@@ -10,7 +10,7 @@ use crate::read::Cursor;
 use crate::record::{Many, One};
 use crate::{
     AsyncWal, Builder, Claim, Codec, Durability, Entry, Error, ErrorKind, Lsn, LsnRange, RawCodec,
-    Result, Stats, SyncStrategy, block_on,
+    Result, Stats, Submitted, SyncStrategy, block_on,
 };
 
 /// An open write-ahead log, for threads.
@@ -122,6 +122,44 @@ impl<C: Codec> Wal<C> {
         durability: Durability,
     ) -> Result<LsnRange> {
         self.engine().append(&Many { codec: &self.inner.codec, records }, durability)
+    }
+
+    /// Appends a record and returns before it is acknowledged: its place in the log is settled, and
+    /// [`Submitted::wait`] waits for the rest. Blocks only if the log's buffer is full.
+    ///
+    /// ```
+    /// # use wal_core::{Claim, Decision, Durability, MemoryStorage, SyncStrategy, SyncWhen, TailView, Wal};
+    /// # struct Always;
+    /// # impl SyncStrategy for Always {
+    /// #     fn name(&self) -> String { "always".into() }
+    /// #     fn claim(&self) -> Claim { Claim::NOTHING_LOST }
+    /// #     fn decide(&self, _: &TailView) -> Decision { Decision::durable(SyncWhen::Now) }
+    /// # }
+    /// # let log = Wal::builder(Always).open(MemoryStorage::new().into_empty_log()?)?;
+    /// let debit = log.submit(b"debit", Durability::Durable)?;
+    /// let credit = log.submit(b"credit", Durability::Durable)?;
+    /// // One sync covers both.
+    /// debit.wait()?;
+    /// credit.wait()?;
+    /// # Ok::<(), wal_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn submit(&self, record: &C::Record, durability: Durability) -> Result<Submitted<'_>> {
+        self.engine().submit(&One { codec: &self.inner.codec, record }, durability)
+    }
+
+    /// Appends an atomic batch and returns before it is acknowledged.
+    ///
+    /// # Errors
+    /// As [`append_batch`](Self::append_batch).
+    pub fn submit_batch<R: Borrow<C::Record>>(
+        &self,
+        records: &[R],
+        durability: Durability,
+    ) -> Result<Submitted<'_>> {
+        self.engine().submit(&Many { codec: &self.inner.codec, records }, durability)
     }
 
     /// Makes everything durable that was appended before this call; returns the last such LSN.

@@ -17,7 +17,7 @@ use crate::{Durability, Lsn, LsnRange, Result, Trigger};
 const WRITE_BYTES: usize = 256 * 1024;
 
 /// How an append that was framed goes on.
-enum Next {
+pub(super) enum Next {
     Acknowledged,
     Wait(Level),
 }
@@ -38,6 +38,18 @@ impl Engine {
 
     /// Appends on the calling thread.
     pub(crate) fn append(&self, source: &impl Source, requested: Durability) -> Result<LsnRange> {
+        self.place_then(source, requested, |st, next, range| {
+            self.finish(st, next, range.last).map(|()| range)
+        })
+    }
+
+    /// Frames what is to be appended and lets the strategy decide; `then` goes on under the short lock.
+    pub(super) fn place_then<'a, T>(
+        &'a self,
+        source: &impl Source,
+        requested: Durability,
+        then: impl Fn(MutexGuard<'a, State>, Next, LsnRange) -> Result<T>,
+    ) -> Result<T> {
         source.with_body(self.body_limit, self.settings.max_record_bytes, |body| {
             loop {
                 let now = self.clock.monotonic();
@@ -45,7 +57,7 @@ impl Engine {
                 match self.place(&mut st, body, now) {
                     Ok(range) => {
                         let next = self.decide(&mut st, requested, now);
-                        return self.finish(st, next, range.last).map(|()| range);
+                        return then(st, next, range);
                     }
                     Err(NoRoom) => {
                         drop(st);
@@ -62,7 +74,12 @@ impl Engine {
         Ok(LsnRange { first, last: first.advance(u64::from(body.records) - 1) })
     }
 
-    fn finish(&self, mut st: MutexGuard<'_, State>, next: Next, last: Lsn) -> Result<()> {
+    pub(super) fn finish(
+        &self,
+        mut st: MutexGuard<'_, State>,
+        next: Next,
+        last: Lsn,
+    ) -> Result<()> {
         match next {
             Next::Acknowledged => {
                 self.kick_driver(&mut st);
@@ -98,7 +115,7 @@ impl Engine {
             st.sync_wanted = true;
         }
         // Somebody may have waited for this record before it was appended.
-        if st.waiters.durable.waits_for(st.appended.lsn) {
+        if st.is_awaited() {
             self.promise_sync(st);
         }
         match if requested == Durability::Strategy { own } else { requested } {
@@ -124,7 +141,7 @@ impl Engine {
     }
 
     /// Whether `lsn` has reached `level`; without a lock.
-    fn reached(&self, level: Level, lsn: Lsn) -> bool {
+    pub(super) fn reached(&self, level: Level, lsn: Lsn) -> bool {
         lsn <= match level {
             Level::Written => self.written_lsn(),
             Level::Durable | Level::Followed => self.durable_lsn(),
@@ -186,7 +203,7 @@ pub(crate) struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    fn new(engine: &'a Engine, level: Level, lsn: Lsn) -> Self {
+    pub(super) fn new(engine: &'a Engine, level: Level, lsn: Lsn) -> Self {
         Waiting { engine, level, lsn, ticket: None }
     }
 

@@ -3,10 +3,12 @@
 //! The one rule that everything hangs on: **the mark that a sync publishes was taken before its write
 //! began**. Whatever is appended while the write or the sync is in flight waits for the next one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
 
+use super::cohort::CommitNumber;
 use super::state::{InFlight, Mark, State};
 use super::waiters::{Level, Outcome, Slot, Who};
 use super::writer::Writer;
@@ -77,6 +79,7 @@ impl Engine {
             st.sync_wanted = false;
             st.sync_at = None;
             st.in_flight = Some(InFlight { mark, started: now });
+            st.commits.depart(&self.cohorts);
             st.unsynced_since = None;
             st.writing_since = None;
         }
@@ -143,14 +146,20 @@ impl Engine {
     /// Commits, publishes, and passes the syncing role on. Called in the syncing role.
     pub(super) fn lead(&self) -> Result<()> {
         let _guard = PanicGuard(self);
+        self.await_company();
         let outcome = self.commit();
         // Declared before the lock is taken: also if the strategy panics, the lock is released first,
         // then those who are covered are woken, then everybody else is told of the failure.
         let mut wakes = Wakes::take();
+        let mut landed = None;
         let mut st = self.state();
         let successor = match &outcome {
             Ok((mark, elapsed)) if !self.has_failed() => {
                 self.publish_durable(&mut st, *mark, *elapsed, &mut wakes.0);
+                let served = 1 + st.commits.aboard() + wakes.0.len() as u64;
+                landed = st.commits.land(&self.cohorts);
+                let left = st.commits.gathered() + st.waiters.durable.len() as u64;
+                st.crowd.seen(served, left);
                 self.ask_strategy(&mut st, Trigger::Synced);
                 self.hand_over_sync(&mut st)
             }
@@ -162,8 +171,13 @@ impl Engine {
         };
         drop(st);
         // The next commit starts before anybody else is told.
-        if let Some(slot) = successor {
-            Who::Thread(slot).wake(Outcome::Lead);
+        match successor {
+            Some(Successor::Cohort(commit)) => self.cohorts.appoint(commit),
+            Some(Successor::Thread(slot)) => Who::Thread(slot).wake(Outcome::Lead),
+            None => {}
+        }
+        if let Some(commit) = landed {
+            self.cohorts.wake(commit);
         }
         drop(wakes);
         outcome?;
@@ -190,6 +204,9 @@ impl Engine {
             st.durable = mark;
             self.progress.durable.store(mark.lsn.get(), Ordering::Release);
         }
+        if let Some(commit) = st.commits.overtaken(st.durable.lsn, &self.cohorts) {
+            self.cohorts.wake(commit);
+        }
         st.waiters.durable.take(st.durable.lsn, wakes);
         st.waiters.followers.take(st.durable.lsn, wakes);
     }
@@ -212,17 +229,19 @@ impl Engine {
         let now = self.clock.monotonic();
         let decision = self.strategy.decide(&st.view(trigger, Durability::Strategy, now));
         schedule_sync(st, decision.sync, now);
-        if st.waiters.durable.waits_for(st.appended.lsn) {
+        if st.is_awaited() {
             self.promise_sync(st);
         }
     }
 
     /// Finds who commits next. The syncing role stays taken if a thread does.
-    fn hand_over_sync(&self, st: &mut MutexGuard<'_, State>) -> Option<std::sync::Arc<Slot>> {
-        if st.sync_wanted
-            && let Some(slot) = st.waiters.durable.take_leader()
-        {
-            return Some(slot);
+    fn hand_over_sync(&self, st: &mut MutexGuard<'_, State>) -> Option<Successor> {
+        if st.sync_wanted {
+            let cohort = st.commits.choose().map(Successor::Cohort);
+            let thread = || st.waiters.durable.take_leader().map(Successor::Thread);
+            if let Some(successor) = cohort.or_else(thread) {
+                return Some(successor);
+            }
         }
         st.syncing = false;
         if st.sync_wanted || st.sync_at.is_some() {
@@ -256,6 +275,9 @@ impl Engine {
 
     /// Waits on the calling thread; it may come to lead.
     pub(super) fn wait(&self, mut st: MutexGuard<'_, State>, level: Level, lsn: Lsn) -> Result<()> {
+        if level == Level::Durable && lsn <= st.appended.lsn {
+            return self.wait_for_commit(st, lsn);
+        }
         let slot = Slot::of_this_thread();
         st.waiters.push(level, lsn, Who::Thread(slot.clone()));
         drop(st);
@@ -264,6 +286,20 @@ impl Engine {
             Outcome::Lead if level == Level::Durable => self.lead(),
             Outcome::Lead => self.lead_write(),
             Outcome::Failed => Err(self.refusal("wait for commit").unwrap_or_else(closed)),
+        }
+    }
+
+    /// Waits for the commit that covers `lsn`, which was appended; this thread may come to lead it.
+    fn wait_for_commit(&self, mut st: MutexGuard<'_, State>, lsn: Lsn) -> Result<()> {
+        let in_flight = st.in_flight.as_ref().is_some_and(|sync| lsn <= sync.mark.lsn);
+        let flying = if in_flight { st.commits.join_flying() } else { None };
+        let commit = flying.unwrap_or_else(|| st.commits.join_next(lsn));
+        drop(st);
+        match self.cohorts.wait(commit) {
+            Outcome::Lead => self.lead(),
+            // Not even a mistake in counting commits may acknowledge what is not durable.
+            _ if lsn <= self.durable_lsn() => Ok(()),
+            _ => Err(self.refusal("wait for commit").unwrap_or_else(closed)),
         }
     }
 
@@ -315,6 +351,7 @@ impl Engine {
             // Those who are left wait for records that will never be appended.
             let mut in_vain = Vec::new();
             st.waiters.take_all(&mut in_vain);
+            self.cohorts.end(false);
             (st.last_lsn, in_vain)
         };
         wakes.into_iter().for_each(|who| who.wake(Outcome::Done));
@@ -324,6 +361,14 @@ impl Engine {
         self.emit(&Event::Closed { last_lsn });
         Ok(())
     }
+}
+
+/// Who commits next.
+enum Successor {
+    /// One of the threads that wait for this commit.
+    Cohort(CommitNumber),
+    /// A thread that waits for a record by its number.
+    Thread(Arc<Slot>),
 }
 
 /// Remembers when the pending records are to be synced.

@@ -68,12 +68,7 @@ impl Engine {
     /// Wakes the driver if it sleeps and there is something that it does not know of.
     pub(super) fn kick_driver(&self, st: &mut State) {
         let Some(until) = st.asleep else { return };
-        let due = (st.sync_wanted && !st.syncing)
-            || (st.write_wanted && !st.writing)
-            || st.next_deadline().is_some_and(|at| at < until)
-            || !st.jobs.is_empty()
-            || st.stop;
-        if due {
+        if st.has_work() || st.next_deadline().is_some_and(|at| at < until) {
             st.asleep = None;
             if let Some(thread) = self.driver_thread.get() {
                 thread.unpark();
@@ -83,7 +78,7 @@ impl Engine {
 
     /// Hands a job to the driver.
     /// A driver that has ended drops the job, and whoever waits for its outcome is told.
-    pub(crate) fn submit(&self, job: Job) {
+    pub(crate) fn hand_to_driver(&self, job: Job) {
         let mut st = self.state();
         if !st.stop {
             st.jobs.push_back(job);
@@ -104,13 +99,22 @@ impl Engine {
             }
         }
         let _ended = Ended(self);
+        let mut worked = false;
         loop {
             let step = self.step();
             if step != Drive::Worked && self.state().stop {
                 return;
             }
             match step {
-                Drive::Worked => {}
+                Drive::Worked => {
+                    worked = true;
+                    continue;
+                }
+                // Then looks again, and says that it falls asleep.
+                _ if std::mem::take(&mut worked) => {
+                    self.linger();
+                    continue;
+                }
                 Drive::Idle => thread::park(),
                 Drive::Until(at) => self.park_until(at),
             }

@@ -4,8 +4,11 @@
 //! | --- | --- |
 //! | `state` | what the short lock protects; framing |
 //! | `append` | the way of one append, blocking or not |
+//! | `submit` | appending now, waiting later |
 //! | `commit` | leading: write, sync, publish, wake, hand over |
 //! | `writer` | the segment being written; rotation and sealing |
+//! | `company` | a leader waits for those who are about to append |
+//! | `cohort` | threads that wait for one commit, woken all at once |
 //! | `waiters` | who waits, and how they are woken |
 //! | `driver` | deadlines, and work for callers that cannot block |
 //! | `truncate` | front and back |
@@ -21,10 +24,13 @@
 //! the queue, and the leader passes the role on to the first thread there, or to the driver.
 
 mod append;
+mod cohort;
 mod commit;
+mod company;
 mod driver;
 mod segments;
 mod state;
+mod submit;
 mod truncate;
 mod waiters;
 mod writer;
@@ -37,6 +43,7 @@ pub(crate) use driver::Driver;
 pub(crate) use segments::{SegmentEntry, Segments};
 pub(crate) use state::Body;
 use state::{Layout, State};
+pub use submit::{Acknowledged, Submitted};
 use writer::Writer;
 
 use crate::format::{MAX_DATA_OFFSET, SEGMENT_HEADER_LEN};
@@ -46,6 +53,7 @@ use crate::{
     Clock, CodecId, Error, ErrorKind, Event, LogStorage, Lsn, Result, Settings, StorageLock,
     SyncStrategy,
 };
+use cohort::Cohorts;
 
 /// Told of every [`Event`].
 pub(crate) type Observer = Box<dyn Fn(&Event) + Send + Sync>;
@@ -69,11 +77,13 @@ pub(crate) struct Engine {
     state: Mutex<State>,
     writer: Mutex<Writer>,
     syncer: Mutex<()>,
+    cohorts: Cohorts,
     progress: Progress,
     failure: OnceLock<Error>,
     pub(crate) segments: Segments,
     storage_lock: Mutex<Option<StorageLock>>,
     driver_thread: OnceLock<thread::Thread>,
+    waits_for_company: bool,
 }
 
 /// What an engine is made of.
@@ -83,11 +93,13 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) observer: Option<Observer>,
     pub(crate) codec: CodecId,
+    /// Whether other threads run beside a leader.
+    pub(crate) threads: bool,
 }
 
 impl Engine {
     pub(crate) fn new(recovered: Recovered, parts: Parts) -> Result<Self> {
-        let Parts { strategy, clock, settings, observer, codec } = parts;
+        let Parts { strategy, clock, settings, observer, codec, threads } = parts;
         settings.validate()?;
         let alignment = recovered.storage.capabilities().alignment.max(1);
         let data_offset = (SEGMENT_HEADER_LEN as u32).next_multiple_of(alignment);
@@ -138,10 +150,13 @@ impl Engine {
             state: Mutex::new(state),
             writer: Mutex::new(Writer::default()),
             syncer: Mutex::new(()),
+            cohorts: Cohorts::new(),
             failure: OnceLock::new(),
             segments,
             storage_lock: Mutex::new(Some(recovered.lock)),
             driver_thread: OnceLock::new(),
+            // A model checker would try every number of rounds.
+            waits_for_company: threads && cfg!(not(any(wal_loom, wal_shuttle))),
         })
     }
 
@@ -214,7 +229,11 @@ impl Engine {
         let first = self.failure.set(error.clone()).is_ok();
         self.progress.failed.store(true, Ordering::Release);
         let mut wakes = Vec::new();
-        self.state().waiters.take_all(&mut wakes);
+        {
+            let mut st = self.state();
+            st.waiters.take_all(&mut wakes);
+            self.cohorts.end(true);
+        }
         if first {
             tracing::error!(%error, "write-ahead log poisoned");
             self.emit(&Event::Poisoned { error: error.clone() });

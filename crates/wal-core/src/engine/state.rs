@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::{BufMut, BytesMut};
 
 use super::Engine;
+use super::cohort::Commits;
+use super::company::Crowd;
 use super::waiters::Waiters;
 use crate::format::{
     FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Salt, SegmentHeader, UNKNOWN_LAG,
@@ -107,6 +109,9 @@ pub(crate) struct State {
     pub(crate) write_wanted: bool,
     pub(crate) sync_at: Option<Duration>,
     pub(crate) write_at: Option<Duration>,
+    /// Threads that wait for a commit; everybody else waits in the queues.
+    pub(crate) commits: Commits,
+    pub(crate) crowd: Crowd,
     pub(crate) waiters: Waiters,
     pub(crate) closed: bool,
 
@@ -155,6 +160,8 @@ impl State {
             write_wanted: false,
             sync_at: None,
             write_at: None,
+            commits: Commits::default(),
+            crowd: Crowd::default(),
             waiters: Waiters::default(),
             closed: false,
             jobs: VecDeque::new(),
@@ -269,12 +276,25 @@ impl State {
             pending_age: oldest.map_or(Duration::ZERO, |since| now.saturating_sub(since)),
             in_flight: self.in_flight.as_ref().map(|sync| now.saturating_sub(sync.started)),
             since_last_sync: now.saturating_sub(self.last_sync_end),
-            waiting: self.waiters.durable.len() as u64,
+            waiting: self.waiters.durable.len() as u64 + self.commits.waiting(),
             sync_cost: self.sync_cost,
             records_per_sync: self.records_per_sync,
             requested,
             ..TailView::empty(trigger)
         }
+    }
+
+    /// Whether somebody waits for a record that was appended and is not in flight to become durable.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.commits.is_awaited() || self.waiters.durable.waits_for(self.appended.lsn)
+    }
+
+    /// Whether there is something for the driver to do at once.
+    pub(crate) fn has_work(&self) -> bool {
+        (self.sync_wanted && !self.syncing)
+            || (self.write_wanted && !self.writing)
+            || !self.jobs.is_empty()
+            || self.stop
     }
 
     /// The next moment at which the driver has something to do.

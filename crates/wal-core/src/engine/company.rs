@@ -1,0 +1,86 @@
+//! Waiting for company: a sync costs for one record what it costs for a hundred.
+//!
+//! Those whom a commit wakes append again within microseconds. A leader that begins at once leaves them
+//! behind, and from then on two halves of a crowd take turns, each paying for a sync of its own. So a
+//! leader that follows a commit waits for those who were seen lately: for no longer than half of what a
+//! sync takes, and only while they keep coming. Somebody alone waits for nobody.
+
+use std::time::Duration;
+
+use super::Engine;
+use super::state::State;
+
+/// The longest wait, whatever a sync takes.
+const LONGEST: Duration = Duration::from_micros(500);
+
+/// A larger crowd is not waited for. It fills a commit while the one before is in flight; to wait for the
+/// rest of it takes longer than the sync that is saved.
+const LARGEST: u64 = 256;
+
+/// How many callers wait for commits at once, lately.
+#[derive(Default)]
+pub(crate) struct Crowd(u64);
+
+impl Crowd {
+    /// A commit served `served` callers while `left` others came to wait for the next one.
+    pub(crate) fn seen(&mut self, served: u64, left: u64) {
+        // Who stays away is forgotten after some commits.
+        self.0 = (served + left).max(self.0 - self.0.div_ceil(8));
+    }
+}
+
+impl State {
+    /// Callers that wait for the next commit.
+    fn gathered(&self) -> u64 {
+        self.commits.gathered() + self.waiters.durable.len() as u64
+    }
+}
+
+impl Engine {
+    /// Stays awake for a moment after a commit, since those whom it woke come back soon; to fall asleep and
+    /// be woken again takes a good part of the time of a sync.
+    pub(super) fn linger(&self) {
+        let cost = {
+            let mut st = self.state();
+            // Whoever has work finds the driver awake.
+            st.asleep = None;
+            st.sync_cost
+        };
+        let started = self.clock.monotonic();
+        let longest = (cost / 2).min(LONGEST);
+        while self.waits_for_company && self.clock.monotonic().saturating_sub(started) < longest {
+            std::thread::yield_now();
+            if self.state().has_work() {
+                return;
+            }
+        }
+    }
+
+    /// Waits for others to append before the commit begins. Called in the syncing role, without a lock.
+    pub(super) fn await_company(&self) {
+        let (crowd, cost, mut gathered) = {
+            let st = self.state();
+            (st.crowd.0, st.sync_cost, st.gathered())
+        };
+        // The leader is one of the crowd and may not be among those who wait.
+        if !self.waits_for_company || crowd > LARGEST || gathered + 1 >= crowd {
+            return;
+        }
+        let started = self.clock.monotonic();
+        let longest = (cost / 2).min(LONGEST);
+        let mut grew = started;
+        loop {
+            std::thread::yield_now();
+            let now = self.clock.monotonic();
+            let there = self.state().gathered();
+            if there > gathered {
+                (gathered, grew) = (there, now);
+            }
+            let waited = now.saturating_sub(started);
+            let idle = now.saturating_sub(grew);
+            if gathered + 1 >= crowd || waited >= longest || idle >= longest / 4 {
+                return;
+            }
+        }
+    }
+}
