@@ -57,8 +57,11 @@
 //! that implements them can crash the very code that runs in production.
 
 mod dir;
+mod direct;
 mod fs;
 mod lock;
+mod mapping;
+mod mmap;
 mod names;
 mod real;
 mod segment;
@@ -69,7 +72,9 @@ mod storage;
 mod through;
 mod whole;
 
-pub use fs::{DirEntry, File, FileSystem, NodeKind};
+pub use direct::DirectStorage;
+pub use fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
+pub use mmap::MmapStorage;
 pub use real::{RealFile, RealFs};
-pub use settings::FileSettings;
+pub use settings::{DirectSettings, FileSettings, MmapSettings};
 pub use storage::FileStorage;
