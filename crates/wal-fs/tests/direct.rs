@@ -169,7 +169,7 @@ fn readers_see_every_write_that_returned_and_nothing_else() {
                 while written.load(Ordering::Acquire) < data.len() as u64 {
                     let end = written.load(Ordering::Acquire);
                     // Mostly the last pages, which are being written again and again.
-                    let from = if rounds % 16 == 0 { 0 } else { end.saturating_sub(6000) };
+                    let from = if rounds.is_multiple_of(16) { 0 } else { end.saturating_sub(6000) };
                     let len = (end - from) as usize;
                     let found = reader.read_at(BLOCK + from, len).wait().unwrap();
                     assert_eq!(found, data.slice(from as usize..end as usize), "{from} to {end}");

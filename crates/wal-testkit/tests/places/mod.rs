@@ -23,12 +23,15 @@ pub fn settings() -> FileSettings {
 
 pub type Honest = FaultFs<ModelFs>;
 
+type OpenOver<S> = Box<dyn Fn(Honest) -> Result<S>>;
+type OpenIn<S> = Box<dyn Fn(&Path) -> Result<S>>;
+
 /// A storage over a model of a disk.
 pub struct Disk<S> {
     fs: Honest,
     /// What was opened last.
     present: RefCell<ModelFs>,
-    open: Box<dyn Fn(Honest) -> Result<S>>,
+    open: OpenOver<S>,
 }
 
 /// `FileStorage` over the honest disk.
@@ -99,7 +102,7 @@ impl<S: LogStorage> Place for Disk<S> {
 /// A storage in a directory of this machine.
 pub struct Directory<S> {
     temp: tempfile::TempDir,
-    open: Box<dyn Fn(&Path) -> Result<S>>,
+    open: OpenIn<S>,
 }
 
 pub fn directory(settings: FileSettings) -> Directory<FileStorage> {
