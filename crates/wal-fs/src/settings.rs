@@ -88,6 +88,8 @@ pub struct DirectSettings {
     /// [the last block](crate::DirectStorage#the-last-block)). `None`: the least that the file system
     /// takes, often 512. A power of two, 512 to 65 536, and a multiple of that least.
     ///
+    /// Frames begin in a block of their own, behind the header's, so segments have to be some blocks large.
+    ///
     /// Default 4096: nearly every device has physical sectors or pages of this size, and one that takes
     /// less has to read the rest of the sector before it can write it.
     pub block_bytes: Option<u32>,
