@@ -19,8 +19,9 @@ use crate::{FileStorage, FileSystem, MmapSettings, RealFs, dir};
 /// The directory looks like that of a [`FileStorage`], and each opens what the other wrote. The
 /// difference is that an unsynced write is a copy in memory and no call into the system. It survives the
 /// death of the process all the same, as the memory is the system's cache of the file. A sync is an
-/// `fdatasync`, and no cheaper than elsewhere: this storage is for logs whose records need survive the
-/// process at once and a power loss later, by a strategy that syncs rarely.
+/// `fdatasync`, and somewhat dearer than elsewhere, because it write-protects the page, and the next copy
+/// has to lift that again: this storage is for logs whose records need survive the process at once and a
+/// power loss later, by a strategy that syncs rarely.
 ///
 /// ```
 /// use wal_core::{LogStorage, Lsn, WriteMode};
