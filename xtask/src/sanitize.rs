@@ -6,8 +6,9 @@ use anyhow::{Context, bail};
 
 use crate::models::{root, target_dir};
 
-/// The tests that run what is unsafe: the allocator that counts.
-const TESTS: &[&str] = &["conformance_codec_lies"];
+/// The tests that run what is unsafe, with their packages: the allocator that counts, and copying into
+/// mapped memory.
+const TESTS: &[(&str, &str)] = &[("wal-testkit", "conformance_codec_lies"), ("wal-fs", "mmap")];
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let Some(host) = nightly_host() else {
@@ -16,20 +17,22 @@ pub(crate) fn run() -> anyhow::Result<()> {
         );
         return Ok(());
     };
-    let mut command = Command::new("cargo");
-    command
-        .args(["+nightly", "test", "--locked", "--package", "wal-testkit", "--target", &host])
-        .args(TESTS.iter().flat_map(|test| ["--test", *test]))
-        .arg("--target-dir")
-        .arg(target_dir()?.join("sanitize"))
-        // The compiler that builds this program must not be passed on.
-        .env_remove("RUSTC")
-        .env_remove("CARGO")
-        .env("RUSTFLAGS", "-Zsanitizer=address")
-        .current_dir(root()?);
-    let status = command.status().context("cannot start cargo")?;
-    if !status.success() {
-        bail!("a test failed under the address sanitizer: {status}");
+    for (package, test) in TESTS {
+        let mut command = Command::new("cargo");
+        command
+            .args(["+nightly", "test", "--locked", "--target", &host])
+            .args(["--package", package, "--test", test])
+            .arg("--target-dir")
+            .arg(target_dir()?.join("sanitize"))
+            // The compiler that builds this program must not be passed on.
+            .env_remove("RUSTC")
+            .env_remove("CARGO")
+            .env("RUSTFLAGS", "-Zsanitizer=address")
+            .current_dir(root()?);
+        let status = command.status().context("cannot start cargo")?;
+        if !status.success() {
+            bail!("{test} of {package} failed under the address sanitizer: {status}");
+        }
     }
     println!("{} test programs ran under the address sanitizer", TESTS.len());
     Ok(())

@@ -157,6 +157,25 @@ fn memory_needs_no_directory_and_leaves_nothing() {
     assert!(contents(dir.path()).is_empty());
 }
 
+/// Each way to write gives a log that every command reads, and that every other way goes on with.
+#[test]
+fn storages_on_files_take_turns() {
+    let dir = tempdir().unwrap();
+    let mut expected = Vec::new();
+    let mut ways = vec!["file", "mmap", "file", "mmap"];
+    if cfg!(target_os = "linux") {
+        ways.extend(["direct", "file", "direct", "mmap", "direct"]);
+    }
+    for (n, way) in ways.into_iter().enumerate() {
+        let input = seq(n as u64 * 1000, n as u64 * 1000 + 999);
+        let args = format!("append DIR --storage {way} --segment-size 16k --batch 10");
+        run(dir.path(), &args, &input).expect(0);
+        expected.extend_from_slice(&input);
+        assert!(records(&dir).stdout == expected, "after {way}");
+    }
+    run(dir.path(), "verify DIR", b"").expect(0);
+}
+
 #[test]
 fn segments_are_as_large_as_asked() {
     let dir = tempdir().unwrap();

@@ -317,9 +317,15 @@ fn a_full_disk_is_survived() {
     }
     let mounted = Mounted(disk.clone());
     let input = [b"x".repeat(99), b"\n".to_vec()].concat().repeat(100_000);
-    for (n, options) in
-        ["--sync group --writers 4", "--sync os --segment-size 1MiB"].iter().enumerate()
-    {
+    // With mapped memory a full disk must be an error as well, and no signal.
+    let ways = [
+        "--sync group --writers 4",
+        "--sync os --segment-size 1MiB",
+        "--sync group --writers 4 --storage direct",
+        "--sync group --writers 4 --storage mmap",
+        "--sync os --segment-size 1MiB --storage mmap",
+    ];
+    for (n, options) in ways.iter().enumerate() {
         let dir = disk.join(format!("log{n}"));
         let ballast = disk.join("ballast");
         fs::write(&ballast, vec![1; 512 * 1024]).unwrap();

@@ -2,7 +2,8 @@
 //!
 //! Every test kills real processes, looks at the log with `wal dump`, and goes on appending to what is
 //! left. `WAL_KILL_SEED` repeats the random choices of an earlier run (not the timing of its
-//! threads), `WAL_KILL_COUNT` sets the number of kills per test.
+//! threads), `WAL_KILL_COUNT` sets the number of kills per test. The strategies are killed on `FileStorage`,
+//! the other storages with a few of them.
 
 #![cfg(unix)]
 
@@ -53,10 +54,15 @@ struct Totals {
 }
 
 fn kill_often(sync: &str, batch: u64, durability: &str) {
-    let kills = number_from("WAL_KILL_COUNT").unwrap_or(50);
+    kill_often_on("file", 50, sync, batch, durability);
+}
+
+fn kill_often_on(storage: &str, kills: u64, sync: &str, batch: u64, durability: &str) {
+    let kills = number_from("WAL_KILL_COUNT").unwrap_or(kills);
     let seed = number_from("WAL_KILL_SEED")
         .unwrap_or_else(|| SystemClock::new().wall().as_micros() ^ u64::from(std::process::id()));
-    println!("--sync {sync} --batch {batch}: WAL_KILL_SEED={seed}");
+    let what = format!("--storage {storage} --sync {sync} --batch {batch}");
+    println!("{what}: WAL_KILL_SEED={seed}");
     let mut random = Random(seed);
     let mut totals = Totals::default();
     while totals.kills < kills {
@@ -67,7 +73,8 @@ fn kill_often(sync: &str, batch: u64, durability: &str) {
             let first = round * RECORDS + 1;
             let size = ["64k", "1MiB", "64MiB"][random.below(3) as usize];
             let options = format!(
-                "--sync {sync} --batch {batch} --durability {durability} --segment-size {size}"
+                "--storage {storage} --sync {sync} --batch {batch} --durability {durability} \
+                 --segment-size {size}"
             );
             let (acked, killed) = append_and_kill(&dir, &options, first, &mut random);
             let after = dump(&dir, &mut totals);
@@ -93,7 +100,7 @@ fn kill_often(sync: &str, batch: u64, durability: &str) {
     }
     let Totals { kills, finished, acked, found, torn } = totals;
     println!(
-        "--sync {sync} --batch {batch}: {kills} kills ({finished} runs ended before), {acked} records \
+        "{what}: {kills} kills ({finished} runs ended before), {acked} records \
          acknowledged, {found} found, {torn} torn tails"
     );
 }
@@ -204,6 +211,42 @@ strategies! {
     interval: "interval:20ms",
     os: "os",
     adaptive: "adaptive",
+}
+
+macro_rules! storages {
+    ($($name:ident: $storage:literal,)*) => {$(
+        mod $name {
+            #[test]
+            fn always() {
+                super::kill_often_on($storage, 25, "always", 1, "strategy");
+            }
+
+            #[test]
+            fn group() {
+                super::kill_often_on($storage, 25, "group", 1, "strategy");
+            }
+
+            #[test]
+            fn in_batches_of_100_synced_now_and_then() {
+                super::kill_often_on($storage, 25, "interval:20ms", 100, "strategy");
+            }
+
+            /// Nothing is ever synced, and everything acknowledged survives.
+            #[test]
+            fn written_and_never_synced() {
+                super::kill_often_on($storage, 25, "os", 1, "written");
+            }
+        }
+    )*};
+}
+
+#[cfg(target_os = "linux")]
+storages! {
+    direct: "direct",
+}
+
+storages! {
+    mmap: "mmap",
 }
 
 /// These may be lost, but only from the end.

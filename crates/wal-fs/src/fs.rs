@@ -32,6 +32,15 @@ pub enum NodeKind {
     File,
 }
 
+/// A file opened by [`FileSystem::open_direct`].
+#[derive(Debug)]
+pub struct DirectFile<H> {
+    /// The file.
+    pub file: H,
+    /// Offsets and lengths must be multiples of this many bytes; `None` if the system does not say.
+    pub block_bytes: Option<u32>,
+}
+
 /// A file system.
 ///
 /// # Contract
@@ -65,6 +74,25 @@ pub trait FileSystem: Send + Sync + 'static {
     /// - **Concurrency**: any number of handles on one file, each seeing the writes of all.
     /// - **Durability**: none.
     fn open(&self, path: &Path, access: Access) -> io::Result<Self::File>;
+
+    /// Opens an existing file for writing past the cache, straight to the device.
+    ///
+    /// Offsets and lengths of its writes must be multiples of the block size, and the memory must be
+    /// aligned to it; [`write_at`](File::write_at) of anything else is refused as `InvalidInput`. What a
+    /// call wrote, should it be short, is a number of whole blocks.
+    ///
+    /// - **On `Ok`**: the file can be written so. Whoever reads it through another handle, opened by
+    ///   [`open`](Self::open), sees every write that returned before.
+    /// - **On `Err`**: `Unsupported` if this file system or platform has no such writes. So it is for
+    ///   every file system that does not implement this method.
+    /// - **Concurrency**: as for `open`. A cached write to a range that is being written directly
+    ///   leaves either.
+    /// - **Durability**: none. A direct write is in the device, whose own cache a power loss may
+    ///   empty; it takes `sync_data`, or `write_through_at`, as any other.
+    fn open_direct(&self, path: &Path) -> io::Result<DirectFile<Self::File>> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Says what a path leads to, links followed.
     ///
@@ -174,6 +202,22 @@ pub trait File: Send + Sync + 'static {
     /// - **Durability**: after the next sync.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
+    /// Maps bytes of the file into memory, to be written without a call.
+    ///
+    /// Every byte of the range must have been written before, so that storing to it can need no
+    /// space: a full disk has no other way to refuse a store than to kill the process.
+    ///
+    /// - **On `Ok`**: what is written to the mapping is written to the file.
+    /// - **On `Err`**: nothing changed; `Unsupported` if this place maps no files. So it is for every
+    ///   file that does not implement this method.
+    /// - **Concurrency**: beside everything but a `set_len` that cuts the range off. On most systems the
+    ///   next store kills the process then.
+    /// - **Durability**: see [`Mapping`].
+    fn map(&self, offset: u64, len: usize) -> io::Result<Arc<dyn Mapping>> {
+        let _ = (offset, len);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// The file's length in bytes.
     ///
     /// - **On `Ok`**: it was that long at some moment of the call.
@@ -201,6 +245,30 @@ pub trait File: Send + Sync + 'static {
     fn unlock(&self) -> io::Result<()>;
 }
 
+/// Bytes of a file in memory. It keeps the file open.
+///
+/// # Contract
+/// What is written to it is in the system's cache of the file at once, and so survives the process.
+pub trait Mapping: Send + Sync {
+    /// Copies `data` to `at`, counted from the beginning of the mapping.
+    ///
+    /// - **On `Ok`**: every later read of the file sees the bytes, through any handle.
+    /// - **On `Err`**: `InvalidInput` if the range is not within the mapping; nothing was written.
+    /// - **If the process dies meanwhile**: any part of the range may hold old and any new bytes.
+    /// - **Concurrency**: copies are made one after the other.
+    /// - **Durability**: after the file's next `sync_data`, provided that `flush` came before it.
+    fn write(&self, data: &[u8], at: usize) -> io::Result<()>;
+
+    /// Gives what was copied to the file system, for `sync_data` of the file to cover it. Where the
+    /// mapping and the file's cache are one anyway it does nothing.
+    ///
+    /// - **On `Ok`**: a `sync_data` that follows covers it.
+    /// - **On `Err`**: as for [`sync_data`](File::sync_data).
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: none by itself.
+    fn flush(&self) -> io::Result<()>;
+}
+
 impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
     type File = F::File;
 
@@ -209,6 +277,9 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
     }
     fn open(&self, path: &Path, access: Access) -> io::Result<Self::File> {
         (**self).open(path, access)
+    }
+    fn open_direct(&self, path: &Path) -> io::Result<DirectFile<Self::File>> {
+        (**self).open_direct(path)
     }
     fn kind(&self, path: &Path) -> io::Result<NodeKind> {
         (**self).kind(path)

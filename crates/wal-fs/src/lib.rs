@@ -1,6 +1,19 @@
 //! `LogStorage` on real files.
 //!
-//! [`FileStorage`] keeps a log in one directory:
+//! # Which storage
+//! | storage | a write that only has to survive the process | a durable write | choose it |
+//! | --- | --- | --- | --- |
+//! | [`FileStorage`] | one call, into the cache | a write and an `fdatasync`, or one call (`write_through`) | by default: everywhere, for everything |
+//! | [`DirectStorage`] | one call, to the device | *one* call, past the cache | on Linux, for records that are synced one by one or by group commit, and where the log should not fill the page cache |
+//! | [`MmapStorage`] | a copy in memory, *no* call | a copy and an `fdatasync` | for records that need survive a kill at once and a power loss later (`os`, `interval`, `batch`), on a file system that overwrites in place |
+//!
+//! All three keep the same files, and each opens what another wrote. They differ only in how the bytes
+//! of a segment that is being written reach its file; names, spares, locks and everything below are
+//! the same code. Tools that read a log (`View`, `Inspect`, the `wal` command) need not know which one
+//! wrote it.
+//!
+//! # The directory
+//! A log lives in one directory:
 //!
 //! | name | what it is |
 //! | --- | --- |
@@ -26,7 +39,9 @@
 //! the part of the file that was written before, the rest of the next
 //! [`preallocate_bytes`](FileSettings::preallocate_bytes) is filled with zeros behind the data, up to
 //! the capacity that the segment was created with (there is none for one that was opened). If the
-//! disk has no room for the zeros, the segment goes on without them.
+//! disk has no room for the zeros, the segment goes on without them. `DirectStorage` fills ahead for
+//! the same reason, and because a direct write beyond the end of a file is slow; `MmapStorage` because
+//! memory may only be mapped to bytes that exist.
 //!
 //! # Platform notes
 //! - **Linux**: `fdatasync` and `fsync`; the directory is opened and synced with `fsync`. Write-through
@@ -34,6 +49,10 @@
 //!   such flag. Locking is `flock`, which belongs to the open file: a second storage in the same
 //!   process is refused like any other. On NFS a lock may be local to the machine, and a sync is
 //!   what the server makes of it.
+//!   Direct writes (`O_DIRECT`) are up to the file system: ext4, XFS, btrfs and, since Linux 6.6, tmpfs
+//!   take them; others refuse, which taking the lock tells. A mapping and the cache of a file are one,
+//!   so `fdatasync` covers what was copied; on btrfs and ZFS it needs space even to overwrite (see
+//!   [a store cannot fail](MmapStorage#a-store-cannot-fail)).
 //! - **macOS, iOS**: `fsync` leaves the bytes in the drive's own cache there. The standard library calls
 //!   `fcntl(F_FULLFSYNC)` for both `sync_data` and `sync_all`, on files and directories, which is what
 //!   counts; a volume that does not support it (some network shares) answers with an error, which is
@@ -46,6 +65,9 @@
 //!   power loss. After that a removed segment may be back, which the log above has to bear, and
 //!   the segment created last may be missing only if none of its records was ever synced.
 //!   Locks are mandatory: nobody else can read the process id in `LOCK`.
+//!   A file cannot be cut while it is mapped; `MmapStorage` unmaps first.
+//! - **Everywhere but Linux** [`DirectStorage`] is unsupported, and a sync of [`MmapStorage`] first
+//!   flushes the mapping (`msync`, `FlushViewOfFile`).
 //! - **Elsewhere** (other Unix): `fsync` or `fdatasync` as the standard library does. Where it knows
 //!   no file locks, taking the lock is refused as unsupported.
 //!
@@ -57,8 +79,11 @@
 //! that implements them can crash the very code that runs in production.
 
 mod dir;
+mod direct;
 mod fs;
 mod lock;
+mod mapping;
+mod mmap;
 mod names;
 mod real;
 mod segment;
@@ -69,7 +94,9 @@ mod storage;
 mod through;
 mod whole;
 
-pub use fs::{DirEntry, File, FileSystem, NodeKind};
+pub use direct::DirectStorage;
+pub use fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
+pub use mmap::MmapStorage;
 pub use real::{RealFile, RealFs};
-pub use settings::FileSettings;
+pub use settings::{DirectSettings, FileSettings, MmapSettings};
 pub use storage::FileStorage;

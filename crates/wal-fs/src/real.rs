@@ -3,10 +3,13 @@
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use wal_core::Access;
 
-use crate::{DirEntry, File, FileSystem, NodeKind};
+#[cfg(target_os = "linux")]
+use crate::DirectFile;
+use crate::{DirEntry, File, FileSystem, Mapping, NodeKind, mapping};
 
 /// The operating system's file system.
 ///
@@ -24,6 +27,12 @@ impl FileSystem for RealFs {
     fn open(&self, path: &Path, access: Access) -> io::Result<RealFile> {
         let write = access == Access::Write;
         OpenOptions::new().read(true).write(write).open(path).map(RealFile::new)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_direct(&self, path: &Path) -> io::Result<DirectFile<RealFile>> {
+        let (file, block_bytes) = crate::through::open_direct(path)?;
+        Ok(DirectFile { file: RealFile::new(file), block_bytes })
     }
 
     fn kind(&self, path: &Path) -> io::Result<NodeKind> {
@@ -124,6 +133,10 @@ impl File for RealFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
+    }
+
+    fn map(&self, offset: u64, len: usize) -> io::Result<Arc<dyn Mapping>> {
+        mapping::map(&self.file, offset, len)
     }
 
     fn len(&self) -> io::Result<u64> {

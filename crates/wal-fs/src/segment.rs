@@ -61,7 +61,11 @@ impl<H: File> FileSegment<H> {
         FileSegment { file, name, path, access, growth, sync }
     }
 
-    fn error(&self, op: &'static str, source: io::Error) -> Error {
+    pub(crate) fn file(&self) -> &H {
+        &self.file
+    }
+
+    pub(crate) fn error(&self, op: &'static str, source: io::Error) -> Error {
         Error::io(op, source).segment(self.name).detail(self.path.display().to_string())
     }
 
@@ -70,7 +74,7 @@ impl<H: File> FileSegment<H> {
         Error::new(ErrorKind::Denied, op).segment(self.name).detail(detail)
     }
 
-    fn check_writable(&self, op: &'static str) -> Result<()> {
+    pub(crate) fn check_writable(&self, op: &'static str) -> Result<()> {
         match self.access {
             Access::Write => Ok(()),
             Access::Read => Err(self.refuse(op, "opened for reading only")),
@@ -82,7 +86,11 @@ impl<H: File> FileSegment<H> {
     }
 
     /// Runs something that makes bytes durable: alone, and never after a failure.
-    fn syncing(&self, op: &'static str, run: impl FnOnce(&H) -> io::Result<()>) -> Result<()> {
+    pub(crate) fn syncing(
+        &self,
+        op: &'static str,
+        run: impl FnOnce(&H) -> io::Result<()>,
+    ) -> Result<()> {
         let state = self.sync.lock();
         // A panic in a sync says as little about the bytes as an error does.
         let mut state = state.map_err(|_| self.error(op, io::Error::other("a sync panicked")))?;
@@ -95,7 +103,7 @@ impl<H: File> FileSegment<H> {
         })
     }
 
-    fn write(&self, offset: u64, data: &[u8], mode: WriteMode) -> Result<()> {
+    pub(crate) fn write(&self, offset: u64, data: &[u8], mode: WriteMode) -> Result<()> {
         self.check_writable("write")?;
         let at = |error: Error| error.offset(offset);
         let Some(end) = offset.checked_add(data.len() as u64) else {
@@ -123,6 +131,26 @@ impl<H: File> FileSegment<H> {
         Ok(())
     }
 
+    /// Makes room for a write that ends at `end`: if it leaves the filled part, what follows is
+    /// filled first, and the zeros made durable.
+    pub(crate) fn make_room(&self, end: u64) -> Result<()> {
+        let mut growth = self.growth();
+        let Some(target) = growth.target(end) else { return Ok(()) };
+        self.fill(&mut growth, target)?;
+        self.syncing("fill", File::sync_data)
+    }
+
+    /// The file was written up to `end` through another handle.
+    pub(crate) fn grown_to(&self, end: u64) {
+        let mut growth = self.growth();
+        growth.len = growth.len.max(end);
+    }
+
+    /// How far the file was written, zeros included.
+    pub(crate) fn filled(&self) -> u64 {
+        self.growth().len
+    }
+
     /// Writes zeros behind the data. Where there is no room for them the log goes on without.
     fn fill(&self, growth: &mut Growth, target: u64) -> Result<()> {
         match whole::write_zeros(&self.file, growth.len, target) {
@@ -137,7 +165,7 @@ impl<H: File> FileSegment<H> {
         Ok(())
     }
 
-    fn read(&self, offset: u64, len: usize) -> Result<Bytes> {
+    pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Bytes> {
         let error = |source| self.error("read", source).offset(offset);
         let left = self.file.len().map_err(error)?.saturating_sub(offset);
         let mut buf = vec![0; left.min(len as u64) as usize];
@@ -146,7 +174,7 @@ impl<H: File> FileSegment<H> {
         Ok(Bytes::from(buf))
     }
 
-    fn cut(&self, len: u64) -> Result<()> {
+    pub(crate) fn cut(&self, len: u64) -> Result<()> {
         self.check_writable("truncate")?;
         let mut growth = self.growth();
         let error = |source| self.error("truncate", source).offset(len);

@@ -1,4 +1,4 @@
-//! The numbers of a storage on files.
+//! The numbers of the storages on files.
 
 use serde::{Deserialize, Serialize};
 use wal_core::{Error, ErrorKind, Result};
@@ -61,16 +61,156 @@ impl FileSettings {
     /// # Errors
     /// `Invalid`, naming the setting, its value and its range.
     pub fn validate(&self) -> Result<()> {
-        let range = |name: &str, value: u64, max: u64| {
-            if value <= max {
-                return Ok(());
-            }
-            Err(Error::new(ErrorKind::Invalid, "check settings")
-                .detail(format!("{name} is {value}, allowed are 0 to {max}")))
-        };
-        range("preallocate_bytes", self.preallocate_bytes, 1 << 30)?;
-        range("max_spares", self.max_spares as u64, 64)
+        range("preallocate_bytes", self.preallocate_bytes, 0, 1 << 30)?;
+        range("max_spares", self.max_spares as u64, 0, 64)
     }
+}
+
+/// Sizes and limits of [`DirectStorage`](crate::DirectStorage).
+///
+/// ```
+/// use wal_fs::DirectSettings;
+/// let settings = DirectSettings::default().block_bytes(Some(512)).preallocate_bytes(4 << 20);
+/// assert!(settings.validate().is_ok());
+/// assert!(DirectSettings::default().block_bytes(Some(1000)).validate().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct DirectSettings {
+    /// As in [`FileSettings`]: how far zeros are written ahead of the data, rounded up to whole blocks.
+    /// Default 1 MiB, 0 to 1 GiB.
+    pub preallocate_bytes: u64,
+    /// As in [`FileSettings`]: how many removed segments are kept to become new ones. Default 2, 0 to 64.
+    pub max_spares: usize,
+    /// What is written at least, in bytes: every write is made of whole blocks, and the last one, if it
+    /// is filled partly, is written again with the next commit (see
+    /// [the last block](crate::DirectStorage#the-last-block)). `None`: the least that the file system
+    /// takes, often 512. A power of two, 512 to 65 536, and a multiple of that least.
+    ///
+    /// Frames begin in a block of their own, behind the header's, so segments have to be some blocks large.
+    ///
+    /// Default 4096: nearly every device has physical sectors or pages of this size, and one that takes
+    /// less has to read the rest of the sector before it can write it.
+    pub block_bytes: Option<u32>,
+}
+
+impl Default for DirectSettings {
+    fn default() -> Self {
+        let FileSettings { preallocate_bytes, max_spares, .. } = FileSettings::default();
+        DirectSettings { preallocate_bytes, max_spares, block_bytes: Some(4096) }
+    }
+}
+
+impl DirectSettings {
+    /// Sets [`preallocate_bytes`](Self::preallocate_bytes).
+    #[must_use]
+    pub const fn preallocate_bytes(mut self, bytes: u64) -> Self {
+        self.preallocate_bytes = bytes;
+        self
+    }
+
+    /// Sets [`max_spares`](Self::max_spares).
+    #[must_use]
+    pub const fn max_spares(mut self, count: usize) -> Self {
+        self.max_spares = count;
+        self
+    }
+
+    /// Sets [`block_bytes`](Self::block_bytes).
+    #[must_use]
+    pub const fn block_bytes(mut self, bytes: Option<u32>) -> Self {
+        self.block_bytes = bytes;
+        self
+    }
+
+    /// Checks every range; nothing is ever corrected silently.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the setting, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        match self.block_bytes {
+            Some(bytes) if !bytes.is_power_of_two() || !(512..=65_536).contains(&bytes) => {
+                Err(Error::new(ErrorKind::Invalid, "check settings").detail(format!(
+                    "block_bytes is {bytes}, allowed are powers of two from 512 to 65536"
+                )))
+            }
+            _ => self.files().validate(),
+        }
+    }
+
+    /// What the files below are kept with.
+    pub(crate) fn files(&self) -> FileSettings {
+        let block = u64::from(self.block_bytes.unwrap_or(4096));
+        let preallocate = self.preallocate_bytes.checked_next_multiple_of(block);
+        FileSettings::default()
+            .preallocate_bytes(preallocate.unwrap_or(u64::MAX))
+            .max_spares(self.max_spares)
+    }
+}
+
+/// Sizes and limits of [`MmapStorage`](crate::MmapStorage).
+///
+/// ```
+/// use wal_fs::MmapSettings;
+/// assert!(MmapSettings::default().window_bytes(8 << 20).validate().is_ok());
+/// assert!(MmapSettings::default().window_bytes(0).validate().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct MmapSettings {
+    /// How many bytes are mapped at a time, and filled with zeros before that. A larger window is
+    /// moved less often; moving it takes as long as writing so many zeros. Default 1 MiB, 1 KiB to
+    /// 1 GiB.
+    pub window_bytes: u64,
+    /// As in [`FileSettings`]: how many removed segments are kept to become new ones. Default 2, 0 to 64.
+    pub max_spares: usize,
+}
+
+impl Default for MmapSettings {
+    fn default() -> Self {
+        let FileSettings { preallocate_bytes, max_spares, .. } = FileSettings::default();
+        MmapSettings { window_bytes: preallocate_bytes, max_spares }
+    }
+}
+
+impl MmapSettings {
+    /// Sets [`window_bytes`](Self::window_bytes).
+    #[must_use]
+    pub const fn window_bytes(mut self, bytes: u64) -> Self {
+        self.window_bytes = bytes;
+        self
+    }
+
+    /// Sets [`max_spares`](Self::max_spares).
+    #[must_use]
+    pub const fn max_spares(mut self, count: usize) -> Self {
+        self.max_spares = count;
+        self
+    }
+
+    /// Checks every range; nothing is ever corrected silently.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the setting, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        range("window_bytes", self.window_bytes, 1 << 10, 1 << 30)?;
+        self.files().validate()
+    }
+
+    /// What the files below are kept with.
+    pub(crate) fn files(&self) -> FileSettings {
+        FileSettings::default().preallocate_bytes(self.window_bytes).max_spares(self.max_spares)
+    }
+}
+
+fn range(name: &str, value: u64, min: u64, max: u64) -> Result<()> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Invalid, "check settings")
+        .detail(format!("{name} is {value}, allowed are {min} to {max}")))
 }
 
 #[cfg(test)]
@@ -85,5 +225,22 @@ mod tests {
         assert!(error.to_string().contains("preallocate_bytes is 2147483648"), "{error}");
         let error = FileSettings::default().max_spares(65).validate().unwrap_err();
         assert!(error.to_string().contains("max_spares is 65, allowed are 0 to 64"), "{error}");
+    }
+
+    #[test]
+    fn each_storage_has_its_ranges() {
+        DirectSettings::default().validate().unwrap();
+        DirectSettings::default().block_bytes(None).validate().unwrap();
+        for bytes in [0, 256, 1000, 3072, 131_072] {
+            let error = DirectSettings::default().block_bytes(Some(bytes)).validate().unwrap_err();
+            assert!(error.to_string().contains(&format!("block_bytes is {bytes}")), "{error}");
+        }
+        for bytes in [1_000_000_000_000, u64::MAX] {
+            DirectSettings::default().preallocate_bytes(bytes).validate().unwrap_err();
+        }
+        MmapSettings::default().validate().unwrap();
+        let error = MmapSettings::default().window_bytes(100).validate().unwrap_err();
+        assert!(error.to_string().contains("window_bytes is 100, allowed are 1024"), "{error}");
+        MmapSettings::default().max_spares(65).validate().unwrap_err();
     }
 }

@@ -121,7 +121,11 @@ impl<F: FileSystem> FileStorage<F> {
         &self.settings
     }
 
-    fn segment_path(&self, name: Lsn) -> PathBuf {
+    pub(crate) fn file_system(&self) -> &F {
+        &self.fs
+    }
+
+    pub(crate) fn segment_path(&self, name: Lsn) -> PathBuf {
         self.dir.join(names::segment(name))
     }
 
@@ -155,7 +159,7 @@ impl<F: FileSystem> FileStorage<F> {
 
     /// Builds the segment under a spare's name, and gives it its own only when its header is
     /// durable: no power loss can leave the name without the header.
-    fn create_segment(
+    pub(crate) fn create_segment(
         &self,
         name: Lsn,
         header: &[u8],
@@ -212,7 +216,7 @@ impl<F: FileSystem> FileStorage<F> {
         Ok(growth)
     }
 
-    fn open_segment(&self, name: Lsn, access: Access) -> Result<FileSegment<F::File>> {
+    pub(crate) fn open_segment(&self, name: Lsn, access: Access) -> Result<FileSegment<F::File>> {
         let path = self.segment_path(name);
         let fail = |source| failed("open segment", &path, source).segment(name);
         let file = self.fs.open(&path, access).map_err(fail)?;

@@ -1,9 +1,13 @@
-//! Write-through on Linux: one `pwritev2` with `RWF_DSYNC` in place of a write and a sync.
+//! What Linux has beyond plain files: write-through, one `pwritev2` with `RWF_DSYNC` in place of a write
+//! and a sync, and writes past the cache, `O_DIRECT`.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::fs::{AtFlags, OFlags, StatxFlags, statx};
 use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
 /// Remembers, for one file, whether its file system knows the flag.
@@ -28,6 +32,24 @@ impl Through {
             }
             outcome => Some(outcome.map_err(io::Error::from)),
         }
+    }
+}
+
+/// Opens a file for writing past the cache, and says in which blocks, if the kernel tells (it does
+/// since Linux 6.1).
+pub(crate) fn open_direct(path: &Path) -> io::Result<(File, Option<u32>)> {
+    let flags = OFlags::DIRECT.bits().cast_signed();
+    let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
+    let file = opened.map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::INVAL) => io::Error::new(io::ErrorKind::Unsupported, error),
+        _ => error,
+    })?;
+    let told = statx(&file, c"", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN).ok();
+    let told = told.filter(|s| s.stx_mask & StatxFlags::DIOALIGN.bits() != 0);
+    match told.map(|stat| stat.stx_dio_offset_align) {
+        // The flag was taken, and is of no use with this file.
+        Some(0) => Err(io::ErrorKind::Unsupported.into()),
+        block => Ok((file, block)),
     }
 }
 

@@ -9,10 +9,19 @@ use crate::File;
 static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
 
 /// Writes all of `data`.
-pub(crate) fn write(
+pub(crate) fn write(file: &impl File, data: &[u8], offset: u64, mode: WriteMode) -> io::Result<()> {
+    write_blocks(file, data, offset, 1, mode)
+}
+
+/// Writes all of `data`, in multiples of `block` bytes.
+///
+/// A call that stopped within a block is gone on with from the beginning of that block: the same bytes
+/// once more.
+pub(crate) fn write_blocks(
     file: &impl File,
     mut data: &[u8],
     mut offset: u64,
+    block: usize,
     mode: WriteMode,
 ) -> io::Result<()> {
     while !data.is_empty() {
@@ -20,7 +29,7 @@ pub(crate) fn write(
             WriteMode::Cached => file.write_at(data, offset),
             WriteMode::Through => file.write_through_at(data, offset),
         };
-        match outcome {
+        match outcome.map(|n| n / block * block) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => {
                 data = &data[n..];

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use wal_core::Access;
-use wal_fs::{DirEntry, File, FileSystem, NodeKind};
+use wal_fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
 
 use crate::faults::{Faults, NameCell, path_of};
+use crate::model::DIRECT_BLOCK;
 use crate::trace::{Call, Op, OpKind};
 
 /// A file system that passes every call on to another, unless a fault strikes.
@@ -52,7 +54,7 @@ impl<F: FileSystem> FaultFs<F> {
     }
 
     fn wrap(&self, inner: F::File, path: &Path) -> FaultFile<F::File> {
-        FaultFile { inner, faults: self.faults.clone(), name: self.faults.name(path) }
+        FaultFile { inner, faults: self.faults.clone(), name: self.faults.name(path), block: 1 }
     }
 }
 
@@ -68,6 +70,13 @@ impl<F: FileSystem> FileSystem for FaultFs<F> {
     fn open(&self, path: &Path, access: Access) -> io::Result<Self::File> {
         self.faults.look(Call::Open)?;
         Ok(self.wrap(self.inner.open(path, access)?, path))
+    }
+
+    fn open_direct(&self, path: &Path) -> io::Result<DirectFile<Self::File>> {
+        self.faults.look(Call::Open)?;
+        let DirectFile { file, block_bytes } = self.inner.open_direct(path)?;
+        let block = block_bytes.unwrap_or(DIRECT_BLOCK as u32) as usize;
+        Ok(DirectFile { file: FaultFile { block, ..self.wrap(file, path) }, block_bytes })
     }
 
     fn kind(&self, path: &Path) -> io::Result<NodeKind> {
@@ -106,9 +115,16 @@ pub struct FaultFile<H> {
     inner: H,
     faults: Faults,
     name: NameCell,
+    /// A write is cut short to a multiple of this.
+    block: usize,
 }
 
 impl<H: File> FaultFile<H> {
+    fn shortened<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
+        let len = self.faults.write_len(buf.len()) / self.block * self.block;
+        &buf[..len.max(self.block.min(buf.len()))]
+    }
+
     fn change<T>(&self, kind: OpKind, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         self.faults.change(Op::new(kind, &path_of(&self.name)), run)
     }
@@ -123,13 +139,13 @@ impl<H: File> File for FaultFile<H> {
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         let kind = OpKind::Write { offset, len: buf.len(), through: false };
-        let buf = &buf[..self.faults.write_len(buf.len())];
+        let buf = self.shortened(buf);
         self.change(kind, || self.inner.write_at(buf, offset))
     }
 
     fn write_through_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         let kind = OpKind::Write { offset, len: buf.len(), through: true };
-        let buf = &buf[..self.faults.write_len(buf.len())];
+        let buf = self.shortened(buf);
         self.change(kind, || self.inner.write_through_at(buf, offset))
     }
 
@@ -145,6 +161,13 @@ impl<H: File> File for FaultFile<H> {
         self.change(OpKind::SetLen(len), || self.inner.set_len(len))
     }
 
+    fn map(&self, offset: u64, len: usize) -> io::Result<Arc<dyn Mapping>> {
+        self.faults.power()?;
+        let inner = self.inner.map(offset, len)?;
+        let (faults, name) = (self.faults.clone(), self.name.clone());
+        Ok(Arc::new(FaultMapping { inner, faults, name, offset }))
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.faults.power()?;
         self.inner.len()
@@ -157,5 +180,25 @@ impl<H: File> File for FaultFile<H> {
 
     fn unlock(&self) -> io::Result<()> {
         self.inner.unlock()
+    }
+}
+
+/// A piece of a file of [`FaultFs`]. A copy into it cannot fail, unless the power is off.
+struct FaultMapping {
+    inner: Arc<dyn Mapping>,
+    faults: Faults,
+    name: NameCell,
+    offset: u64,
+}
+
+impl Mapping for FaultMapping {
+    fn write(&self, data: &[u8], at: usize) -> io::Result<()> {
+        let kind = OpKind::Copy { offset: self.offset + at as u64, len: data.len() };
+        self.faults.change(Op::new(kind, &path_of(&self.name)), || self.inner.write(data, at))
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.faults.power()?;
+        self.inner.flush()
     }
 }

@@ -18,6 +18,8 @@ pub enum Call {
     Read,
     /// Bytes were written, through the cache or into it.
     Write,
+    /// Bytes were copied into a mapping.
+    Copy,
     /// A length was set.
     SetLen,
     /// A file was synced.
@@ -58,6 +60,13 @@ pub enum OpKind {
         /// Whether through the cache.
         through: bool,
     },
+    /// Copy bytes into a mapping.
+    Copy {
+        /// Where in the file.
+        offset: u64,
+        /// How many bytes.
+        len: usize,
+    },
     /// Set the length, in bytes.
     SetLen(u64),
     /// Sync a file's bytes.
@@ -87,6 +96,7 @@ impl Op {
             OpKind::Create => Call::Create,
             OpKind::CreateDir => Call::CreateDir,
             OpKind::Write { .. } => Call::Write,
+            OpKind::Copy { .. } => Call::Copy,
             OpKind::SetLen(_) => Call::SetLen,
             OpKind::SyncData | OpKind::SyncAll => Call::Sync,
             OpKind::SyncDir => Call::SyncDir,
@@ -113,6 +123,7 @@ impl fmt::Display for Op {
             OpKind::Write { offset, len, through: true } => {
                 write!(f, "write through {path} {offset}+{len}")
             }
+            OpKind::Copy { offset, len } => write!(f, "copy {path} {offset}+{len}"),
             OpKind::SetLen(len) => write!(f, "set len {path} {len}"),
             OpKind::SyncData => write!(f, "sync data {path}"),
             OpKind::SyncAll => write!(f, "sync all {path}"),
@@ -140,6 +151,8 @@ pub struct Counters {
     pub through_writes: u64,
     /// Bytes that the writes were given; short writes count the rest again.
     pub write_bytes: u64,
+    /// Copies into mappings.
+    pub copies: u64,
     /// Syncs of a file's bytes.
     pub data_syncs: u64,
     /// Syncs of a file's bytes and metadata.
@@ -164,6 +177,7 @@ impl Counters {
                 self.through_writes += u64::from(through);
                 self.write_bytes += len as u64;
             }
+            OpKind::Copy { .. } => self.copies += 1,
             OpKind::SetLen(_) => self.set_lens += 1,
             OpKind::SyncData => self.data_syncs += 1,
             OpKind::SyncAll => self.full_syncs += 1,

@@ -9,24 +9,16 @@ use places::forgetful::{Forgetful, Forgets};
 use places::liar::{Lie, Lying};
 use places::*;
 use wal_core::MemoryStorage;
-use wal_fs::FileSettings;
+use wal_fs::{FileSettings, FileStorage};
+use wal_testkit::Reuse;
 use wal_testkit::conformance::{Place, Violation, examine, storage};
-use wal_testkit::{FaultFs, ModelFs, Reuse};
-
-type Honest = FaultFs<ModelFs>;
 
 /// Files, the calls of which are forgotten in part.
-fn forgetful(settings: FileSettings, forgets: Forgets) -> Disk<Forgetful<Honest>> {
-    Disk::new(
-        settings,
-        match forgets {
-            Forgets::SyncData => |fs| Forgetful::new(fs, Forgets::SyncData),
-            Forgets::SyncAll => |fs| Forgetful::new(fs, Forgets::SyncAll),
-            Forgets::SyncDir => |fs| Forgetful::new(fs, Forgets::SyncDir),
-            Forgets::Through => |fs| Forgetful::new(fs, Forgets::Through),
-            Forgets::Atomicity => |fs| Forgetful::new(fs, Forgets::Atomicity),
-        },
-    )
+fn forgetful(settings: FileSettings, forgets: Forgets) -> Disk<FileStorage<Forgetful<Honest>>> {
+    Disk::new(move |fs| {
+        let fs = Forgetful::new(fs, forgets);
+        FileStorage::create_with_file_system(fs, DIR, settings.clone())
+    })
 }
 
 /// The names of the checks that find something, and what they found.

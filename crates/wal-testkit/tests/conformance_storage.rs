@@ -4,7 +4,7 @@ mod places;
 
 use places::*;
 use wal_core::MemoryStorage;
-use wal_fs::FileSettings;
+use wal_fs::{DirectSettings, FileSettings, MmapSettings};
 use wal_testkit::conformance::Place;
 use wal_testkit::{FaultStorage, Reuse, storage_conformance};
 
@@ -18,6 +18,14 @@ fn write_through() -> FileSettings {
 
 fn no_filling() -> FileSettings {
     settings().preallocate_bytes(0)
+}
+
+fn small_blocks() -> DirectSettings {
+    DirectSettings::default().block_bytes(Some(512)).preallocate_bytes(2048)
+}
+
+fn small_windows() -> MmapSettings {
+    MmapSettings::default().window_bytes(2048)
 }
 
 // Files over the model of a disk: power is lost after every call.
@@ -47,6 +55,39 @@ storage_conformance!(disk_boxed, boxed(disk(no_recycling())), skips: [
     a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
 ]);
 
+storage_conformance!(direct_disk, places::direct_disk(small_blocks()), skips: [
+    a_new_segment_is_its_header_and_zeros,
+    readers_of_a_removed_segment_see_nothing_else,
+]);
+storage_conformance!(
+    direct_disk_without_recycling,
+    shared(places::direct_disk(small_blocks().max_spares(0).preallocate_bytes(0))),
+    skips: [
+        recycled_space_holds_what_is_written,
+        a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
+    ]
+);
+storage_conformance!(
+    direct_disk_with_large_blocks,
+    boxed(places::direct_disk(DirectSettings::default())),
+    skips: [
+        a_new_segment_is_its_header_and_zeros,
+        readers_of_a_removed_segment_see_nothing_else,
+    ]
+);
+storage_conformance!(mmap_disk, places::mmap_disk(small_windows()), skips: [
+    a_new_segment_is_its_header_and_zeros,
+    readers_of_a_removed_segment_see_nothing_else,
+]);
+storage_conformance!(
+    mmap_disk_without_recycling,
+    shared(places::mmap_disk(small_windows().max_spares(0))),
+    skips: [
+        recycled_space_holds_what_is_written,
+        a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
+    ]
+);
+
 // Files of this machine: its power cannot be cut from here.
 
 storage_conformance!(directory_recycling, directory(settings()), skips: [
@@ -68,6 +109,19 @@ storage_conformance!(directory_recycling, directory(settings()), skips: [
 storage_conformance!(directory_write_through, boxed(directory(write_through().max_spares(0))));
 storage_conformance!(directory_shared, shared(directory(FileSettings::default())));
 storage_conformance!(directory_boxed, boxed(directory(no_filling())));
+
+#[cfg(target_os = "linux")]
+storage_conformance!(direct_directory, places::direct_directory(DirectSettings::default()));
+#[cfg(target_os = "linux")]
+storage_conformance!(
+    direct_directory_with_the_least_blocks,
+    shared(places::direct_directory(small_blocks().block_bytes(None).max_spares(0)))
+);
+storage_conformance!(mmap_directory, places::mmap_directory(small_windows()));
+storage_conformance!(
+    mmap_directory_shared,
+    shared(places::mmap_directory(MmapSettings::default().max_spares(0)))
+);
 
 // Memory, which promises to forget.
 

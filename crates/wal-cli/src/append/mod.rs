@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use wal_core::{Durability, MemoryStorage, Settings, Wal};
-use wal_fs::FileStorage;
+use wal_fs::{DirectStorage, FileStorage, MmapStorage};
 use wal_sync::Policy;
 
 use crate::failure::{Failure, say};
@@ -69,7 +69,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = segment_size)]
     segment_size: Option<u64>,
 
-    /// Where the log lives; one in memory ends with the process
+    /// Where the log lives, and how it is written; one in memory ends with the process
     #[arg(long, value_enum, default_value_t = Storage::File, value_name = "WHERE")]
     storage: Storage,
 
@@ -86,6 +86,10 @@ pub(crate) struct Args {
 enum Storage {
     /// In files in DIR
     File,
+    /// In files in DIR, written past the cache (Linux): durable by one call
+    Direct,
+    /// In files in DIR, mapped into memory: survives the process without a call
+    Mmap,
     /// In memory, to measure or to try out
     Memory,
 }
@@ -153,8 +157,10 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 fn open(args: &Args, settings: Settings) -> Result<Wal, Failure> {
     let recovered = match (args.storage, &args.dir) {
         (Storage::Memory, _) => MemoryStorage::new().into_empty_log()?,
+        (_, None) => cli::missing_directory("append"),
         (Storage::File, Some(dir)) => open::recover(FileStorage::create(dir)?)?,
-        (Storage::File, None) => cli::missing_directory("append"),
+        (Storage::Direct, Some(dir)) => open::recover(DirectStorage::create(dir)?)?,
+        (Storage::Mmap, Some(dir)) => open::recover(MmapStorage::create(dir)?)?,
     };
     Ok(Wal::builder(args.sync).settings(settings).open(recovered)?)
 }

@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
+use std::sync::Arc;
 
 use wal_core::Access;
-use wal_fs::File;
+use wal_fs::{File, Mapping};
 
-use super::{ModelFs, SyncFault, SyncKind};
+use super::mapping::ModelMapping;
+use super::{DIRECT_BLOCK, ModelFs, SyncFault, SyncKind};
 
 /// An open file of [`ModelFs`]. It dies with the process that opened it.
 pub struct ModelFile {
@@ -14,6 +17,8 @@ pub struct ModelFile {
     pub(super) inode: u64,
     pub(super) handle: u64,
     pub(super) access: Access,
+    /// Whether it was opened for direct writes.
+    pub(super) direct: bool,
 }
 
 impl ModelFile {
@@ -27,21 +32,47 @@ impl ModelFile {
     /// Writes as much as the disk has room for.
     fn write(&self, buf: &[u8], offset: u64, through: bool) -> io::Result<usize> {
         self.check_writable()?;
+        self.check_direct(buf, offset)?;
         let mut state = self.fs.change()?;
-        let free = state.disk.capacity.map(|capacity| capacity.saturating_sub(state.disk.used()));
         let len = state.disk.inode(self.inode)?.cache().len() as u64;
         let mut n = buf.len() as u64;
-        if let Some(free) = free {
+        if let Some(capacity) = state.disk.capacity {
+            let free = capacity.saturating_sub(state.disk.used());
             n = n.min((len + free).saturating_sub(offset));
+            if self.direct {
+                n = n / DIRECT_BLOCK as u64 * DIRECT_BLOCK as u64;
+            }
             if n == 0 && !buf.is_empty() {
                 return Err(io::ErrorKind::StorageFull.into());
             }
         }
-        if n > 0 {
-            let seq = state.disk.next_seq();
-            state.disk.inode_mut(self.inode)?.write(seq, offset, &buf[..n as usize], through);
+        let new = match self.direct {
+            true => changed(state.disk.inode(self.inode)?.cache(), &buf[..n as usize], offset),
+            false => 0..n as usize,
+        };
+        let (buf, seq) = (&buf[..n as usize], state.disk.next_seq());
+        if !new.is_empty() {
+            let at = offset + new.start as u64;
+            state.disk.inode_mut(self.inode)?.write(seq, at, &buf[new]);
+        }
+        if through && n > 0 {
+            // The power may also fail while the write is on its way to the disk.
+            drop(state);
+            state = self.fs.change()?;
+            state.disk.inode_mut(self.inode)?.make_durable(seq, offset, buf);
         }
         Ok(n as usize)
+    }
+
+    /// A direct write is refused unless its place, its length and its memory are aligned.
+    fn check_direct(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        let aligned = buf.len().is_multiple_of(DIRECT_BLOCK)
+            && offset.is_multiple_of(DIRECT_BLOCK as u64)
+            && buf.as_ptr().align_offset(DIRECT_BLOCK) == 0;
+        if self.direct && !aligned {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(())
     }
 
     /// Makes durable what was written before the call, and lets others write meanwhile if somebody
@@ -65,6 +96,24 @@ impl ModelFile {
         state.disk.read_only |= fault == SyncFault::ReadOnly;
         Err(io::Error::other("injected: the device failed a sync"))
     }
+}
+
+/// The part of a direct write that changes bytes.
+///
+/// Who rewrites a block writes bytes once more that are there already. To the disk a plain write is a
+/// write of whole sectors as well; that their other bytes stay, unless a sector is torn, is assumed of
+/// it as it is of this one.
+fn changed(present: &[u8], new: &[u8], offset: u64) -> Range<usize> {
+    let old = present.get(offset as usize..).unwrap_or_default();
+    let old = &old[..old.len().min(new.len())];
+    let Some(start) = old.iter().zip(new).position(|(a, b)| a != b) else {
+        return old.len()..new.len();
+    };
+    if old.len() < new.len() {
+        return start..new.len();
+    }
+    let last = old.iter().zip(new).rposition(|(a, b)| a != b).unwrap_or(start);
+    start..last + 1
 }
 
 impl File for ModelFile {
@@ -101,6 +150,14 @@ impl File for ModelFile {
         Ok(())
     }
 
+    fn map(&self, offset: u64, len: usize) -> io::Result<Arc<dyn Mapping>> {
+        self.check_writable()?;
+        let mut state = self.fs.state()?;
+        let file = self.fs.open_node(&mut state, self.inode, Access::Write)?;
+        drop(state);
+        Ok(Arc::new(ModelMapping::new(file, offset, len)?))
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.fs.state()?.disk.inode(self.inode)?.cache().len() as u64)
     }
@@ -131,5 +188,19 @@ impl Drop for ModelFile {
 impl fmt::Debug for ModelFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ModelFile").field("inode", &self.inode).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_direct_write_changes_is_at_risk() {
+        assert_eq!(changed(b"abcdef", b"abXYef", 0), 2..4);
+        assert_eq!(changed(b"..abcdef", b"abcdef", 2), 6..6);
+        assert_eq!(changed(b"abc", b"abc\0\0", 0), 3..5);
+        assert_eq!(changed(b"abc", b"xbc\0\0", 0), 0..5);
+        assert_eq!(changed(b"abc", b"xy", 700), 0..2);
     }
 }

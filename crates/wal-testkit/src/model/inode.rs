@@ -75,11 +75,17 @@ impl Inode {
         !self.pending.is_empty()
     }
 
-    pub(super) fn write(&mut self, seq: u64, offset: u64, data: &[u8], through: bool) {
-        let standing = if through { Standing::Synced } else { Standing::Dirty };
+    pub(super) fn write(&mut self, seq: u64, offset: u64, data: &[u8]) {
         let change = Change::Write { offset, data: data.into() };
         change.apply(Arc::make_mut(&mut self.cache));
-        self.pending.push(Pending { seq, change, standing });
+        self.pending.push(Pending { seq, change, standing: Standing::Dirty });
+    }
+
+    /// Makes a range durable, with the bytes that write number `seq` wrote there, and no other.
+    pub(super) fn make_durable(&mut self, seq: u64, offset: u64, data: &[u8]) {
+        let change = Change::Write { offset, data: data.into() };
+        self.pending.retain(|pending| pending.seq != seq);
+        self.pending.push(Pending { seq, change, standing: Standing::Synced });
         self.settle();
     }
 
@@ -301,8 +307,9 @@ mod tests {
     #[test]
     fn a_later_durable_write_wins_over_an_earlier_pending_one() {
         let mut inode = Inode::default();
-        inode.write(1, 0, b"old", false);
-        inode.write(2, 0, b"new", true);
+        inode.write(1, 0, b"old");
+        inode.write(2, 0, b"new");
+        inode.make_durable(2, 0, b"new");
         for fate in [Fate::Kept, Fate::Dropped, Fate::Zeroed, Fate::Garbage(1), Fate::Stale] {
             assert_eq!(crash(&inode, |_| fate).cache(), b"new");
         }
@@ -311,7 +318,7 @@ mod tests {
     #[test]
     fn stale_bytes_are_those_of_the_removed_file() {
         let mut inode = Inode::default();
-        inode.write(1, 2, b"abcdefgh", false);
+        inode.write(1, 2, b"abcdefgh");
         let kept = |atom: &Atom| match atom.kind {
             AtomKind::Length { .. } => Fate::Kept,
             _ => Fate::Stale,
@@ -322,8 +329,9 @@ mod tests {
     #[test]
     fn a_torn_sector_takes_its_durable_neighbours() {
         let mut inode = Inode::default();
-        inode.write(1, 0, &[7; 600], true);
-        inode.write(2, 550, b"x", false);
+        inode.write(1, 0, &[7; 600]);
+        inode.sync(1);
+        inode.write(2, 550, b"x");
         let torn = crash(&inode, |_| Fate::TornSectors(3));
         assert_eq!(torn.cache()[..512], [7; 512]);
         assert!(torn.cache()[512..600].iter().filter(|byte| **byte == 7).count() < 10);
@@ -333,8 +341,8 @@ mod tests {
     #[test]
     fn a_sync_covers_what_was_written_before_it_began() {
         let mut inode = Inode::default();
-        inode.write(1, 0, b"before", false);
-        inode.write(2, 6, b"during", false);
+        inode.write(1, 0, b"before");
+        inode.write(2, 6, b"during");
         inode.sync(1);
         assert_eq!(crash(&inode, |_| Fate::Dropped).cache(), b"before");
     }
@@ -343,8 +351,9 @@ mod tests {
     fn a_failed_sync_reverts_at_once_or_when_the_pages_are_dropped() {
         for seed in 0..20 {
             let mut inode = Inode::default();
-            inode.write(1, 0, &[1; 2048], true);
-            inode.write(2, 0, &[2; 2048], false);
+            inode.write(1, 0, &[1; 2048]);
+            inode.sync(1);
+            inode.write(2, 0, &[2; 2048]);
             let mut later = inode.clone();
             inode.fail_sync(2, SyncFault::Reverted(seed));
             assert!(!inode.has_pending());

@@ -11,6 +11,7 @@
 //! - `moment`: the state at one moment, to be crashed later
 //! - `rot`: damage at rest
 //! - `file`: open files
+//! - `mapping`: pieces of files in memory
 //!
 //! No clocks, no threads, no real files: the same calls and the same seed give the same bytes.
 
@@ -19,6 +20,7 @@ mod directory;
 mod disk;
 mod file;
 mod inode;
+mod mapping;
 mod moment;
 mod rot;
 
@@ -28,7 +30,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wal_core::Access;
-use wal_fs::{DirEntry, FileSystem, NodeKind};
+use wal_fs::{DirEntry, DirectFile, FileSystem, NodeKind};
 
 pub use crash::{Atom, AtomKind, CrashPolicy, Fate};
 pub use file::ModelFile;
@@ -36,6 +38,9 @@ pub use moment::Moment;
 pub use rot::Rot;
 
 use disk::Disk;
+
+/// Direct writes are made of blocks of this many bytes, in memory that is aligned to it.
+pub(crate) const DIRECT_BLOCK: usize = 512;
 
 /// The usual size of the pieces in which a power loss keeps or drops a write, in bytes.
 pub const ATOM_BYTES: u64 = 512;
@@ -276,7 +281,8 @@ impl ModelFs {
     fn open_node(&self, state: &mut State, id: u64, access: Access) -> io::Result<ModelFile> {
         state.disk.inode_mut(id)?.handles += 1;
         state.handles += 1;
-        Ok(ModelFile { fs: self.clone(), inode: id, handle: state.handles, access })
+        let handle = state.handles;
+        Ok(ModelFile { fs: self.clone(), inode: id, handle, access, direct: false })
     }
 }
 
@@ -316,6 +322,12 @@ impl FileSystem for ModelFs {
         let mut state = self.state()?;
         let id = state.disk.find(path)?;
         self.open_node(&mut state, id, access)
+    }
+
+    fn open_direct(&self, path: &Path) -> io::Result<DirectFile<ModelFile>> {
+        let mut file = self.open(path, Access::Write)?;
+        file.direct = true;
+        Ok(DirectFile { file, block_bytes: Some(DIRECT_BLOCK as u32) })
     }
 
     fn kind(&self, path: &Path) -> io::Result<NodeKind> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use wal_core::{LogStorage, Result, SyncStrategy};
-use wal_fs::{FileSettings, FileStorage};
+use wal_fs::{DirectSettings, DirectStorage, FileSettings, FileStorage, MmapSettings, MmapStorage};
 
 use crate::{FaultFs, ModelFs};
 
@@ -38,18 +38,42 @@ impl StorageUnderTest {
         })
     }
 
-    /// The shipped storages: files that are filled ahead and recycled, files that are neither, and
-    /// files written through.
+    /// `DirectStorage` with these settings.
+    pub fn direct(name: impl Into<String>, settings: DirectSettings) -> Self {
+        Self::new(name, move |fs| {
+            let storage = DirectStorage::create_with_file_system(fs, "/log", settings.clone())?;
+            Ok(Arc::new(storage))
+        })
+    }
+
+    /// `MmapStorage` with these settings.
+    pub fn mmap(name: impl Into<String>, settings: MmapSettings) -> Self {
+        Self::new(name, move |fs| {
+            let storage = MmapStorage::create_with_file_system(fs, "/log", settings.clone())?;
+            Ok(Arc::new(storage))
+        })
+    }
+
+    /// The shipped storages: files that are filled ahead and recycled, files that are neither, files
+    /// written through, files written past the cache, and files that are mapped.
+    ///
+    /// Where a write and its sync are one call (`file-through`, `direct`), no sync is simulated that is
+    /// slow while others append: on the one thread of a simulation nobody could.
     #[must_use]
     pub fn shipped() -> Vec<Self> {
         // Small, so that a short workload fills ahead several times.
         let filled = FileSettings::default().preallocate_bytes(1024).max_spares(1);
         let plain = FileSettings::default().preallocate_bytes(0).max_spares(0);
         let through = filled.clone().write_through(true);
+        let direct = DirectSettings::default().block_bytes(Some(512));
+        let direct = direct.preallocate_bytes(1024).max_spares(1);
+        let mmap = MmapSettings::default().window_bytes(1024).max_spares(1);
         vec![
             Self::files("file", filled),
             Self::files("file-plain", plain),
             Self::files("file-through", through),
+            Self::direct("direct", direct),
+            Self::mmap("mmap", mmap),
         ]
     }
 

@@ -5,8 +5,10 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
-use wal_core::{LogStorage, MemoryStorage};
-use wal_fs::{FileSettings, FileStorage, FileSystem};
+use wal_core::{LogStorage, MemoryStorage, Result};
+use wal_fs::{
+    DirectSettings, DirectStorage, FileSettings, FileStorage, FileSystem, MmapSettings, MmapStorage,
+};
 use wal_testkit::conformance::Place;
 use wal_testkit::{CrashPolicy, CrashStorage, FaultFs, ModelFs, Reuse};
 
@@ -19,35 +21,49 @@ pub fn settings() -> FileSettings {
     FileSettings::default().preallocate_bytes(2048)
 }
 
-/// `FileStorage` over a model of a disk, seen through `wrap`, which may change what it does.
-pub struct Disk<F> {
-    fs: FaultFs<ModelFs>,
+pub type Honest = FaultFs<ModelFs>;
+
+type OpenOver<S> = Box<dyn Fn(Honest) -> Result<S>>;
+type OpenIn<S> = Box<dyn Fn(&Path) -> Result<S>>;
+
+/// A storage over a model of a disk.
+pub struct Disk<S> {
+    fs: Honest,
     /// What was opened last.
     present: RefCell<ModelFs>,
-    settings: FileSettings,
-    wrap: fn(FaultFs<ModelFs>) -> F,
+    open: OpenOver<S>,
 }
 
-/// The honest disk.
-pub fn disk(settings: FileSettings) -> Disk<FaultFs<ModelFs>> {
-    Disk::new(settings, |fs| fs)
+/// `FileStorage` over the honest disk.
+pub fn disk(settings: FileSettings) -> Disk<FileStorage<Honest>> {
+    Disk::new(move |fs| FileStorage::create_with_file_system(fs, DIR, settings.clone()))
 }
 
-impl<F: FileSystem> Disk<F> {
-    pub fn new(settings: FileSettings, wrap: fn(FaultFs<ModelFs>) -> F) -> Self {
+/// `DirectStorage` over it.
+pub fn direct_disk(settings: DirectSettings) -> Disk<DirectStorage<Honest>> {
+    Disk::new(move |fs| DirectStorage::create_with_file_system(fs, DIR, settings.clone()))
+}
+
+/// `MmapStorage` over it.
+pub fn mmap_disk(settings: MmapSettings) -> Disk<MmapStorage<Honest>> {
+    Disk::new(move |fs| MmapStorage::create_with_file_system(fs, DIR, settings.clone()))
+}
+
+impl<S> Disk<S> {
+    pub fn new(open: impl Fn(Honest) -> Result<S> + 'static) -> Self {
         let model = ModelFs::new();
-        Disk { fs: FaultFs::new(model.clone()), present: RefCell::new(model), settings, wrap }
+        let fs = FaultFs::new(model.clone());
+        Disk { fs, present: RefCell::new(model), open: Box::new(open) }
     }
 
-    fn storage(&self, fs: FaultFs<ModelFs>) -> FileStorage<F> {
+    fn storage(&self, fs: Honest) -> S {
         self.present.replace(fs.inner().clone());
-        let fs = (self.wrap)(fs);
-        FileStorage::create_with_file_system(fs, DIR, self.settings.clone()).unwrap()
+        (self.open)(fs).unwrap()
     }
 }
 
-impl<F: FileSystem> Place for Disk<F> {
-    type Storage = FileStorage<F>;
+impl<S: LogStorage> Place for Disk<S> {
+    type Storage = S;
 
     fn open(&self) -> Self::Storage {
         self.storage(self.fs.clone())
@@ -83,21 +99,35 @@ impl<F: FileSystem> Place for Disk<F> {
     }
 }
 
-/// `FileStorage` in a directory of this machine.
-pub struct Directory {
+/// A storage in a directory of this machine.
+pub struct Directory<S> {
     temp: tempfile::TempDir,
-    settings: FileSettings,
+    open: OpenIn<S>,
 }
 
-pub fn directory(settings: FileSettings) -> Directory {
-    Directory { temp: tempfile::tempdir().unwrap(), settings }
+pub fn directory(settings: FileSettings) -> Directory<FileStorage> {
+    Directory::new(move |dir| FileStorage::open_with(dir, settings.clone()))
 }
 
-impl Place for Directory {
-    type Storage = FileStorage;
+pub fn direct_directory(settings: DirectSettings) -> Directory<DirectStorage> {
+    Directory::new(move |dir| DirectStorage::open_with(dir, settings.clone()))
+}
 
-    fn open(&self) -> FileStorage {
-        FileStorage::open_with(self.temp.path(), self.settings.clone()).unwrap()
+pub fn mmap_directory(settings: MmapSettings) -> Directory<MmapStorage> {
+    Directory::new(move |dir| MmapStorage::open_with(dir, settings.clone()))
+}
+
+impl<S> Directory<S> {
+    pub fn new(open: impl Fn(&Path) -> Result<S> + 'static) -> Self {
+        Directory { temp: tempfile::tempdir().unwrap(), open: Box::new(open) }
+    }
+}
+
+impl<S: LogStorage> Place for Directory<S> {
+    type Storage = S;
+
+    fn open(&self) -> S {
+        (self.open)(self.temp.path()).unwrap()
     }
 
     fn put_foreign(&self) -> Option<String> {

@@ -1,0 +1,290 @@
+//! `DirectStorage`: a log in a directory, written past the cache.
+//!
+//! - `blocks`: the aligned memory, and what is kept of the last block
+//! - `segment`: one file with two handles
+
+mod blocks;
+mod segment;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use segment::DirectSegment;
+use wal_core::{
+    Access, Capabilities, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Result, Segment,
+    StorageLock,
+};
+
+use crate::{DirectFile, DirectSettings, FileStorage, FileSystem, RealFs, dir, names};
+
+/// What the block size is taken for where neither the settings nor the system say.
+const USUAL_BLOCK: u32 = 4096;
+
+/// A log's segments as files in one directory, written with direct I/O (`O_DIRECT`). Linux only.
+///
+/// The directory looks like that of a [`FileStorage`], and each opens what the other wrote. The
+/// difference is in how bytes are written: whole blocks, straight from memory to the device, and, where
+/// a record is to be durable, in *one* call that returns when it is (`pwritev2` with `RWF_DSYNC`,
+/// which is what `O_DSYNC` does to every write).
+///
+/// ```
+/// use wal_core::{ErrorKind, LogStorage, Lsn, WriteMode};
+/// use wal_fs::DirectStorage;
+///
+/// # fn main() -> wal_core::Result<()> {
+/// # let temp = tempfile::tempdir().unwrap();
+/// # let path = temp.path().join("wal");
+/// let storage = match DirectStorage::create(&path) {
+///     // Not Linux.
+///     Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
+///     opened => opened?,
+/// };
+/// let _lock = match storage.lock().wait() {
+///     // A file system without direct I/O.
+///     Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
+///     locked => locked?,
+/// };
+/// let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait()?;
+/// segment.write_at(6, "frame".into(), WriteMode::Through).wait()?;
+/// assert_eq!(segment.read_at(0, 11).wait()?, "headerframe");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # The last block
+/// Frames follow each other without gaps, so the last block of the data is most often partly filled,
+/// and the next commit begins in it. The block is then *rewritten*: its bytes, which the segment keeps
+/// in memory, then the new ones, then zeros up to the end of the block.
+///
+/// Does that endanger what was acknowledged? The bytes that are written again are the bytes that are
+/// there. A write that a power loss interrupts leaves of each byte, or of each sector, the old or the
+/// new, and in the durable part these are the same. Only a device that loses a whole sector while it
+/// writes it, old bytes and new, could hurt; nothing on such a device is safe from an append that
+/// begins within a sector, and [`FileStorage`] is not either: the kernel writes whole blocks as well.
+/// The claims exclude such devices (see *powersafe overwrite* in ASSUMPTIONS.md; the model's fate is
+/// `TornSectors`). The header of a segment is never rewritten: frames begin in a block of their own,
+/// which [`Capabilities::alignment`] asks for.
+///
+/// # Reading
+/// Reads go through the page cache, on a handle of their own. They see every write that returned
+/// before they began: Linux drops the cached pages of the range *after* a direct write, so a page that a
+/// reader brought in while the write ran, with old bytes, does not stay. A page that cannot be
+/// dropped is a dirty one, and nobody makes pages of such a range dirty: what is filled ahead with
+/// zeros, and the block at which a file was cut, go through the cache before a direct write does, and
+/// the kernel writes those out first. A reader that runs beside a write of the same block may see
+/// old or new bytes of what is being written, as with any storage, and of the rest the only ones
+/// there are.
+///
+/// # Unsupported
+/// Opening fails with [`ErrorKind::Unsupported`] on other systems than Linux. Some file systems refuse
+/// direct I/O (tmpfs before Linux 6.6, some network and stacked ones): there taking the lock fails
+/// with that kind. [`FileStorage`] is for those.
+pub struct DirectStorage<F: FileSystem = RealFs> {
+    files: FileStorage<F>,
+    settings: DirectSettings,
+}
+
+impl DirectStorage {
+    /// Uses an existing directory; nothing is created or changed.
+    ///
+    /// # Errors
+    /// As for [`FileStorage::open`], and `Unsupported` on other systems than Linux.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(dir, DirectSettings::default())
+    }
+
+    /// The same, with other settings.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); `Invalid` if a setting is out of its range.
+    pub fn open_with(dir: impl AsRef<Path>, settings: DirectSettings) -> Result<Self> {
+        check_platform()?;
+        Self::with_file_system(RealFs, dir::absolute(dir.as_ref())?, settings)
+    }
+
+    /// Creates the directory, and those above it, where they are missing. When this returns, their
+    /// names are durable.
+    ///
+    /// # Errors
+    /// As for [`FileStorage::create`], and `Unsupported` on other systems than Linux.
+    pub fn create(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::create_with(dir, DirectSettings::default())
+    }
+
+    /// The same, with other settings.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create); `Invalid` if a setting is out of its range.
+    pub fn create_with(dir: impl AsRef<Path>, settings: DirectSettings) -> Result<Self> {
+        check_platform()?;
+        Self::create_with_file_system(RealFs, dir::absolute(dir.as_ref())?, settings)
+    }
+}
+
+/// Says early what every direct opening would say.
+fn check_platform() -> Result<()> {
+    if cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, "open log")
+        .detail("direct I/O is for Linux only; use FileStorage here"))
+}
+
+impl<F: FileSystem> DirectStorage<F> {
+    /// Uses an existing directory of another file system, as [`open`](DirectStorage::open) does.
+    ///
+    /// # Errors
+    /// As for [`FileStorage::with_file_system`].
+    pub fn with_file_system(
+        fs: F,
+        dir: impl Into<PathBuf>,
+        settings: DirectSettings,
+    ) -> Result<Self> {
+        settings.validate()?;
+        let files = FileStorage::with_file_system(fs, dir, settings.files())?;
+        Ok(DirectStorage { files, settings })
+    }
+
+    /// Creates the directory in another file system, as [`create`](DirectStorage::create) does.
+    ///
+    /// # Errors
+    /// As for [`FileStorage::create_with_file_system`].
+    pub fn create_with_file_system(
+        fs: F,
+        dir: impl Into<PathBuf>,
+        settings: DirectSettings,
+    ) -> Result<Self> {
+        settings.validate()?;
+        let files = FileStorage::create_with_file_system(fs, dir, settings.files())?;
+        Ok(DirectStorage { files, settings })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        self.files.dir()
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &DirectSettings {
+        &self.settings
+    }
+
+    /// Opens a file for direct writes, and says in which blocks.
+    fn open_direct(&self, path: &Path) -> Result<(F::File, u32)> {
+        let DirectFile { file, block_bytes: least } =
+            self.files.file_system().open_direct(path).map_err(|source| refused(path, source))?;
+        let block = self.settings.block_bytes.or(least).unwrap_or(USUAL_BLOCK);
+        match least {
+            Some(least) if !block.is_multiple_of(least) => {
+                Err(Error::new(ErrorKind::Invalid, "open for direct writes").detail(format!(
+                    "block_bytes is {block}, but {} is written in blocks of {least} bytes",
+                    path.display()
+                )))
+            }
+            _ => Ok((file, block)),
+        }
+    }
+
+    /// Takes the lock, and sees whether direct writes are possible at all before anything is changed.
+    fn take_lock(&self) -> Result<StorageLock> {
+        let lock = self.files.lock().wait()?;
+        self.open_direct(&self.dir().join(names::LOCK))?;
+        Ok(lock)
+    }
+
+    fn create_segment(
+        &self,
+        name: Lsn,
+        header: &[u8],
+        capacity: u64,
+    ) -> Result<DirectSegment<F::File>> {
+        // The last block of a full segment is written whole, too.
+        let room = capacity.checked_next_multiple_of(u64::from(self.alignment()));
+        let plain = self.files.create_segment(name, header, room.unwrap_or(capacity))?;
+        let (file, block) = self.open_direct(&self.files.segment_path(name))?;
+        Ok(DirectSegment::new(plain, Some(file), block, header.len() as u64, false))
+    }
+
+    fn open_segment(&self, name: Lsn, access: Access) -> Result<DirectSegment<F::File>> {
+        let plain = self.files.open_segment(name, access)?;
+        let data_end = plain.filled();
+        let (file, block) = match access {
+            Access::Read => (None, USUAL_BLOCK),
+            Access::Write => {
+                let (file, block) = self.open_direct(&self.files.segment_path(name))?;
+                (Some(file), block)
+            }
+        };
+        // What an earlier process left in the cache is covered by the first sync.
+        Ok(DirectSegment::new(plain, file, block, data_end, true))
+    }
+
+    /// Frames begin in a block of their own. Known before any file is opened, hence the usual size
+    /// where the settings leave it open.
+    fn alignment(&self) -> u32 {
+        self.settings.block_bytes.unwrap_or(USUAL_BLOCK)
+    }
+}
+
+fn refused(path: &Path, source: io::Error) -> Error {
+    if source.kind() != io::ErrorKind::Unsupported {
+        return dir::failed("open for direct writes", path, source);
+    }
+    Error::new(ErrorKind::Unsupported, "open for direct writes")
+        .detail(format!(
+            "the file system of {} takes no direct I/O; use FileStorage there",
+            path.display()
+        ))
+        .source(source)
+}
+
+fn shared<S: Segment + 'static>(segment: S) -> Arc<dyn Segment> {
+    Arc::new(segment)
+}
+
+impl<F: FileSystem> LogStorage for DirectStorage<F> {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = self.files.capabilities();
+        capabilities.write_through = true;
+        capabilities.alignment = self.alignment();
+        capabilities
+    }
+
+    fn describe(&self) -> String {
+        self.files.describe()
+    }
+
+    fn lock(&self) -> Io<'_, StorageLock> {
+        Io::ready(self.take_lock())
+    }
+
+    fn list(&self) -> Io<'_, Listing> {
+        self.files.list()
+    }
+
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        Io::ready(self.create_segment(name, &header, capacity).map(shared))
+    }
+
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        Io::ready(self.open_segment(name, access).map(shared))
+    }
+
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        self.files.remove(name)
+    }
+
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.files.set_aside(label, data)
+    }
+}
+
+impl<F: FileSystem> fmt::Debug for DirectStorage<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("DirectStorage");
+        f.field("dir", &self.dir()).field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

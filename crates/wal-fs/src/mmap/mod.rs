@@ -1,0 +1,222 @@
+//! `MmapStorage`: a log in a directory, written through memory that is mapped to its files.
+//!
+//! - `segment`: one file, and the window of it that is mapped
+
+mod segment;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use bytes::Bytes;
+use segment::MmapSegment;
+use wal_core::{Access, Capabilities, Io, Listing, LogStorage, Lsn, Result, Segment, StorageLock};
+
+use crate::{FileStorage, FileSystem, MmapSettings, RealFs, dir};
+
+/// A log's segments as files in one directory, written by copying into mapped memory.
+///
+/// The directory looks like that of a [`FileStorage`], and each opens what the other wrote. The
+/// difference is that an unsynced write is a copy in memory and no call into the system. It survives the
+/// death of the process all the same, as the memory is the system's cache of the file. A sync is an
+/// `fdatasync`, and somewhat dearer than elsewhere, because it write-protects the page, and the next copy
+/// has to lift that again: this storage is for logs whose records need survive the process at once and a
+/// power loss later, by a strategy that syncs rarely.
+///
+/// ```
+/// use wal_core::{LogStorage, Lsn, WriteMode};
+/// use wal_fs::MmapStorage;
+///
+/// # fn main() -> wal_core::Result<()> {
+/// # let temp = tempfile::tempdir().unwrap();
+/// # let path = temp.path().join("wal");
+/// let storage = MmapStorage::create(&path)?;
+/// let _lock = storage.lock().wait()?;
+/// let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait()?;
+/// segment.write_at(6, "frame".into(), WriteMode::Cached).wait()?;
+/// assert_eq!(segment.read_at(0, 11).wait()?, "headerframe");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # The window
+/// Of the segment that is being written [`window_bytes`](MmapSettings::window_bytes) are mapped at a time.
+/// A write within them is a copy; one that leaves them is an ordinary write, which fills the file with
+/// zeros up to the end of the next window and then maps that. Segments that were opened, to be read or
+/// mended, are not mapped: reads are ordinary ones everywhere.
+///
+/// # A store cannot fail
+/// A store into mapped memory has no way to report an error: the system kills the process (`SIGBUS`).
+/// So nothing is mapped that a store might not find room for: the bytes of a window were written
+/// before, not only allocated, and a full disk refuses *that* write, with an error. Where there is no
+/// room for the zeros but still for the data, the segment goes on with ordinary writes. On Linux a
+/// window's pages are also made present when it is mapped, so that a page that cannot be had is an
+/// error then, and no signal later.
+///
+/// What remains: **who truncates a segment's file by hand while a log writes to it, kills the log's
+/// process.** A file system that copies on write (btrfs, ZFS) needs room even for bytes that were
+/// written before, and can run out of it at any store: use [`FileStorage`] there. So do on network file
+/// systems.
+///
+/// # A death in the middle of a copy
+/// A process that is killed while it copies leaves any part of the bytes. That is a torn tail like any
+/// other: nothing of it was acknowledged.
+pub struct MmapStorage<F: FileSystem = RealFs> {
+    files: FileStorage<F>,
+    settings: MmapSettings,
+    /// The segments that may be mapped.
+    mapped: Mutex<Vec<Mapped<F::File>>>,
+}
+
+type Mapped<H> = (Lsn, Weak<MmapSegment<H>>);
+
+impl MmapStorage {
+    /// Uses an existing directory; nothing is created or changed, so it may be read-only.
+    ///
+    /// # Errors
+    /// As for [`FileStorage::open`].
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(dir, MmapSettings::default())
+    }
+
+    /// The same, with other settings.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); `Invalid` if a setting is out of its range.
+    pub fn open_with(dir: impl AsRef<Path>, settings: MmapSettings) -> Result<Self> {
+        Self::with_file_system(RealFs, dir::absolute(dir.as_ref())?, settings)
+    }
+
+    /// Creates the directory, and those above it, where they are missing. When this returns, their
+    /// names are durable.
+    ///
+    /// # Errors
+    /// As for [`FileStorage::create`].
+    pub fn create(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::create_with(dir, MmapSettings::default())
+    }
+
+    /// The same, with other settings.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create); `Invalid` if a setting is out of its range.
+    pub fn create_with(dir: impl AsRef<Path>, settings: MmapSettings) -> Result<Self> {
+        Self::create_with_file_system(RealFs, dir::absolute(dir.as_ref())?, settings)
+    }
+}
+
+impl<F: FileSystem> MmapStorage<F> {
+    /// Uses an existing directory of another file system, as [`open`](MmapStorage::open) does.
+    ///
+    /// # Errors
+    /// As for [`FileStorage::with_file_system`].
+    pub fn with_file_system(
+        fs: F,
+        dir: impl Into<PathBuf>,
+        settings: MmapSettings,
+    ) -> Result<Self> {
+        settings.validate()?;
+        let files = FileStorage::with_file_system(fs, dir, settings.files())?;
+        Ok(MmapStorage { files, settings, mapped: Mutex::default() })
+    }
+
+    /// Creates the directory in another file system, as [`create`](MmapStorage::create) does.
+    ///
+    /// # Errors
+    /// As for [`FileStorage::create_with_file_system`].
+    pub fn create_with_file_system(
+        fs: F,
+        dir: impl Into<PathBuf>,
+        settings: MmapSettings,
+    ) -> Result<Self> {
+        settings.validate()?;
+        let files = FileStorage::create_with_file_system(fs, dir, settings.files())?;
+        Ok(MmapStorage { files, settings, mapped: Mutex::default() })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        self.files.dir()
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &MmapSettings {
+        &self.settings
+    }
+
+    fn create_segment(
+        &self,
+        name: Lsn,
+        header: &[u8],
+        capacity: u64,
+    ) -> Result<Arc<MmapSegment<F::File>>> {
+        let plain = self.files.create_segment(name, header, capacity)?;
+        let step = self.settings.window_bytes;
+        let segment = Arc::new(MmapSegment::mapped(plain, header.len() as u64, step)?);
+        let mut mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
+        mapped.retain(|(_, segment)| segment.strong_count() > 0);
+        mapped.push((name, Arc::downgrade(&segment)));
+        Ok(segment)
+    }
+
+    fn open_segment(&self, name: Lsn, access: Access) -> Result<Arc<MmapSegment<F::File>>> {
+        if access == Access::Write {
+            self.unmap(name);
+        }
+        self.files.open_segment(name, access).map(|plain| Arc::new(MmapSegment::plain(plain)))
+    }
+
+    /// Somebody else may cut the file from now on: no handle must have it mapped.
+    fn unmap(&self, name: Lsn) {
+        let mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_name = mapped.iter().filter(|(mapped, _)| *mapped == name);
+        of_name.filter_map(|(_, segment)| segment.upgrade()).for_each(|segment| segment.unmap());
+    }
+}
+
+fn shared<S: Segment + 'static>(segment: Arc<S>) -> Arc<dyn Segment> {
+    segment
+}
+
+impl<F: FileSystem> LogStorage for MmapStorage<F> {
+    fn capabilities(&self) -> Capabilities {
+        self.files.capabilities()
+    }
+
+    fn describe(&self) -> String {
+        self.files.describe()
+    }
+
+    fn lock(&self) -> Io<'_, StorageLock> {
+        self.files.lock()
+    }
+
+    fn list(&self) -> Io<'_, Listing> {
+        self.files.list()
+    }
+
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        Io::ready(self.create_segment(name, &header, capacity).map(shared))
+    }
+
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        Io::ready(self.open_segment(name, access).map(shared))
+    }
+
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        // The file may become a spare, and be cut when it becomes a segment again.
+        self.unmap(name);
+        self.files.remove(name)
+    }
+
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.files.set_aside(label, data)
+    }
+}
+
+impl<F: FileSystem> fmt::Debug for MmapStorage<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("MmapStorage");
+        f.field("dir", &self.dir()).field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
