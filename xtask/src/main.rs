@@ -4,13 +4,14 @@ mod bench;
 mod ci;
 mod faults;
 mod fuzz;
+mod html;
 mod loom;
 mod models;
 mod mutants;
+mod number;
+mod release;
 mod sanitize;
 mod shuttle;
-
-use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -27,20 +28,11 @@ enum Command {
     ///
     /// Stops at the first step that fails. Ends with the tests of the whole workspace.
     Ci,
-    /// Measures the log beside the raw device, in turns, and prints ratios.
+    /// Measures the log beside the raw device and its peers, in turns, and prints ratios.
     ///
-    /// Figures of different runs do not compare: quiet the machine, and look at the ratios.
-    Bench {
-        /// Where to put the files; must lie on the disk that is to be measured.
-        #[arg(long, default_value = "target/bench")]
-        dir: PathBuf,
-        /// Rounds of each measurement; medians are printed.
-        #[arg(long, default_value_t = 5)]
-        rounds: usize,
-        /// Fewer records, for a first look.
-        #[arg(long)]
-        quick: bool,
-    },
+    /// Figures of different runs do not compare: quiet the machine, and look at the ratios. Writes 5 GiB
+    /// or so in passing, and removes it.
+    Bench(bench::Options),
     /// Holds every claim against crashes, and the test kit against seeded mistakes.
     ///
     /// Runs workloads on a model disk, crashes them at every change, recovers each image that is left,
@@ -87,7 +79,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Ci => ci::run(),
-        Command::Bench { dir, rounds, quick } => bench::run(&dir, rounds, quick),
+        Command::Bench(options) => bench::run(&options),
         Command::Faults(options) => faults::run(&options),
         Command::Fuzz { target, seconds, stable } => fuzz::run(target, seconds, stable),
         Command::Loom(options) => loom::run(&options),

@@ -6,8 +6,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 /// The quantiles that are kept of all latencies. The last one is the longest of them.
-pub const QUANTILES: [f64; 11] =
-    [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999, 1.0];
+pub const QUANTILES: [f64; 11] = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999, 1.0];
 
 /// One measurement of one workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

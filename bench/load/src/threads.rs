@@ -66,9 +66,8 @@ mod tests {
     #[test]
     fn an_error_of_one_writer_is_the_outcome() {
         let timing = Timing::of(Duration::from_millis(5));
-        let writers: Vec<_> = (0..3)
-            .map(|n| move || if n == 1 { Err(anyhow!("full")) } else { Ok(()) })
-            .collect();
+        let writers: Vec<_> =
+            (0..3).map(|n| move || if n == 1 { Err(anyhow!("full")) } else { Ok(()) }).collect();
         let error = threads(&Workload::threads(3, 1), &timing, writers).unwrap_err();
         assert_eq!(error.to_string(), "full");
     }

@@ -153,7 +153,15 @@ mod tests {
 
     #[test]
     fn mistakes_are_told() {
-        for text in ["", "threads", "threads:1", "fibres:1:100", "threads:x:1", "threads:1:1x", "threads:1:1:1"] {
+        for text in [
+            "",
+            "threads",
+            "threads:1",
+            "fibres:1:100",
+            "threads:x:1",
+            "threads:1:1x",
+            "threads:1:1:1",
+        ] {
             let error = text.parse::<Workload>().unwrap_err().to_string();
             assert!(error.contains("is no workload such as threads:16:100"), "{error}");
         }

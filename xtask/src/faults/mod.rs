@@ -1,7 +1,6 @@
 //! `cargo xtask faults`: every claim held against crashes, and the kit against seeded mistakes.
 //!
 //! - `options`: what is asked for
-//! - `release`: an optimised build of this program, for what explores
 //! - `explore`: mutants and subjects, spread over threads and over the time there is
 //! - `progress`: how far it is, on standard error
 //! - `report`: what was found, and whether it is good
@@ -11,10 +10,8 @@
 
 mod explore;
 mod html;
-mod number;
 mod options;
 mod progress;
-mod release;
 mod replay;
 mod report;
 mod table;
@@ -26,7 +23,7 @@ use anyhow::{Context, bail};
 pub(crate) use options::Options;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    release::ensure()?;
+    crate::release::ensure()?;
     if let Some(trace) = &options.replay {
         return replay::run(trace);
     }
