@@ -5,6 +5,7 @@
 
 mod engines;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,8 +33,8 @@ enum Command {
         #[arg(long, default_value_t = 1.0)]
         seconds: f64,
     },
-    /// Makes a number of calls, one after another, and nothing else: to count what an engine asks of
-    /// the operating system.
+    /// Makes a number of calls, one after another, and says when each was acknowledged: to see what an
+    /// engine asks of the operating system before.
     Calls {
         #[command(flatten)]
         what: What,
@@ -74,10 +75,14 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Calls { what, calls } => {
             ensure!(what.workload.writers == Writers::Threads(1), "one thread makes the calls");
+            // Not buffered, so that a trace of system calls shows what was asked for before.
+            let mut out = std::io::stdout().lock();
             for mut write in what.writers()? {
-                (0..calls).try_for_each(|_| write())?;
+                for _ in 0..calls {
+                    write()?;
+                    writeln!(out, "acknowledged")?;
+                }
             }
-            println!("{calls}");
         }
     }
     Ok(())

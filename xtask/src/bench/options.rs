@@ -174,7 +174,7 @@ pub(super) mod tests {
         assert!(told("--suite speed").contains("there are one-writer, threads"));
         assert!(told("--storage tape").contains("there are file,"));
         assert!(told("--seconds 0").contains("a number of seconds from 0.01 on"));
-        assert!(told("--seconds -1").contains("seconds"));
+        assert!(told("--seconds=-1").contains("a number of seconds"));
         assert!(told("--rounds 0").contains("--rounds"));
         assert!(told("--from a --json b").contains("cannot be used with"));
     }
