@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use wal_core::SyncStrategy;
 use wal_load::{Sample, Timing, Workload};
 use wal_sync::Policy;
 
@@ -83,9 +82,10 @@ impl Cell {
     }
 
     pub(super) fn ours(ours: Ours, load: Workload) -> Self {
-        let claim = ours.strategy.claim().power_loss;
-        let claim = (!claim.is_nothing()).then(|| claim.to_string());
-        Cell { claim, ..Cell::new(Kind::Ours, ours.name(), load, Work::Ours(ours, load)) }
+        Cell {
+            claim: ours.claim(),
+            ..Cell::new(Kind::Ours, ours.name(), load, Work::Ours(ours, load))
+        }
     }
 
     pub(super) fn many(many: Many) -> Self {

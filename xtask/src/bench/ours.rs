@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use anyhow::Context;
-use wal_core::{AsyncWal, Durability, ErrorKind, Event, Lsn, Wal};
+use wal_core::{AsyncWal, Durability, ErrorKind, Event, Lsn, SyncStrategy, Wal};
 use wal_load::{AsyncWriter, Sample, Timing, Workload, Writers, tasks, threads};
 use wal_recovery::Recovery;
 use wal_sync::Policy;
@@ -39,6 +39,15 @@ impl Ours {
             Durability::Durable | Durability::Strategy => self.strategy.to_string(),
         };
         format!("wal {} {what}", self.storage.name)
+    }
+
+    /// What a crash may take, if it may take anything.
+    pub(super) fn claim(&self) -> Option<String> {
+        let loss = self.strategy.claim().power_loss;
+        match self.durability {
+            Durability::Buffered => Some(format!("{loss}; to a dying process what is in memory")),
+            _ => (!loss.is_nothing()).then(|| loss.to_string()),
+        }
     }
 
     /// Opens a log in an empty directory, runs the workload on it, and closes it.
@@ -199,6 +208,8 @@ mod tests {
     fn unsynced_means_that() {
         let ours = Ours::unsynced(&STORAGES[0], Durability::Buffered);
         assert_eq!(ours.name(), "wal file buffered");
+        assert_eq!(ours.claim().unwrap(), "unbounded; to a dying process what is in memory");
+        assert_eq!(Ours::new(&STORAGES[0], "always").claim(), None);
         assert_eq!(measure(&ours, "threads:1:100").syncs, Some(0));
     }
 }

@@ -94,6 +94,11 @@ impl CellReport {
         median(self.samples.iter().map(Sample::rate))
     }
 
+    /// How long a measurement took, the median of the rounds.
+    pub(super) fn seconds(&self) -> Option<f64> {
+        median(self.samples.iter().map(|sample| sample.seconds))
+    }
+
     /// A latency in microseconds, the median of the rounds.
     pub(super) fn latency(&self, quantile: f64) -> Option<f64> {
         median(self.samples.iter().map(|s| s.latency.at(quantile).as_secs_f64() * 1e6))

@@ -58,9 +58,11 @@ impl Rounds<'_> {
             Measured::Sample(sample) => report.samples.push(sample),
             Measured::Skipped(why) => report.skipped = Some(why),
         }
-        // The disk is still busy with what was written; the next cell shall not pay for that.
+        fresh.close()?;
+        // Removing it is still on its way to the disk; the next cell shall not pay for that. Where a
+        // directory cannot be synced, it may.
         fs::File::open(self.dir).and_then(|dir| dir.sync_all()).ok();
-        Ok(fresh.close()?)
+        Ok(())
     }
 
     fn site(&self, fresh: &Path, kept: &Path) -> Site<'_> {

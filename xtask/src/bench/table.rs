@@ -60,15 +60,16 @@ fn of_cell(cell: &CellReport) -> String {
 }
 
 /// Rate, three latencies and the longest one, and the share of the slowest writer. Work that is done once
-/// has no calls.
+/// is one call.
 pub(super) fn figures(cell: &CellReport) -> [String; 6] {
     let calls = cell.workload().is_some();
     let time = |of: Option<f64>| of.filter(|_| calls).map(micros).unwrap_or_default();
+    let once = cell.seconds().filter(|_| !calls).map(|seconds| micros(seconds * 1e6));
     let several = cell.writers().is_some_and(|writers| writers.count() > 1);
     let fairness = cell.fairness().filter(|_| several).map(|share| format!("{share:.2}"));
     [
         cell.rate().map(rate).unwrap_or_default(),
-        time(cell.latency(0.5)),
+        once.unwrap_or_else(|| time(cell.latency(0.5))),
         time(cell.latency(0.99)),
         time(cell.latency(0.999)),
         time(cell.longest()),
