@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
 use wal_core::{Clock, SystemClock, Wal};
 use wal_fs::FileStorage;
 use wal_load::Sample;
@@ -61,13 +62,15 @@ fn path(kept: &Path) -> PathBuf {
     kept.join("closed")
 }
 
+/// Reads no records, so that it has no rate.
 fn open(dir: &Path) -> anyhow::Result<Sample> {
     let clock = SystemClock::new();
     let (recovered, report) = Recovery::new(FileStorage::open(dir)?).run()?;
     let log = Wal::builder(strategy("group")).open(recovered)?;
     let took = clock.monotonic();
+    ensure!(log.last_lsn() == report.last_lsn && report.records > 0, "no records: {report}");
     log.close()?;
-    Ok(Sample::once(report.records, took))
+    Ok(Sample::once(0, took))
 }
 
 #[cfg(test)]
@@ -75,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opening_and_scanning_find_the_same_records_again_and_again() {
+    fn a_log_can_be_opened_and_scanned_again_and_again() {
         let kept = tempfile::tempdir().unwrap();
         let cells = [Open::Open { segments: 1 }, Open::Scan { segments: 1 }];
         let mut found = Vec::new();
@@ -85,6 +88,7 @@ mod tests {
                 found.push(cell.measure(kept.path()).unwrap().records);
             }
         }
-        assert_eq!(found, [SEGMENT / RECORD_IN_BATCH; 4]);
+        let all = SEGMENT / RECORD_IN_BATCH;
+        assert_eq!(found, [0, all, 0, all]);
     }
 }

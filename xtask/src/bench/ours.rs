@@ -45,7 +45,7 @@ impl Ours {
     pub(super) fn claim(&self) -> Option<String> {
         let loss = self.strategy.claim().power_loss;
         match self.durability {
-            Durability::Buffered => Some(format!("{loss}; to a dying process what is in memory")),
+            Durability::Buffered => Some(format!("{loss}; if killed, the buffer")),
             _ => (!loss.is_nothing()).then(|| loss.to_string()),
         }
     }
@@ -208,7 +208,7 @@ mod tests {
     fn unsynced_means_that() {
         let ours = Ours::unsynced(&STORAGES[0], Durability::Buffered);
         assert_eq!(ours.name(), "wal file buffered");
-        assert_eq!(ours.claim().unwrap(), "unbounded; to a dying process what is in memory");
+        assert_eq!(ours.claim().unwrap(), "unbounded; if killed, the buffer");
         assert_eq!(Ours::new(&STORAGES[0], "always").claim(), None);
         assert_eq!(measure(&ours, "threads:1:100").syncs, Some(0));
     }

@@ -68,7 +68,7 @@ pub(super) fn figures(cell: &CellReport) -> [String; 6] {
     let several = cell.writers().is_some_and(|writers| writers.count() > 1);
     let fairness = cell.fairness().filter(|_| several).map(|share| format!("{share:.2}"));
     [
-        cell.rate().map(rate).unwrap_or_default(),
+        cell.rate().filter(|rate| calls || *rate > 0.0).map(rate).unwrap_or_default(),
         once.unwrap_or_else(|| time(cell.latency(0.5))),
         time(cell.latency(0.99)),
         time(cell.latency(0.999)),

@@ -1,10 +1,10 @@
 //! Logarithmic scales.
 
-/// A scale from one power of ten to another.
+/// A scale between two powers of ten, whole ones unless it is tight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scale {
-    first: i32,
-    decades: i32,
+    first: f64,
+    decades: f64,
     /// How long it is drawn.
     length: f64,
 }
@@ -12,29 +12,35 @@ pub(super) struct Scale {
 impl Scale {
     /// Wide enough for all values; those that are not positive have no place on it.
     pub(super) fn of(values: impl Iterator<Item = f64>, length: f64) -> Self {
-        let mut ends: Option<(f64, f64)> = None;
-        for value in values.filter(|value| *value > 0.0) {
-            let (least, most) = ends.unwrap_or((value, value));
-            ends = Some((least.min(value), most.max(value)));
-        }
-        let (least, most) = ends.unwrap_or((1.0, 1.0));
-        let first = least.log10().floor() as i32;
-        let last = most.log10().ceil() as i32;
-        Scale { first, decades: (last - first).max(1), length }
+        let tight = Scale::tight(values, length);
+        let first = tight.first.floor();
+        let last = (tight.first + tight.decades).ceil();
+        Scale { first, decades: (last - first).max(1.0), length }
+    }
+
+    /// From the least value to the largest.
+    pub(super) fn tight(values: impl Iterator<Item = f64>, length: f64) -> Self {
+        let powers = values.filter(|value| *value > 0.0).map(f64::log10);
+        let ends = powers.fold(None, |ends: Option<(f64, f64)>, power| {
+            let (least, most) = ends.unwrap_or((power, power));
+            Some((least.min(power), most.max(power)))
+        });
+        let (least, most) = ends.unwrap_or_default();
+        Scale { first: least, decades: most - least, length }
     }
 
     /// Where a value is drawn; what lies below the scale stands at its beginning.
     pub(super) fn at(&self, value: f64) -> f64 {
-        if value <= 0.0 {
+        if value <= 0.0 || self.decades == 0.0 {
             return 0.0;
         }
-        let share = (value.log10() - f64::from(self.first)) / f64::from(self.decades);
+        let share = (value.log10() - self.first) / self.decades;
         share.clamp(0.0, 1.0) * self.length
     }
 
     /// The powers of ten, and where they are drawn.
     pub(super) fn marks(&self) -> impl Iterator<Item = (f64, f64)> + use<'_> {
-        (self.first..=self.first + self.decades).map(|power| {
+        (self.first as i32..=(self.first + self.decades) as i32).map(|power| {
             let value = 10_f64.powi(power);
             (self.at(value), value)
         })
@@ -69,6 +75,13 @@ mod tests {
     fn a_scale_of_nothing_or_of_one_value_is_one() {
         assert_eq!(Scale::of(std::iter::empty(), 10.0).marks().count(), 2);
         assert_eq!(Scale::of([100.0].into_iter(), 10.0).at(100.0), 0.0);
+        assert_eq!(Scale::tight([100.0].into_iter(), 10.0).at(100.0), 0.0);
+    }
+
+    #[test]
+    fn a_tight_scale_ends_where_its_values_do() {
+        let scale = Scale::tight([4.0, 64.0, 16.0].into_iter(), 100.0);
+        assert_eq!([4.0, 16.0, 64.0].map(|value| scale.at(value).round()), [0.0, 50.0, 100.0]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn rates_of(suite: &SuiteReport, writers: &str, is: &dyn Fn(Writers) -> bool) ->
     }
     by_name.retain(|_, points| points.len() > 1);
     let points = || by_name.values().flatten();
-    let x = Scale::of(points().map(|point| point.0), WIDTH);
+    let x = Scale::tight(points().map(|point| point.0), WIDTH);
     let y = Scale::of(points().map(|point| point.1), HEIGHT);
     let mut counts: Vec<_> = points().map(|point| point.0).collect();
     counts.sort_by(f64::total_cmp);
@@ -182,7 +182,7 @@ impl Curve<'_> {
         format!(
             "<polyline class=\"curve {class} {color}\" points=\"{}\"/>\
              <polyline class=\"lead {color}\" points=\"{:.1},{:.1} {:.1},{level:.1}\"/>\
-             <text class=\"{class}\" x=\"{name_at}\" y=\"{:.1}\">{}</text>",
+             <text class=\"{class} {color}\" x=\"{name_at}\" y=\"{:.1}\">{}</text>",
             points.join(" "),
             end,
             base - self.end(),

@@ -2,12 +2,12 @@
 //!
 //! - `tables`: bars and figures
 //! - `lines`: rates against writers, and latencies against the share of calls
-//! - `risks`: what each strategy reaches, and what it may lose
+//! - `rows`: contenders with the same load, and what each may lose
 //! - `axes`: the scales of both
 
 mod axes;
 mod lines;
-mod risks;
+mod rows;
 mod tables;
 
 use super::report::{Report, SuiteReport};
@@ -50,8 +50,9 @@ fn headline(report: &Report) -> String {
 }
 
 fn suite(suite: &SuiteReport) -> String {
-    let body =
-        [risks::plot(suite), lines::rates(suite), lines::latencies(suite), tables::cells(suite)];
+    let curves = lines::rates(suite);
+    let rows = rows::plot(suite, !curves.is_empty());
+    let body = [rows, curves, lines::latencies(suite), tables::cells(suite)];
     format!("<section><h2>{}</h2>{}</section>", Text(&suite.title), body.concat())
 }
 
