@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wal_load::Timing;
 
 use super::peers::Which;
@@ -13,8 +14,8 @@ use super::suites::{SUITES, usual};
 /// What to measure, and for how long.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// What to measure, such as one-writer,threads; a wrong name prints all. [default: all but the matrix]
-    #[arg(long = "suite", value_name = "NAMES", value_delimiter = ',', value_parser = suite)]
+    /// What to measure, such as one-writer,threads. [default: all but the matrix]
+    #[arg(long = "suite", value_name = "NAMES", value_delimiter = ',', value_parser = suite())]
     suites: Vec<&'static str>,
     /// Where to put the files; must lie on the disk that is to be measured.
     #[arg(long, default_value = "target/bench")]
@@ -113,10 +114,10 @@ impl Choice {
     }
 }
 
-fn suite(name: &str) -> Result<&'static str, String> {
-    let known: Vec<_> = SUITES.iter().map(|(known, _)| *known).collect();
-    let told = || format!("{name:?} is no suite; there are {}", known.join(", "));
-    known.iter().find(|known| **known == name).copied().ok_or_else(told)
+fn suite() -> impl TypedValueParser<Value = &'static str> {
+    let names = || SUITES.iter().map(|(name, _)| *name);
+    let known = move |name: String| names().find(|known| **known == name);
+    PossibleValuesParser::new(names()).map(move |name| known(name).expect("one of those"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -171,7 +172,7 @@ pub(super) mod tests {
     #[test]
     fn mistakes_are_told_with_what_there_is() {
         let told = |line| parse(line).unwrap_err().to_string();
-        assert!(told("--suite speed").contains("there are one-writer, threads"));
+        assert!(told("--suite speed").contains("possible values: one-writer, threads"));
         assert!(told("--storage tape").contains("there are file,"));
         assert!(told("--seconds 0").contains("a number of seconds from 0.01 on"));
         assert!(told("--seconds=-1").contains("a number of seconds"));
