@@ -29,6 +29,9 @@ fn tables(report: &Report) -> String {
         &mut out,
         &format!("{}, {processors} processors{disk}. {}.\n", machine.system, totals(report)),
     );
+    if let Some(warning) = machine.warning() {
+        put(&mut out, &format!("**{warning}**\n"));
+    }
     put(&mut out, "### Bars\n");
     put(&mut out, "| bar | found | asked | | |\n| --- | ---: | ---: | --- | --- |");
     let bars = report.suites.iter().flat_map(|suite| &suite.bars);
@@ -93,7 +96,7 @@ mod tests {
         let document = format!("# Title\n{BEGIN}\nold\n{END}\nprose\n");
         let filled = fill(&document, &report()).unwrap();
         assert!(filled.starts_with("# Title\n") && filled.ends_with("\nprose\n"), "{filled}");
-        assert!(!filled.contains("old"));
+        assert!(!filled.contains("old") && filled.contains("**Not a quiet machine"), "{filled}");
         assert!(filled.contains("| one &lt; two | 0.500 | ≥ 0.900 | not reached |"), "{filled}");
         assert!(filled.contains("| threads:16:100 | **wal file group** | 8,500 |"), "{filled}");
         assert!(filled.contains("Not measured: raw direct 4096, threads:1:100: not here"));

@@ -8,7 +8,7 @@
 //!   - `recovery`, `open`: reading and opening what was written
 //!   - `peers`: other logs
 //! - `rounds`: the cells in turns, with `progress` on standard error
-//! - `report`: what was measured; `table`, `html` and `doc` show it
+//! - `report`: what was measured, and on which `machine`; `table`, `html` and `doc` show it
 //!
 //! How a call is timed is told by the crate `wal-load`.
 
@@ -37,10 +37,11 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use machine::Times;
 pub(crate) use options::Options;
 use peers::{Peers, Which};
 use progress::Progress;
-use report::Report;
+use report::{Machine, Report};
 use rounds::Rounds;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -98,9 +99,11 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
         peers: peers.as_ref(),
         progress: &progress,
     };
+    let then = Times::now();
     let suites = suites.iter().map(|suite| rounds.run(suite)).collect::<anyhow::Result<_>>()?;
+    let others = then.zip(Times::now()).map(|(then, now)| now.others_since(then));
     Ok(Report {
-        machine: machine::describe(dir),
+        machine: Machine { others, ..machine::describe(dir) },
         rounds: options.rounds(),
         seconds: options.timing().measured.as_secs_f64(),
         suites,

@@ -5,6 +5,9 @@ use wal_load::{Sample, Workload, Writers};
 
 use super::cell::Kind;
 
+/// The share of the processors that the system itself may take.
+const QUIET: f64 = 0.1;
+
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Report {
@@ -16,12 +19,15 @@ pub(super) struct Report {
 }
 
 /// Where it was measured, as far as that can be told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Machine {
     pub(super) system: String,
     pub(super) processors: usize,
     /// Of the disk that was written to.
     pub(super) file_system: Option<String>,
+    /// The share of the processors that others took meanwhile, the system's own work included.
+    #[serde(default)]
+    pub(super) others: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,6 +82,15 @@ pub(super) enum Unit {
     Ratio,
     RecordsPerSecond,
     Bytes,
+}
+
+impl Machine {
+    /// What is to be known before any figure is believed.
+    pub(super) fn warning(&self) -> Option<String> {
+        let share = self.others.filter(|share| *share > QUIET)?;
+        let percent = (share * 100.0).round();
+        Some(format!("Not a quiet machine: others took {percent} % of the processors meanwhile."))
+    }
 }
 
 impl BarReport {
@@ -173,7 +188,12 @@ pub(super) mod tests {
         let mut batch = cell(Kind::Ours, "wal file batch:100", "threads:1:100", &[500, 600, 700]);
         batch.claim = Some("at most 99 records".into());
         Report {
-            machine: Machine { system: "test".into(), processors: 2, file_system: None },
+            machine: Machine {
+                system: "test".into(),
+                processors: 2,
+                file_system: None,
+                others: Some(0.25),
+            },
             rounds: 3,
             seconds: 1.0,
             suites: vec![SuiteReport {
@@ -189,6 +209,16 @@ pub(super) mod tests {
                 ],
             }],
         }
+    }
+
+    #[test]
+    fn a_machine_with_other_work_is_warned_of() {
+        let mut machine = report().machine;
+        assert!(machine.warning().unwrap().contains("others took 25 %"));
+        machine.others = Some(0.05);
+        assert_eq!(machine.warning(), None);
+        machine.others = None;
+        assert_eq!(machine.warning(), None);
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub(super) fn text(report: &Report) -> String {
     for suite in &report.suites {
         cells(&mut out, suite);
     }
+    if let Some(warning) = report.machine.warning() {
+        put(&mut out, &warning);
+    }
     put(&mut out, &totals(report));
     out
 }
@@ -113,5 +116,6 @@ mod tests {
         assert!(text.contains("may lose at most 99 records"), "{text}");
         let last = "0 of 2 bars reached, 1 not reached, 1 not measured; medians of 3 rounds of 1 s";
         assert_eq!(*lines.last().unwrap(), last);
+        assert!(lines[lines.len() - 2].starts_with("Not a quiet machine"), "{text}");
     }
 }

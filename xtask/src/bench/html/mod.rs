@@ -38,12 +38,15 @@ fn headline(report: &Report) -> String {
         figure(report.rounds, "rounds, in turns", ""),
         figure(format!("{} s", report.seconds), "each time", ""),
     ];
+    let warning = report.machine.warning();
+    let warning = warning.map(|w| format!("<div class=\"verdict bad\">{}</div>", Text(w)));
     format!(
         "<header><h1>A log beside the raw device</h1>\
          <p class=\"lead\">Every round measures everything of a suite once; ratios are taken round by \
          round, and their medians count. Absolute figures are those of one machine on one day.</p>\
-         <div class=\"verdict {class}\"><strong>{verdict}</strong></div>\
+         {}<div class=\"verdict {class}\"><strong>{verdict}</strong></div>\
          <div class=\"figures\">{}</div>{}</header>",
+        warning.unwrap_or_default(),
         figures.concat(),
         tables::bars(report)
     )
@@ -81,5 +84,6 @@ mod tests {
         }
         assert!(page.contains("raw &lt;written&gt;") && !page.contains("raw <written>"));
         assert!(page.contains("1 of 2 bars are not reached."));
+        assert!(page.contains("Not a quiet machine"));
     }
 }
