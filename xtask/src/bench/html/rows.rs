@@ -47,7 +47,11 @@ fn risks_differ(cells: &[&CellReport]) -> bool {
 }
 
 fn draw(load: &str, cells: &[&CellReport], with_claims: bool) -> String {
-    let scale = Scale::of(cells.iter().filter_map(|cell| cell.rate()), WIDTH);
+    let rates = || cells.iter().filter_map(|cell| cell.rate());
+    let scale = Scale::of(rates(), WIDTH);
+    let most = rates().fold(1.0, f64::max);
+    // Strategies differ by powers of ten; of contenders with the same promise the length is the rate.
+    let end = |rate: f64| if with_claims { scale.at(rate) } else { rate / most * WIDTH };
     let bottom = TOP + ROW * cells.len() as f64;
     let width = NAMES + WIDTH + CLAIMS;
     let mut out = format!(
@@ -61,7 +65,7 @@ fn draw(load: &str, cells: &[&CellReport], with_claims: bool) -> String {
         let x = NAMES + WIDTH + 70.0;
         out += &format!("<text class=\"unit\" x=\"{x}\" y=\"14\">a power loss may take</text>");
     }
-    for (x, value) in scale.marks() {
+    for (x, value) in scale.marks().filter(|_| with_claims) {
         let x = NAMES + x;
         out += &format!(
             "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>\
@@ -72,7 +76,7 @@ fn draw(load: &str, cells: &[&CellReport], with_claims: bool) -> String {
     }
     for (row, cell) in cells.iter().enumerate() {
         let y = TOP + ROW * (row as f64 + 0.5);
-        out += &bar(y, cell, &scale);
+        out += &bar(y, cell, end(cell.rate().unwrap_or_default()));
         if with_claims {
             let (x, claim) = (NAMES + WIDTH + 70.0, cell.claim.as_deref().unwrap_or("nothing"));
             out += &format!("<text x=\"{x}\" y=\"{}\">{}</text>", y + 4.5, Text(claim));
@@ -81,9 +85,7 @@ fn draw(load: &str, cells: &[&CellReport], with_claims: bool) -> String {
     out + "</svg></div>"
 }
 
-fn bar(y: f64, cell: &CellReport, scale: &Scale) -> String {
-    let per_second = cell.rate().unwrap_or_default();
-    let end = scale.at(per_second);
+fn bar(y: f64, cell: &CellReport, end: f64) -> String {
     let class = match (cell.kind, &cell.claim) {
         (Kind::Raw | Kind::Peer, _) => "other",
         (Kind::Ours, None) => "safe",
@@ -97,7 +99,7 @@ fn bar(y: f64, cell: &CellReport, scale: &Scale) -> String {
         Text(&cell.who),
         y - 7.0,
         NAMES + end + 8.0,
-        rate(per_second),
+        rate(cell.rate().unwrap_or_default()),
         base = y + 4.5,
     )
 }
@@ -133,5 +135,7 @@ mod tests {
         assert_eq!(plot.matches("<svg").count(), 1, "{plot}");
         assert!(plot.contains("class=\"other\"") && plot.contains("class=\"seen\""), "{plot}");
         assert!(!plot.contains("a power loss may take"));
+        // 600 of 1,000.
+        assert!(plot.contains("width=\"420.0\"") && plot.contains("width=\"252.0\""), "{plot}");
     }
 }
