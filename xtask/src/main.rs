@@ -30,8 +30,8 @@ enum Command {
     Ci,
     /// Measures the log beside the raw device and its peers, in turns, and prints ratios.
     ///
-    /// Figures of different runs do not compare: quiet the machine, and look at the ratios. Writes 5 GiB
-    /// or so in passing, and removes it.
+    /// Figures of different runs do not compare: quiet the machine, and look at the ratios. Takes up to
+    /// 5 GiB of the disk at a time, with `--full` 12, and gives them back.
     Bench(bench::Options),
     /// Holds every claim against crashes, and the test kit against seeded mistakes.
     ///
