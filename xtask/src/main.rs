@@ -4,14 +4,15 @@ mod bench;
 mod ci;
 mod faults;
 mod fuzz;
+mod html;
 mod loom;
 mod models;
 mod mutants;
+mod number;
 mod release;
 mod sanitize;
 mod shuttle;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -33,20 +34,11 @@ enum Command {
     ///
     /// Stops at the first step that fails. Ends with the tests of the whole workspace.
     Ci,
-    /// Measures the log beside the raw device, in turns, and prints ratios.
+    /// Measures the log beside the raw device and its peers, in turns, and prints ratios.
     ///
-    /// Figures of different runs do not compare: quiet the machine, and look at the ratios.
-    Bench {
-        /// Where to put the files; must lie on the disk that is to be measured.
-        #[arg(long, default_value = "target/bench")]
-        dir: PathBuf,
-        /// Rounds of each measurement; medians are printed.
-        #[arg(long, default_value_t = 5)]
-        rounds: usize,
-        /// Fewer records, for a first look.
-        #[arg(long)]
-        quick: bool,
-    },
+    /// Figures of different runs do not compare: quiet the machine, and look at the ratios. Takes up to
+    /// 5 GiB of the disk at a time, with `--full` 12, and gives them back.
+    Bench(bench::Options),
     /// Holds every claim against crashes, and the test kit against seeded mistakes.
     ///
     /// Runs workloads on a model disk, crashes them at every change, recovers each image that is left,
@@ -103,7 +95,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Ci => ci::run(),
-        Command::Bench { dir, rounds, quick } => bench::run(&dir, rounds, quick),
+        Command::Bench(options) => bench::run(&options),
         Command::Faults(options) => faults::run(&options),
         Command::Fuzz { target, seconds, stable } => fuzz::run(target, seconds, stable),
         Command::Loom(options) => loom::run(&options),

@@ -10,7 +10,6 @@
 
 mod explore;
 mod html;
-mod number;
 mod options;
 mod progress;
 mod replay;

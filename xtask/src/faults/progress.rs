@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use wal_core::{Clock, SystemClock};
 
-use super::number::grouped;
+use crate::number::grouped;
 
 /// Between two lines where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use wal_testkit::mutants::Mutant;
 use wal_testkit::{Failure, FaultKind, Outcome, Tightness};
 
 use super::explore::merged;
-use super::number::grouped;
+use crate::number::grouped;
 
 /// Everything that was found.
 #[derive(Serialize)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use wal_core::Loss;
 use wal_testkit::Worst;
 
-use super::number::{grouped, millis};
 use super::replay;
 use super::report::{Report, Risk, Trial, kind_told};
+use crate::number::{grouped, millis};
 
 /// All of it, and the totals in the last line.
 pub(super) fn text(report: &Report) -> String {

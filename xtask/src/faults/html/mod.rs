@@ -1,20 +1,17 @@
-//! The report as one page that needs nothing else: no script, no font, no other file.
+//! The report as one page.
 //!
 //! - `tables`: strategies, fault kinds, mutants, failures
 //! - `plot`: claimed and observed loss, drawn
-//! - `style.css`: for light and dark screens
 
 mod plot;
 mod tables;
 
-use std::fmt;
-
-use super::number::grouped;
 use super::report::Report;
+use crate::html::{self, Text, bad_if, figure};
+use crate::number::grouped;
 
 /// The page.
 pub(super) fn page(report: &Report) -> String {
-    let style = include_str!("style.css");
     let body = [
         headline(report),
         tables::failures(report),
@@ -25,13 +22,7 @@ pub(super) fn page(report: &Report) -> String {
         colophon(report),
     ]
     .concat();
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\">\
-         <title>Durability claims under crashes</title>\n<style>\n{style}</style></head>\n\
-         <body><main>{body}</main></body></html>\n"
-    )
+    html::page("Durability claims under crashes", &body)
 }
 
 /// What it came to, for those who read no further.
@@ -69,14 +60,6 @@ fn headline(report: &Report) -> String {
     )
 }
 
-fn figure(number: impl fmt::Display, what: &str, class: &str) -> String {
-    format!("<div class=\"figure {class}\"><b>{number}</b><span>{what}</span></div>")
-}
-
-fn bad_if(bad: bool) -> &'static str {
-    if bad { "bad" } else { "" }
-}
-
 fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
@@ -108,35 +91,10 @@ fn colophon(report: &Report) -> String {
     format!("<footer>cargo xtask faults · {}</footer>", words.join(" · "))
 }
 
-/// Text that is no markup, wherever it stands.
-struct Text<T>(T);
-
-impl<T: fmt::Display> fmt::Display for Text<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.to_string().chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c => write!(f, "{c}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::report::tests::{explored, failed, report, trial};
     use super::*;
-
-    #[test]
-    fn text_is_no_markup() {
-        let told = Text("<a href='x'>\"&\"</a>").to_string();
-        assert_eq!(told, "&lt;a href=&#39;x&#39;&gt;&quot;&amp;&quot;&lt;/a&gt;");
-    }
 
     #[test]
     fn names_from_outside_are_escaped() {

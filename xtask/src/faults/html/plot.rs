@@ -1,9 +1,9 @@
 //! Claimed and observed loss, drawn: one panel for each unit, one row for each strategy.
 
-use super::super::number::{grouped, millis};
 use super::super::report::{Report, Risk};
 use super::super::table::micros;
-use super::Text;
+use crate::html::Text;
+use crate::number::{grouped, millis};
 
 const NAMES: f64 = 150.0;
 const PANEL: f64 = 265.0;

@@ -2,11 +2,11 @@
 
 use wal_testkit::{Failure, Outcome};
 
-use super::super::number::grouped;
 use super::super::replay;
 use super::super::report::{Report, Risk, Trial, kind_told};
 use super::super::table::cells;
-use super::Text;
+use crate::html::Text;
+use crate::number::grouped;
 
 /// What was broken, step by step.
 pub(super) fn failures(report: &Report) -> String {

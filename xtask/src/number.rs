@@ -1,7 +1,7 @@
 //! Numbers for people.
 
 /// With a comma between groups of three digits.
-pub(super) fn grouped(n: u64) -> String {
+pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -14,7 +14,7 @@ pub(super) fn grouped(n: u64) -> String {
 }
 
 /// Microseconds as milliseconds, with as many decimals as they need.
-pub(super) fn millis(micros: u64) -> String {
+pub(crate) fn millis(micros: u64) -> String {
     let text = format!("{}.{:03}", grouped(micros / 1000), micros % 1000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -1,0 +1,82 @@
+//! The storages that are measured: one line for each.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use wal_core::{LogStorage, MemoryStorage, Result};
+use wal_fs::{FileSettings, FileStorage};
+
+/// A storage, and how it is set up.
+#[derive(Debug)]
+pub(super) struct Storage {
+    pub(super) name: &'static str,
+    /// Whether a sync survives a power loss here.
+    pub(super) durable: bool,
+    /// Whether the log is truncated as it goes, as after checkpoints, so that segments are recycled.
+    pub(super) recycles: bool,
+    /// Builds it in an empty directory.
+    pub(super) build: fn(&Path) -> Result<Arc<dyn LogStorage>>,
+}
+
+/// All of them.
+pub(super) const STORAGES: &[Storage] = &[
+    Storage {
+        name: "file",
+        durable: true,
+        recycles: false,
+        build: |dir| shared(FileStorage::create(dir)),
+    },
+    Storage {
+        name: "file-recycled",
+        durable: true,
+        recycles: true,
+        build: |dir| shared(FileStorage::create(dir)),
+    },
+    Storage {
+        name: "file-through",
+        durable: true,
+        recycles: false,
+        build: |dir| shared(through(dir)),
+    },
+    Storage {
+        name: "memory",
+        durable: false,
+        recycles: false,
+        build: |_| shared(Ok(MemoryStorage::new())),
+    },
+];
+
+/// The one that is taken where only one is measured.
+pub(super) const PLAIN: &Storage = &STORAGES[0];
+
+fn shared(storage: Result<impl LogStorage>) -> Result<Arc<dyn LogStorage>> {
+    storage.map(|storage| Arc::new(storage) as Arc<dyn LogStorage>)
+}
+
+fn through(dir: &Path) -> Result<FileStorage> {
+    FileStorage::create_with(dir, FileSettings::default().write_through(true))
+}
+
+/// For command lines.
+pub(super) fn named(name: &str) -> std::result::Result<&'static Storage, String> {
+    let names: Vec<_> = STORAGES.iter().map(|storage| storage.name).collect();
+    let known = || format!("{name:?} is no storage; there are {}", names.join(", "));
+    STORAGES.iter().find(|storage| storage.name == name).ok_or_else(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_storage_is_what_it_says() {
+        for storage in STORAGES {
+            let dir = tempfile::tempdir().unwrap();
+            let capabilities = (storage.build)(&dir.path().join("log")).unwrap().capabilities();
+            assert_eq!(capabilities.survives_power_loss, storage.durable, "{}", storage.name);
+            assert!(capabilities.recycles || !storage.recycles, "{}", storage.name);
+            assert_eq!(named(storage.name).unwrap().name, storage.name);
+        }
+        assert!(named("tape").unwrap_err().contains("there are file, file-recycled"));
+    }
+}
