@@ -17,7 +17,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The crash explorer builds and drops many small things: this one is quick at it.
+/// The crash explorer builds and drops many small things: this one is quick at it. `bench/peers` has it,
+/// too, so that it decides no comparison.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -14,6 +14,9 @@ use clap::{Parser, Subcommand};
 use engines::{ENGINES, Engine};
 use wal_load::{Timing, Workload, Writers, threads};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about = "Other logs under the workloads of cargo xtask bench; every append is durable")]
 struct Arguments {

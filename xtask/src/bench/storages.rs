@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wal_core::{LogStorage, MemoryStorage, Result};
-use wal_fs::{FileSettings, FileStorage};
+use wal_fs::{DirectStorage, FileSettings, FileStorage, MmapStorage};
 
 /// A storage, and how it is set up.
 #[derive(Debug)]
@@ -37,6 +37,24 @@ pub(super) const STORAGES: &[Storage] = &[
         durable: true,
         recycles: false,
         build: |dir| shared(through(dir)),
+    },
+    Storage {
+        name: "direct",
+        durable: true,
+        recycles: false,
+        build: |dir| shared(DirectStorage::create(dir)),
+    },
+    Storage {
+        name: "direct-recycled",
+        durable: true,
+        recycles: true,
+        build: |dir| shared(DirectStorage::create(dir)),
+    },
+    Storage {
+        name: "mmap",
+        durable: true,
+        recycles: false,
+        build: |dir| shared(MmapStorage::create(dir)),
     },
     Storage {
         name: "memory",
