@@ -129,7 +129,9 @@ pub trait LogStorage: Send + Sync + 'static {
     /// - **On `Err`**: [`Locked`](crate::ErrorKind::Locked) if somebody else holds it; nothing changed.
     /// - **If cancelled**: the lock is not held.
     /// - **Concurrency**: any number of callers; at most one wins.
-    /// - **Durability**: none needed; the lock dies with its holder, also by `kill -9`.
+    /// - **Durability**: the lock needs none; it dies with its holder, also by `kill -9`. But on `Ok` every
+    ///   segment that [`list`](Self::list) shows is durable under its name: an earlier holder may have died
+    ///   before it was, and the next one builds on what it reads.
     fn lock(&self) -> Io<'_, StorageLock>;
 
     /// Names the segments and whatever else is there.

@@ -138,6 +138,9 @@ impl<F: FileSystem> FileStorage<F> {
         self.spares
             .clear(&self.fs, &self.dir)
             .map_err(|(path, source)| failed("remove spare", &path, source))?;
+        // An earlier process may have died between a rename and the sync of the directory. What is read
+        // from now on is believed, so its names must not be lost in a power loss.
+        self.sync_dir()?;
         Ok(StorageLock::new(guard))
     }
 

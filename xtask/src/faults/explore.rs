@@ -80,7 +80,7 @@ fn mutants(seed: u64, threads: usize) -> anyhow::Result<Vec<Trial>> {
 fn counted(options: &Options, subjects: &[Subject], states: u64) -> anyhow::Result<Vec<Outcome>> {
     let progress = Arc::new(Progress::new("claims", Length::Jobs(subjects.len())));
     spread(subjects.len(), options.threads(), |at, _| {
-        let explorer = Explorer::new(subjects[at].clone()).states(states);
+        let explorer = Explorer::new(subjects[at].clone()).states(states).turn(at as u64);
         let explorer = explorer.seed(options.seed).exotic(options.exotic);
         let outcome = watched(explorer, &progress).run();
         progress.job_done();
@@ -97,7 +97,7 @@ fn timed(options: &Options, subjects: &[Subject], time: Duration) -> anyhow::Res
         // What others took too long for, or did not need, is shared by those that are left.
         let share = time.saturating_sub(progress.elapsed()) / left.div_ceil(threads) as u32;
         let (subject, copy) = (&subjects[at / copies], at % copies);
-        let explorer = Explorer::new(subject.clone()).time(share);
+        let explorer = Explorer::new(subject.clone()).time(share).turn(at as u64);
         let explorer = explorer.seed(options.seed + copy as u64).exotic(options.exotic);
         watched(explorer, &progress).run()
     })?;

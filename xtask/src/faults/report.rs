@@ -140,7 +140,13 @@ impl Risk {
         let mut outcome = merged(subjects);
         let storages: Vec<_> = subjects.iter().map(|subject| subject.storage.as_str()).collect();
         outcome.storage = storages.join(", ");
-        let (process_tightness, power_tightness) = outcome.tightness();
+        // On each storage: a crash on another one says nothing.
+        let on = |side: fn(&Outcome) -> Tightness| {
+            let loose = subjects.iter().map(side).find(|tightness| !tightness.is_tight());
+            loose.unwrap_or(Tightness::Tight)
+        };
+        let process_tightness = on(|subject| subject.tightness().0);
+        let power_tightness = on(|subject| subject.tightness().1);
         Risk { outcome, process_tightness, power_tightness }
     }
 
@@ -208,7 +214,7 @@ pub(super) fn kind_told(kind: FaultKind) -> (String, &'static str) {
         FaultKind::FailedSync => "a sync was made to fail",
         FaultKind::Restart => "the process died and started again",
         FaultKind::Clock => "the clock jumped, or the timer starved",
-        FaultKind::AtRest => "bytes were damaged that had been durable",
+        FaultKind::AllSubsets => "one of all combinations of up to 8 changes",
         FaultKind::TornSectors => "a sector was torn together with its neighbours",
         FaultKind::TornRename => "a rename was not atomic",
         _ => "",

@@ -90,6 +90,11 @@ fn kinds(out: &mut String, report: &Report) {
         let outside = grouped(outside);
         put(out, &format!("  beyond every claim, and not held: {outside} more"));
     }
+    let damages: u64 = report.subjects.iter().map(|subject| subject.damages).sum();
+    put(
+        out,
+        &format!("  besides, not counted as states: {} pieces of damage at rest", grouped(damages)),
+    );
     put(out, "");
 }
 

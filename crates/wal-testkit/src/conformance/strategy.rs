@@ -65,6 +65,7 @@ fn told(failure: &Failure) -> String {
     for line in &failure.story {
         let _ = write!(text, "\n    {line}");
     }
+    let _ = write!(text, "\n  replay: {}", failure.case);
     text
 }
 

@@ -12,7 +12,6 @@ use wal_core::{
 use wal_fs::FileSystem;
 
 use super::examine::{Probe, panicked};
-use super::walk::process_image;
 use super::{Violation, oracle};
 use crate::simulation::Knowledge;
 use crate::{ModelFs, Moment, Rng, Rot};
@@ -54,19 +53,20 @@ fn damage(
     seed: u64,
 ) -> Result<(), Violation> {
     let mut rng = Rng::new(seed);
-    let image = process_image(&moments[point]);
+    let image = moments[point].written_back();
+    image.remount();
     // Half of the logs are sealed first, by a recovery.
     if seed % 2 == 1 {
         let sealed = probe.open(&image).map(drop);
         sealed.map_err(|e| Violation::new("O7", format!("opening fails: {e}")))?;
     }
-    let image = image.moment().process_crash();
+    let image = image.moment().written_back();
     let segments = segments(&image);
     if segments.is_empty() {
         return Ok(());
     }
     let intact = probe
-        .open(&image.moment().process_crash())
+        .open(&image.moment().written_back())
         .map_err(|e| Violation::new("O7", format!("opening fails: {e}")))?;
     let at = rng.below(segments.len() as u64) as usize;
     let hit = &segments[at];
@@ -193,7 +193,7 @@ fn choose(segments: &[Segment], hit: &Segment, earlier: &Moment, rng: &mut Rng) 
 
 /// The write of a frame was acknowledged and never made: what was there earlier still is.
 fn phantom(hit: &Segment, range: &Range<u64>, earlier: &Moment) -> Damage {
-    let before = earlier.process_crash().contents(&hit.path).unwrap_or_default();
+    let before = earlier.written_back().contents(&hit.path).unwrap_or_default();
     let at = |offset: u64| before.get(offset as usize).copied().unwrap_or(0);
     let bytes = range.clone().map(at).collect();
     Damage::Other { offset: range.start, bytes, whence: "what was there before".into() }

@@ -33,6 +33,7 @@ pub struct Explorer {
     time: Option<Duration>,
     exotic: bool,
     written_first: bool,
+    turn: u64,
     shrink: bool,
     progress: Option<Box<dyn FnMut(u64) + Send>>,
 }
@@ -52,6 +53,7 @@ impl Explorer {
             time: None,
             exotic: false,
             written_first: false,
+            turn: 0,
             shrink: true,
             progress: None,
         }
@@ -99,6 +101,14 @@ impl Explorer {
     #[must_use]
     pub fn written_first(mut self, on: bool) -> Self {
         self.written_first = on;
+        self
+    }
+
+    /// With which of the written workloads to begin. Who explores many subjects briefly gives each another
+    /// number, so that together they see all of the list.
+    #[must_use]
+    pub fn turn(mut self, turn: u64) -> Self {
+        self.turn = turn;
         self
     }
 
@@ -178,24 +188,18 @@ impl Explorer {
     /// sees all of it.
     fn next(&self, n: u64, written: &[Workload]) -> (Workload, Density) {
         let all = written.len() as u64;
-        let (turn, start) = match self.written_first {
-            true if n < all => (Some(n), 0),
-            false if n.is_multiple_of(2) && n / 2 < all => (Some(n / 2), self.fingerprint()),
-            _ => (None, 0),
+        // Which of the written ones is due, or how many random ones came before.
+        let turn = match self.written_first {
+            true if n < all => Ok(n),
+            true => Err(n - all),
+            false if n / 2 >= all => Err(n - all),
+            false if n.is_multiple_of(2) => Ok(self.turn.wrapping_add(n / 2) % all),
+            false => Err(n / 2),
         };
         match turn {
-            Some(turn) => {
-                let workload = &written[(start.wrapping_add(turn) % all) as usize];
-                (workload.clone(), self.density(4))
-            }
-            None => self.random(n),
+            Ok(turn) => (written[turn as usize].clone(), self.density(4)),
+            Err(before) => self.random(before),
         }
-    }
-
-    /// A number that differs from subject to subject.
-    fn fingerprint(&self) -> u64 {
-        let name = self.subject.spelling.bytes().chain(self.subject.storage.name().bytes());
-        name.fold(self.seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))) >> 1
     }
 
     /// How thorough to be, with all subsets of so many atoms.
@@ -205,9 +209,11 @@ impl Explorer {
     }
 
     /// A random workload; now and then a short one of which everything is tried.
-    fn random(&self, n: u64) -> (Workload, Density) {
-        let mut workload = generate::workload(self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(n));
-        if n.is_multiple_of(8) {
+    fn random(&self, before: u64) -> (Workload, Density) {
+        let mut workload =
+            generate::workload(self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(before));
+        // Not the first: it has many more images than the others.
+        if before % 8 == 3 {
             workload.steps.truncate(6);
             return (workload, self.density(images::MOST_EXHAUSTIVE));
         }

@@ -16,7 +16,7 @@ pub(crate) struct Density {
 }
 
 /// The most atoms of which all subsets are tried.
-pub(crate) const MOST_EXHAUSTIVE: u32 = 12;
+pub(crate) const MOST_EXHAUSTIVE: u32 = 8;
 
 /// Lists of fates for `pending`, in the order in which a crash asks. The first drops everything.
 pub(crate) fn choices(pending: &[Atom], density: Density, rng: &mut Rng) -> Vec<Vec<Fate>> {
@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: Density = Density { exhaustive: 12, samples: 10, spoiled: 0, exotic: false };
+    const PLAIN: Density = Density { exhaustive: 8, samples: 10, spoiled: 0, exotic: false };
 
     fn atoms(n: u64) -> Vec<Atom> {
         let kind = AtomKind::Bytes { offset: 0, len: 1 };

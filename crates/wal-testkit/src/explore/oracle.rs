@@ -205,3 +205,125 @@ pub(crate) fn overdue(known: &Knowledge, now: Duration, window: Duration) -> Res
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use wal_core::LsnRange;
+
+    use super::*;
+    use crate::simulation::Event;
+
+    fn bytes(lsn: u64) -> Bytes {
+        Bytes::from(format!("record {lsn}"))
+    }
+
+    /// Knows of records 1 to 6; the last two are a batch. Up to 3 they are durable, up to 4 acknowledged.
+    fn known() -> Knowledge {
+        let mut known = Knowledge::default();
+        let requested = Durability::Strategy;
+        for first in 1..=4 {
+            let at = Duration::from_millis(first);
+            known.learn(&Event::Submitted { first, records: vec![bytes(first)], requested, at });
+            let range = LsnRange { first: Lsn::new(first), last: Lsn::new(first) };
+            known.learn(&Event::Acknowledged(range));
+        }
+        let (records, at) = (vec![bytes(5), bytes(6)], Duration::from_millis(9));
+        known.learn(&Event::Submitted { first: 5, records, requested, at });
+        known.learn(&Event::Durable(3));
+        known
+    }
+
+    fn found(lsns: impl IntoIterator<Item = u64>) -> Found {
+        lsns.into_iter().map(|lsn| (lsn, bytes(lsn))).collect()
+    }
+
+    /// Which oracle refuses what was found.
+    fn refused(known: &Knowledge, found: &Found, next: u64) -> Option<String> {
+        let claim = Claim::written(Loss::UNBOUNDED.records(1));
+        records(known, &claim, Crash::Power, found, Lsn::new(next)).err().map(|v| v.oracle)
+    }
+
+    #[test]
+    fn what_a_crash_may_leave_is_accepted() {
+        for end in [3, 4, 6] {
+            assert_eq!(refused(&known(), &found(1..=end), end + 1), None, "up to {end}");
+        }
+    }
+
+    #[test]
+    fn o1_refuses_foreign_and_changed_records_and_halves_of_batches() {
+        let o1 = Some("O1".to_owned());
+        assert_eq!(refused(&known(), &found(1..=7), 8), o1);
+        assert_eq!(refused(&known(), &found(1..=5), 6), o1);
+        let mut changed = found(1..=4);
+        changed[1].1 = bytes(9);
+        assert_eq!(refused(&known(), &changed, 5), o1);
+    }
+
+    #[test]
+    fn o2_refuses_gaps_doubles_and_a_beginning_that_nobody_truncated() {
+        let o2 = Some("O2".to_owned());
+        assert_eq!(refused(&known(), &found([1, 2, 4]), 5), o2);
+        assert_eq!(refused(&known(), &found([1, 2, 2, 3]), 4), o2);
+        assert_eq!(refused(&known(), &found([2, 3]), 4), o2);
+    }
+
+    #[test]
+    fn o3_refuses_the_loss_of_more_than_the_claim_and_of_anything_reported_durable() {
+        let o3 = Some("O3".to_owned());
+        assert_eq!(refused(&known(), &found(1..=2), 4), o3);
+        let mut more = known();
+        more.learn(&Event::Acknowledged(LsnRange { first: Lsn::new(5), last: Lsn::new(6) }));
+        assert_eq!(refused(&more, &found(1..=4), 5), o3);
+        assert_eq!(refused(&more, &found(1..=6), 7), None);
+    }
+
+    #[test]
+    fn o4_refuses_what_was_truncated_at_either_end() {
+        let o4 = Some("O4".to_owned());
+        let mut front = known();
+        front.learn(&Event::BeforeAsked(3));
+        assert_eq!(refused(&front, &found(1..=4), 5), None, "it may not have happened");
+        front.learn(&Event::BeforeDone(3));
+        assert_eq!(refused(&front, &found(1..=4), 5), o4);
+        assert_eq!(refused(&front, &found(3..=4), 5), None);
+        let mut back = known();
+        back.learn(&Event::AfterAsked { kept: 2, last: 6 });
+        assert_eq!(refused(&back, &found(1..=4), 5), None, "it may not have happened");
+        back.learn(&Event::AfterDone);
+        assert_eq!(refused(&back, &found(1..=4), 7), o4);
+        assert_eq!(refused(&back, &found(1..=2), 7), None);
+    }
+
+    #[test]
+    fn o10_refuses_numbers_that_begin_anew() {
+        let o10 = Some("O10".to_owned());
+        assert_eq!(refused(&known(), &found(1..=4), 4), o10);
+        let mut emptied = known();
+        emptied.learn(&Event::BeforeDone(7));
+        emptied.learn(&Event::BeforeAsked(7));
+        assert_eq!(refused(&emptied, &found([]), 1), o10);
+        assert_eq!(refused(&emptied, &found([]), 7), None);
+    }
+
+    #[test]
+    fn a_record_that_its_caller_asked_to_be_durable_is_missed_whatever_the_claim() {
+        let mut known = Knowledge::default();
+        let (records, at) = (vec![bytes(1)], Duration::ZERO);
+        let requested = Durability::Durable;
+        known.learn(&Event::Submitted { first: 1, records, requested, at });
+        assert_eq!(refused(&known, &found([]), 1), None);
+        known.learn(&Event::Acknowledged(LsnRange { first: Lsn::FIRST, last: Lsn::FIRST }));
+        assert_eq!(refused(&known, &found([]), 1), Some("O3".to_owned()));
+    }
+
+    #[test]
+    fn a_record_gets_no_older_than_the_window() {
+        let (ms, known) = (Duration::from_millis, known());
+        assert!(overdue(&known, ms(10), ms(6)).is_ok());
+        assert_eq!(overdue(&known, ms(11), ms(6)).unwrap_err().oracle, "O3");
+    }
+}

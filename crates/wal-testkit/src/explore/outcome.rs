@@ -47,8 +47,8 @@ pub enum FaultKind {
     Restart,
     /// Before the crash, the clock jumped or the timer starved.
     Clock,
-    /// Bytes were damaged that had been durable.
-    AtRest,
+    /// One of all combinations of what pending changes may meet.
+    AllSubsets,
     /// A sector was torn together with its neighbours.
     TornSectors,
     /// A rename was not atomic.
@@ -74,7 +74,7 @@ impl FaultKind {
         FaultKind::FailedSync,
         FaultKind::Restart,
         FaultKind::Clock,
-        FaultKind::AtRest,
+        FaultKind::AllSubsets,
         FaultKind::TornSectors,
         FaultKind::TornRename,
     ];
@@ -189,6 +189,9 @@ pub struct Outcome {
     pub crash_points: u64,
     /// Workloads that were run.
     pub workloads: u64,
+    /// Pieces of damage to durable bytes that were tried, each on an image of its own (O6). They do not
+    /// count as states.
+    pub damages: u64,
     /// How many states contained each kind of fault.
     pub kinds: BTreeMap<FaultKind, u64>,
     /// The worst loss by the death of the process.
@@ -211,6 +214,7 @@ impl Outcome {
             recoveries: 0,
             crash_points: 0,
             workloads: 0,
+            damages: 0,
             kinds: BTreeMap::new(),
             process_crash: Worst::default(),
             power_loss: Worst::default(),
@@ -241,6 +245,7 @@ impl Outcome {
         self.recoveries += other.recoveries;
         self.crash_points += other.crash_points;
         self.workloads += other.workloads;
+        self.damages += other.damages;
         self.outside_claim += other.outside_claim;
         other.kinds.iter().for_each(|(kind, n)| *self.kinds.entry(*kind).or_default() += n);
         self.process_crash.merge(&other.process_crash);

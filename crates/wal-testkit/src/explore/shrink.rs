@@ -50,15 +50,7 @@ impl Case {
             return at_rest::check(&probe, &known, &run.moments, point, *seed);
         }
         let crash = match first {
-            CrashSpec::Power { atom_bytes, fates, .. } => {
-                let (told, pending) = (fates.len(), moment.pending(*atom_bytes).len());
-                if told != pending {
-                    let what =
-                        format!("there are fates of {told} changes; {pending} are pending there");
-                    return Err(Violation::new("case", what));
-                }
-                Crash::Power
-            }
+            CrashSpec::Power { .. } => Crash::Power,
             _ => Crash::of_process(&known),
         };
         follow(&probe, &known, crash, moment.clone(), &self.crashes)
@@ -83,6 +75,7 @@ fn follow(
     chain: &[CrashSpec],
 ) -> Result<(), Violation> {
     let (spec, rest) = chain.split_first().expect("a chain has a link");
+    fits(spec, &moment)?;
     let image = apply(probe, &moment, spec);
     let Some(next) = rest.first() else {
         return (0..LAST_CRASHES).try_for_each(|seed| {
@@ -95,12 +88,27 @@ fn follow(
     }
     let examined = probe.examine(known, crash, &image, 0, true)?;
     let (CrashSpec::Process { point } | CrashSpec::Power { point, .. }) = next else {
-        return Ok(());
+        return Err(Violation::new("case", "only the first crash can come with damage at rest"));
     };
     match examined.moments.get(*point) {
         Some(moment) => follow(probe, known, Crash::Power, moment.clone(), rest),
-        None => Ok(()),
+        None => {
+            let changes = examined.moments.len().saturating_sub(1);
+            let what = format!("there is no change {point}: the recovery makes {changes}");
+            Err(Violation::new("case", what))
+        }
     }
+}
+
+/// Whether a crash says what becomes of every change that is pending there.
+fn fits(spec: &CrashSpec, moment: &Moment) -> Result<(), Violation> {
+    let CrashSpec::Power { atom_bytes, fates, .. } = spec else { return Ok(()) };
+    let (told, pending) = (fates.len(), moment.pending(*atom_bytes).len());
+    if told == pending {
+        return Ok(());
+    }
+    let what = format!("there are fates of {told} changes; {pending} are pending there");
+    Err(Violation::new("case", what))
 }
 
 fn apply(probe: &Probe<'_>, moment: &Moment, spec: &CrashSpec) -> ModelFs {
@@ -128,8 +136,11 @@ pub(super) fn failure(subject: &Subject, violation: Violation, case: Case, small
         fewer_lost(subject, &mut violation, &mut case);
     }
     // What a replay prints is what is reported.
-    if let Err(again) = case.replay(subject) {
-        violation = again;
+    match case.replay(subject) {
+        Err(again) => violation = again,
+        Ok(()) => {
+            violation.what.push_str(" (a replay does not show it: something is not deterministic)")
+        }
     }
     let story = story(subject, &case);
     Failure { violation, case, story }

@@ -93,6 +93,7 @@ impl ModelFile {
             return Ok(());
         };
         inode.fail_sync(barrier, fault);
+        state.failed_syncs += 1;
         state.disk.read_only |= fault == SyncFault::ReadOnly;
         Err(io::Error::other("injected: the device failed a sync"))
     }

@@ -104,6 +104,7 @@ pub(crate) struct State {
     process: u64,
     handles: u64,
     sync_faults: Vec<(u64, SyncFault)>,
+    failed_syncs: u64,
     sync_hook: Option<SyncHook>,
     change_hook: Option<ChangeHook>,
     /// The state before each change, if they are recorded.
@@ -123,6 +124,7 @@ impl ModelFs {
             process: 0,
             handles: 0,
             sync_faults: Vec::new(),
+            failed_syncs: 0,
             sync_hook: None,
             change_hook: None,
             moments: None,
@@ -227,6 +229,12 @@ impl ModelFs {
         if let Ok(mut state) = self.state() {
             state.sync_faults.push((nth, fault));
         }
+    }
+
+    /// How many syncs have failed because of that.
+    #[must_use]
+    pub fn failed_syncs(&self) -> u64 {
+        self.state().map_or(0, |state| state.failed_syncs)
     }
 
     /// Ends what was set to go wrong: limits of space, failures of syncs to come, and a refusal of

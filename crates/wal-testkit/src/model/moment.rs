@@ -60,9 +60,16 @@ impl Moment {
         ModelFs::over(self.0.crash(atom_bytes, choose))
     }
 
-    /// What the death of the process leaves: its memory is gone, the cache is written back.
+    /// What the death of the process leaves: its memory is gone. What it wrote is still in the cache, and
+    /// not yet on the disk: a power loss after it may take it.
     #[must_use]
     pub fn process_crash(&self) -> ModelFs {
+        ModelFs::over(self.0.clone()).process_crash()
+    }
+
+    /// What is there once the cache was written back, with nothing pending.
+    #[must_use]
+    pub fn written_back(&self) -> ModelFs {
         ModelFs::over(self.0.written_back())
     }
 }

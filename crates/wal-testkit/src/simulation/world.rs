@@ -57,6 +57,7 @@ pub(crate) fn run(subject: &Subject, workload: &Workload) -> Run {
         history: Arc::default(),
         actor: None,
         broken: None,
+        failed_before: 0,
         slow_syncs: workload.is_roomy(),
     };
     let complaint = world.run(workload).err();
@@ -93,6 +94,8 @@ struct World<'a> {
     actor: Option<Actor>,
     /// Live faults that were set since the log was opened.
     broken: Option<Broken>,
+    /// How many syncs had failed when the log was opened.
+    failed_before: u64,
     /// Whether a sync leaves room for others: not on small segments, where it may belong to a
     /// rotation, nor where a write and its sync are one call. One thread could not wait for itself.
     slow_syncs: bool,
@@ -151,6 +154,9 @@ impl World<'_> {
         if let Some(why) = self.actor().refused.get().filter(|_| self.broken.is_none()) {
             let what = format!("an append was refused with nothing wrong: {why}");
             return Err(Violation::new("progress", what));
+        }
+        if !self.is_poisoned() && self.disk.failed_syncs() > self.failed_before {
+            return Err(Violation::new("O8", "a sync failed, and the log goes on"));
         }
         if self.is_poisoned() {
             if self.broken.is_none() {
@@ -327,6 +333,7 @@ impl World<'_> {
             oracle::records(&self.knowledge(), &claim, how, &found, next)?;
         }
         self.heal();
+        self.failed_before = self.disk.failed_syncs();
         let lsns = found.iter().map(|(lsn, _)| *lsn).collect();
         let actor = Actor {
             log,
