@@ -1,6 +1,5 @@
 //! From a stream's records to one frame of the shared log.
 
-use std::borrow::Borrow;
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -16,7 +15,7 @@ use crate::streams::Shared;
 use crate::{StreamId, layout};
 
 /// Places records as one frame, and tells what to wait for.
-pub(crate) fn submit<'a, R: Borrow<[u8]>>(
+pub(crate) fn submit<'a, R: AsRef<[u8]>>(
     shared: &'a Shared,
     state: &State,
     records: &[R],
@@ -30,11 +29,11 @@ pub(crate) fn submit<'a, R: Borrow<[u8]>>(
     with_scratch(|scratch| {
         let mut pieces = recycle(std::mem::take(&mut scratch.pieces));
         pieces.push(&[]);
-        pieces.extend(rest.iter().map(Borrow::borrow));
+        pieces.extend(rest.iter().map(AsRef::as_ref));
 
         let mut at = state.lock();
         layout::put_records(&mut scratch.lead, state.id, at.next, count);
-        scratch.lead.extend_from_slice(first.borrow());
+        scratch.lead.extend_from_slice(first.as_ref());
         pieces[0] = &scratch.lead;
         let submitted = shared.wal.submit_batch(&pieces, durability).map_err(|error| {
             Error::new(error.kind(), "append to stream")

@@ -21,7 +21,7 @@
 //! assert_eq!(order.wait()?.last.get(), 1);
 //! assert_eq!(taken.wait()?.last.get(), 1);
 //!
-//! orders.append_batch(&["2 pears".as_bytes(), b"1 plum"])?;
+//! orders.append_batch(&["2 pears", "1 plum"])?;
 //! let all: Vec<_> = orders.iter(1.into())?.map(|entry| entry.map(|e| e.record)).collect::<Result<_, _>>()?;
 //! assert_eq!(all, ["3 apples", "2 pears", "1 plum"]);
 //!

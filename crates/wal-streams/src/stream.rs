@@ -1,6 +1,5 @@
 //! The handle of one stream.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,7 +59,7 @@ impl Stream {
     ///
     /// # Errors
     /// As [`append`](Self::append); `Invalid` for an empty batch.
-    pub fn append_batch<R: Borrow<[u8]>>(&self, records: &[R]) -> Result<LsnRange> {
+    pub fn append_batch<R: AsRef<[u8]>>(&self, records: &[R]) -> Result<LsnRange> {
         self.append_batch_with(records, Durability::Strategy)
     }
 
@@ -68,7 +67,7 @@ impl Stream {
     ///
     /// # Errors
     /// As [`append_batch`](Self::append_batch).
-    pub fn append_batch_with<R: Borrow<[u8]>>(
+    pub fn append_batch_with<R: AsRef<[u8]>>(
         &self,
         records: &[R],
         durability: Durability,
@@ -89,7 +88,7 @@ impl Stream {
     ///
     /// # Errors
     /// As [`append_batch`](Self::append_batch).
-    pub fn submit_batch<R: Borrow<[u8]>>(
+    pub fn submit_batch<R: AsRef<[u8]>>(
         &self,
         records: &[R],
         durability: Durability,
