@@ -34,6 +34,9 @@ impl Turn {
     }
 }
 
+/// A name, and how to take a turn in a directory.
+type Subject = (&'static str, fn(&Path) -> Result<Turn>);
+
 /// Lets each producer append `batch` to each of its partitions.
 fn produce(append: impl Fn(u64, &[[u8; LEN]]) -> Result<()> + Sync) -> Result<Duration> {
     let clock = SystemClock::new();
@@ -60,9 +63,8 @@ fn shared(dir: &Path) -> Result<Turn> {
     let (recovered, _) = Recovery::new(FileStorage::create(dir.join("shared"))?).run()?;
     let streams = Streams::open(Wal::builder(Always::new()), recovered)?;
     let partitions: Vec<_> = (0..PARTITIONS).map(|id| streams.stream(id)).collect();
-    let elapsed = produce(|partition, batch| {
-        partitions[partition as usize].append_batch(batch).map(|_| ())
-    })?;
+    let elapsed =
+        produce(|partition, batch| partitions[partition as usize].append_batch(batch).map(|_| ()))?;
     let syncs = streams.stats().log.syncs;
     streams.close()?;
     Ok(Turn { elapsed, syncs })
@@ -106,7 +108,7 @@ fn main() -> Result<()> {
         "{PARTITIONS} partitions, {PRODUCERS} producers, {records} records of {LEN} bytes in batches \
          of {BATCH}, durable; {rounds} rounds in turns"
     );
-    let subjects: [(&str, fn(&Path) -> Result<Turn>); 3] =
+    let subjects: [Subject; 3] =
         [("shared log", shared), ("plain log", plain), ("32 logs", separate)];
     let mut turns = vec![Vec::new(); subjects.len()];
     for round in 0..rounds {

@@ -24,8 +24,11 @@ struct Subject {
     reclaim: fn(&Streams) -> Result<Lsn>,
 }
 
-const RIGHT: Subject =
-    Subject { reclaim_bytes: 1 << 30, truncate: Stream::truncate_before, reclaim: Streams::reclaim };
+const RIGHT: Subject = Subject {
+    reclaim_bytes: 1 << 30,
+    truncate: Stream::truncate_before,
+    reclaim: Streams::reclaim,
+};
 
 /// What an observer knows of one stream.
 #[derive(Clone, Default)]
@@ -151,7 +154,8 @@ impl Workload {
         let stream = stream(&self.streams, at);
         let (first, next) = (stream.first_lsn().get(), stream.next_lsn().get());
         // Often everything: an emptied stream has only its numbers left.
-        let to = if self.rng.below(2) == 0 { next } else { first + self.rng.below(next - first + 1) };
+        let to =
+            if self.rng.below(2) == 0 { next } else { first + self.rng.below(next - first + 1) };
         self.known[at].start_asked = to;
         self.note();
         assert_eq!((self.subject.truncate)(&stream, Lsn::new(to)).unwrap(), Lsn::new(to));

@@ -65,6 +65,17 @@ impl Index {
         self.places.drain(..after.saturating_sub(1));
     }
 
+    /// Every `stride`-th place, the first among them, and their distance in steps of 64 KiB.
+    pub(crate) fn thinned(&self, stride: usize) -> (u64, impl ExactSizeIterator<Item = Place>) {
+        (self.step / Self::STEP * stride as u64, self.places.iter().copied().step_by(stride))
+    }
+
+    /// What [`thinned`](Self::thinned) gave; `None` if the distance is none.
+    pub(crate) fn restored(steps: u64, places: Vec<Place>) -> Option<Self> {
+        let step = steps.checked_mul(Self::STEP).filter(|step| *step > 0)?;
+        Some(Index { places, step })
+    }
+
     /// No record is needed any more.
     pub(crate) fn clear(&mut self) {
         *self = Index::new();

@@ -9,6 +9,7 @@
 //! | `51` records | stream, LSN of the first record, how many; then the bytes of the first record |
 //! | `52` start | stream, LSN: its records before this LSN were truncated |
 //! | `53` checkpoint | how many streams; then for each, ascending: stream, where it starts, records that it holds |
+//! | `54` image | a checkpoint with the indexes, left by a clean close; see `image` |
 //!
 //! A lead thus costs 4 bytes in a young log, and 26 at most. No record is added, so a bound on the loss
 //! of records that a strategy claims for the shared log is true for the records of streams as it stands.
@@ -16,11 +17,12 @@
 use bytes::{Buf, Bytes};
 use wal_core::{Error, ErrorKind, Lsn, Result};
 
-use crate::{StreamId, varint};
+use crate::{StreamId, image, varint};
 
 const RECORDS: u8 = 0x51;
 const START: u8 = 0x52;
 const CHECKPOINT: u8 = 0x53;
+pub(crate) const IMAGE: u8 = 0x54;
 
 /// What the first record of a frame says.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,6 +87,7 @@ pub(crate) fn take_lead(record: &mut Bytes) -> Result<Lead> {
             Ok(Lead::Start { stream, start })
         }
         CHECKPOINT => take_standings(record).map(Lead::Checkpoint),
+        IMAGE => image::take(record).map(|image| Lead::Checkpoint(image.standings())),
         other => Err(Error::new(ErrorKind::Unsupported, "read shared log").detail(format!(
             "the record begins with {other:#04x}, which no record of a stream does"
         ))),
@@ -99,22 +102,27 @@ fn take_standings(record: &mut Bytes) -> Result<Vec<Standing>> {
     }
     let mut standings = Vec::<Standing>::with_capacity(count as usize);
     for _ in 0..count {
-        let stream = StreamId(number(record, "a stream")?);
-        let start = lsn(record)?;
-        let held = number(record, "a count of records")?;
-        let Some(next) = start.get().checked_add(held).map(Lsn::new) else {
-            return Err(malformed(format!("{held} records from LSN {start} on")));
-        };
-        if standings.last().is_some_and(|last| last.stream >= stream) {
-            return Err(malformed(format!("stream {stream} out of order")));
+        let standing = take_standing(record)?;
+        if standings.last().is_some_and(|last| last.stream >= standing.stream) {
+            return Err(malformed(format!("stream {} out of order", standing.stream)));
         }
-        standings.push(Standing { stream, start, next });
+        standings.push(standing);
     }
     nothing_behind(record, "a checkpoint")?;
     Ok(standings)
 }
 
-fn number(record: &mut Bytes, what: &str) -> Result<u64> {
+pub(crate) fn take_standing(record: &mut Bytes) -> Result<Standing> {
+    let stream = StreamId(number(record, "a stream")?);
+    let start = lsn(record)?;
+    let held = number(record, "a count of records")?;
+    match start.get().checked_add(held).map(Lsn::new) {
+        Some(next) => Ok(Standing { stream, start, next }),
+        None => Err(malformed(format!("{held} records from LSN {start} on"))),
+    }
+}
+
+pub(crate) fn number(record: &mut Bytes, what: &str) -> Result<u64> {
     let Some((value, len)) = varint::get(record) else {
         return Err(malformed(format!("no number where {what} was expected")));
     };
@@ -129,14 +137,14 @@ fn lsn(record: &mut Bytes) -> Result<Lsn> {
     }
 }
 
-fn nothing_behind(record: &Bytes, what: &str) -> Result<()> {
+pub(crate) fn nothing_behind(record: &Bytes, what: &str) -> Result<()> {
     match record.len() {
         0 => Ok(()),
         left => Err(malformed(format!("{left} bytes behind {what}"))),
     }
 }
 
-fn malformed(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+pub(crate) fn malformed(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Codec, "read shared log").detail(detail)
 }
 
@@ -186,6 +194,10 @@ mod tests {
             (&[0x53, 200, 1, 1], ErrorKind::Codec, "200 streams in 1 bytes"),
             (&[0x53, 2, 5, 1, 0, 5, 1, 0], ErrorKind::Codec, "stream 5 out of order"),
             (&[0x53, 0, 0], ErrorKind::Codec, "1 bytes behind a checkpoint"),
+            (&[0x54, 9, 1, 5, 1, 1, 1, 0], ErrorKind::Codec, "0 places of stream 5"),
+            (&[0x54, 9, 1, 5, 1, 1, 1, 1, 2, 1, 0], ErrorKind::Codec, "places of stream 5 outside"),
+            (&[0x54, 9, 1, 5, 1, 1, 0, 1, 1, 1, 0], ErrorKind::Codec, "a distance of 0"),
+            (&[0x54, 9, 0, 1], ErrorKind::Codec, "1 bytes behind an image"),
         ] {
             let error = lead(bytes).0.unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");
@@ -195,7 +207,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(kind in 0x50u8..0x55, bytes: Vec<u8>) {
+        fn no_bytes_make_it_panic(kind in 0x50u8..0x56, bytes: Vec<u8>) {
             let mut record = vec![kind];
             record.extend(bytes);
             let (found, rest) = lead(&record);
@@ -207,8 +219,8 @@ mod tests {
                     out
                 }
                 Ok(Lead::Start { stream, start }) => super::start(stream, start),
-                Ok(Lead::Checkpoint(standings)) => checkpoint(&standings),
-                Err(_) => return Ok(()),
+                Ok(Lead::Checkpoint(standings)) if kind == CHECKPOINT => checkpoint(&standings),
+                Ok(Lead::Checkpoint(_)) | Err(_) => return Ok(()),
             };
             prop_assert_eq!([&again[..], &rest[..]].concat(), record);
         }

@@ -62,7 +62,7 @@
 //! - Reading a stream reads the shared log from the nearest indexed place on and passes over what belongs
 //!   to others: a stream with a 32nd of the records costs 32 times what it would cost alone. To replay all
 //!   of them, [`Streams::iter`] reads everything once.
-//! - Opening reads every record that is left in the shared log once.
+//! - Opening reads one record after a clean close; else every record that is left in the shared log, once.
 //! - Memory: at most 96 KiB for each stream, whatever the size of the log.
 //!
 //! # Inside
@@ -72,7 +72,7 @@
 //! | `codec` | makes a shared log and a plain log refuse each other |
 //! | `positions`, `index`, `marks` | what is remembered of a stream in memory |
 //! | `walk` | the shared log, record by record, each with its stream |
-//! | `scan` | what an opening learns from it |
+//! | `scan`, `image` | what an opening learns from it, or from what a clean close left |
 //! | `append`, `stream`, `read` | appending and reading |
 //! | `truncate` | truncation of a stream, and of the shared log behind it |
 
@@ -80,6 +80,7 @@ mod append;
 mod codec;
 #[cfg(test)]
 mod crash;
+mod image;
 mod index;
 mod layout;
 mod marks;
@@ -103,16 +104,7 @@ pub use streams::Streams;
 
 /// Names a stream. Any number; the caller gives them out.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Serialize,
-    serde::Deserialize,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 #[serde(transparent)]
 pub struct StreamId(pub u64);

@@ -26,10 +26,9 @@ impl Iter {
             let positions = state.lock();
             let from = if from == Lsn::ZERO { positions.start } else { from };
             if from < positions.start {
-                return Err(Error::new(ErrorKind::NotFound, "read stream").lsn(from).detail(format!(
-                    "stream {stream}: truncated; it starts at LSN {}",
-                    positions.start
-                )));
+                return Err(Error::new(ErrorKind::NotFound, "read stream").lsn(from).detail(
+                    format!("stream {stream}: truncated; it starts at LSN {}", positions.start),
+                ));
             }
             (from, positions.next.prev(), positions.index.seek(from))
         };
@@ -47,7 +46,8 @@ impl Iter {
         let Some(walk) = &mut self.walk else { return Ok(None) };
         while self.next <= self.upto {
             let Some(step) = walk.next() else { break };
-            let Step::Record(record) = step.map_err(|e| in_stream(self.stream, self.next, e))? else {
+            let Step::Record(record) = step.map_err(|e| in_stream(self.stream, self.next, e))?
+            else {
                 continue;
             };
             if record.stream != self.stream || record.lsn < self.next {

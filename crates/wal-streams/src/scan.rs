@@ -11,6 +11,7 @@ use wal_core::{Lsn, Result, Wal};
 
 use crate::StreamId;
 use crate::codec::SharedCodec;
+use crate::image::Image;
 use crate::index::Place;
 use crate::layout::Standing;
 use crate::marks::Marks;
@@ -24,8 +25,8 @@ struct Found {
     seen: Option<(Lsn, Lsn)>,
 }
 
-/// All streams, and how many bytes of frames the shared log holds.
-pub(crate) fn scan(wal: &Wal<SharedCodec>) -> Result<(BTreeMap<StreamId, Positions>, u64)> {
+/// Reads the whole log.
+pub(crate) fn scan(wal: &Wal<SharedCodec>) -> Result<Image> {
     let mut streams = BTreeMap::<StreamId, Found>::new();
     let mut bytes = 0;
     let mut walk = Walk::new(wal, Lsn::ZERO)?;
@@ -58,7 +59,7 @@ pub(crate) fn scan(wal: &Wal<SharedCodec>) -> Result<(BTreeMap<StreamId, Positio
         }
     }
     let end = |(id, found): (StreamId, Found)| found.end(id, &walk).map(|at| (id, at));
-    Ok((streams.into_iter().map(end).collect::<Result<_>>()?, bytes))
+    Ok(Image { streams: streams.into_iter().map(end).collect::<Result<_>>()?, bytes })
 }
 
 fn found(streams: &mut BTreeMap<StreamId, Found>, stream: StreamId) -> &mut Found {
@@ -94,7 +95,8 @@ impl Found {
             && next > positions.next
             && !walk.hole_since(last)
         {
-            let detail = format!("its next LSN was {next}, but the records end before {}", positions.next);
+            let detail =
+                format!("its next LSN was {next}, but the records end before {}", positions.next);
             return Err(broken(stream, walk.at(), detail));
         }
         positions.start = positions.start.max(start);
@@ -107,7 +109,8 @@ impl Found {
         let Positions { start, next, .. } = positions;
         let begins = seen.map_or(next, |(first, _)| first);
         if start < next && start < begins && !walk.hole_since(Lsn::ZERO) {
-            let detail = format!("starts at LSN {start}, but the records before {begins} are missing");
+            let detail =
+                format!("starts at LSN {start}, but the records before {begins} are missing");
             return Err(broken(stream, walk.at(), detail));
         }
         positions.truncate_before(start);

@@ -9,6 +9,7 @@ use wal_core::format::{LogId, record_overhead};
 use wal_core::{Builder, Claim, Codec, Drive, Lsn, Recovered, Result, Wal};
 
 use crate::codec::SharedCodec;
+use crate::image::{self, Image};
 use crate::positions::{Positions, State};
 use crate::truncate::Freed;
 use crate::{IterAll, Settings, Stats, Stream, StreamId, StreamStats, scan};
@@ -26,7 +27,9 @@ pub struct Streams {
 pub(crate) struct Shared {
     pub(crate) wal: Wal<SharedCodec>,
     pub(crate) settings: Settings,
-    states: RwLock<BTreeMap<StreamId, Arc<State>>>,
+    pub(crate) states: RwLock<BTreeMap<StreamId, Arc<State>>>,
+    /// The shared log's next LSN when it was opened from an image: the image is still its last record.
+    pub(crate) image_end: Lsn,
     /// Bytes of frames placed, those found at opening included. Counted beside the shared log's own
     /// lock, so two frames placed at the same time may be counted in the other order.
     bytes: AtomicU64,
@@ -77,7 +80,8 @@ impl Streams {
     /// Opens a recovered log for streams, with the strategy, clock and sizes of `builder`, whose codec is
     /// replaced. An empty place becomes a new log, which nothing is written for yet.
     ///
-    /// Reads what the log holds, once, to learn where each stream stands.
+    /// After a clean close this reads one record. Otherwise it reads all that the log holds, once, to learn
+    /// where each stream stands.
     ///
     /// # Errors
     /// `CodecMismatch` if the log is a plain one. `Unsupported`, `Codec` or `Corrupt` for a record that is not
@@ -97,13 +101,17 @@ impl Streams {
         settings: Settings,
     ) -> Result<Self> {
         settings.validate()?;
+        let may_end_with_image = image::may_end(&recovered)?;
         let wal = builder.codec(SharedCodec).open(recovered)?;
-        let (found, bytes) = scan::scan(&wal)?;
-        let states = found.into_iter().map(|(id, at)| (id, Arc::new(State::new(id, at)))).collect();
+        let image = if may_end_with_image { image::at_end(&wal)? } else { None };
+        let image_end = image.as_ref().map_or(Lsn::ZERO, |_| wal.next_lsn());
+        let Image { streams, bytes } = image.map_or_else(|| scan::scan(&wal), Ok)?;
+        let states = streams.into_iter().map(|(id, at)| (id, Arc::new(State::new(id, at))));
         let shared = Shared {
-            wal,
             settings,
-            states: RwLock::new(states),
+            states: RwLock::new(states.collect()),
+            image_end,
+            wal,
             bytes: AtomicU64::new(bytes),
             freed: Mutex::default(),
         };
@@ -162,11 +170,13 @@ impl Streams {
     }
 
     /// Makes everything durable, marks the shared log as cleanly closed, and releases it for other
-    /// openers. Appends fail with `Closed` from now on; reading goes on.
+    /// openers. Appends fail with `Closed` from now on; reading goes on. Leaves a record of what is known of
+    /// the streams, so that the next opening is quick.
     ///
     /// # Errors
     /// The write's or sync's error, or `Poisoned`. Closing a closed log is `Ok`.
     pub fn close(&self) -> Result<()> {
+        self.shared.leave_image();
         self.shared.wal.close()
     }
 
@@ -175,6 +185,7 @@ impl Streams {
     /// # Errors
     /// As [`close`](Self::close).
     pub async fn close_async(&self) -> Result<()> {
+        self.shared.leave_image();
         self.shared.wal.clone().into_async().close().await
     }
 

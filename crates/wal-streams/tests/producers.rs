@@ -48,7 +48,8 @@ fn partitions(storage: Arc<dyn LogStorage>) {
             scope.spawn(move || {
                 for round in 0..rounds {
                     for id in (producer..STREAMS).step_by(PRODUCERS as usize) {
-                        let range = streams.stream(id).append_batch(&batch(producer, round)).unwrap();
+                        let range =
+                            streams.stream(id).append_batch(&batch(producer, round)).unwrap();
                         assert_eq!(range.len(), BATCH as u64);
                         assert_eq!(streams.stream(id).durable_lsn(), range.last);
                     }
@@ -57,7 +58,11 @@ fn partitions(storage: Arc<dyn LogStorage>) {
         }
     });
     let stats = streams.stats();
-    assert_eq!(stats.log.records, STREAMS * rounds * BATCH as u64, "no record but the streams' own");
+    assert_eq!(
+        stats.log.records,
+        STREAMS * rounds * BATCH as u64,
+        "no record but the streams' own"
+    );
     drop(streams);
     let streams = open(&storage);
     assert!(streams.ids().into_iter().eq((0..STREAMS).map(StreamId)));
@@ -89,7 +94,8 @@ fn partitions_on_files() {
 #[test]
 fn producers_of_one_stream_share_its_numbers_and_their_commits() {
     let dir = tempfile::tempdir().unwrap();
-    let storage: Arc<dyn LogStorage> = Arc::new(FileStorage::create(dir.path().join("log")).unwrap());
+    let storage: Arc<dyn LogStorage> =
+        Arc::new(FileStorage::create(dir.path().join("log")).unwrap());
     let streams = open(&storage);
     let (producers, appends) = (8u64, 200u64);
     thread::scope(|scope| {
@@ -140,7 +146,8 @@ fn streams_are_truncated_and_read_while_others_append() {
                         assert_eq!(stream.truncate_before(keep).unwrap(), keep);
                     } else if round % 10 == 5 {
                         // Only this thread truncates this stream: everything must be readable.
-                        let read = stream.iter(start).unwrap().map(|entry| entry.unwrap().lsn.get());
+                        let read =
+                            stream.iter(start).unwrap().map(|entry| entry.unwrap().lsn.get());
                         assert!(read.eq(start.get()..=stream.last_lsn().get()));
                     }
                 }

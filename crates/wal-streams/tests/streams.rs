@@ -58,7 +58,10 @@ fn each_stream_has_its_own_numbers_and_records() {
     everywhere(|storage| {
         let streams = open(&storage);
         let (a, b) = (streams.stream(1), streams.stream(u64::MAX));
-        assert_eq!((a.first_lsn(), a.last_lsn(), a.next_lsn()), (Lsn::FIRST, Lsn::ZERO, Lsn::FIRST));
+        assert_eq!(
+            (a.first_lsn(), a.last_lsn(), a.next_lsn()),
+            (Lsn::FIRST, Lsn::ZERO, Lsn::FIRST)
+        );
         assert_eq!(streams.ids(), [], "a stream exists from its first append on");
         assert_eq!(a.append(b"a1").unwrap().get(), 1);
         assert_eq!(b.append(b"b1").unwrap().get(), 1);
@@ -260,7 +263,13 @@ fn what_does_not_fit_is_named_with_its_place() {
     let cases: [(&str, Vec<Vec<u8>>, u64, ErrorKind, &str); 6] = [
         ("foreign", vec![lead(1, 1, 1), b"hello".to_vec()], 2, ErrorKind::Unsupported, "0x68"),
         ("malformed", vec![vec![0x51, 0x80]], 1, ErrorKind::Codec, "a stream was expected"),
-        ("beginning missing", vec![lead(9, 5, 1)], 1, ErrorKind::Corrupt, "stream 9: starts at LSN 1"),
+        (
+            "beginning missing",
+            vec![lead(9, 5, 1)],
+            1,
+            ErrorKind::Corrupt,
+            "stream 9: starts at LSN 1",
+        ),
         ("gap", vec![lead(1, 1, 1), lead(1, 3, 1)], 2, ErrorKind::Corrupt, "LSN 3, expected 2"),
         ("twice", vec![lead(1, 1, 1), lead(1, 1, 1)], 2, ErrorKind::Corrupt, "LSN 1, expected 2"),
         ("lost", vec![lead(1, 1, 1), vec![0x52, 1, 7]], 2, ErrorKind::Corrupt, "next LSN was 7"),
