@@ -151,10 +151,10 @@ fn the_shared_log_goes_when_no_stream_needs_it_and_numbers_stay() {
         let streams = open_small(&storage);
         let (slow, fast, gone) = (streams.stream(1), streams.stream(2), streams.stream(3));
         let record = vec![7; 1000];
-        gone.append_batch(&vec![&record; 5]).unwrap();
+        gone.append_batch(&[&record; 5]).unwrap();
         gone.truncate_before(Lsn::MAX).unwrap();
         slow.append(b"needed").unwrap();
-        fast.append_batch(&vec![&record; 10]).unwrap();
+        fast.append_batch(&[&record; 10]).unwrap();
         (10..100).for_each(|_| assert!(fast.append(&record).is_ok()));
         fast.truncate_before(Lsn::MAX).unwrap();
         let stats = streams.stats();
@@ -260,7 +260,8 @@ impl wal_core::Codec for Disguised {
 #[test]
 fn what_does_not_fit_is_named_with_its_place() {
     let lead = |stream, first, count| vec![0x51, stream, first, count];
-    let cases: [(&str, Vec<Vec<u8>>, u64, ErrorKind, &str); 6] = [
+    type Case = (&'static str, Vec<Vec<u8>>, u64, ErrorKind, &'static str);
+    let cases: [Case; 6] = [
         ("foreign", vec![lead(1, 1, 1), b"hello".to_vec()], 2, ErrorKind::Unsupported, "0x68"),
         ("malformed", vec![vec![0x51, 0x80]], 1, ErrorKind::Codec, "a stream was expected"),
         (
