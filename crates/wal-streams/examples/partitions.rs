@@ -9,7 +9,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use wal_core::{Clock, Result, SystemClock, Wal};
+use wal_core::{Clock, Lsn, Result, SystemClock, Wal};
 use wal_fs::FileStorage;
 use wal_recovery::Recovery;
 use wal_streams::Streams;
@@ -93,6 +93,45 @@ fn separate(dir: &Path) -> Result<Turn> {
     Ok(Turn { elapsed, syncs })
 }
 
+/// What opening and reading cost.
+fn read(dir: &Path) -> Result<()> {
+    let clock = SystemClock::new();
+    let timed = |what: &str, f: &mut dyn FnMut() -> Result<u64>| {
+        let began = clock.monotonic();
+        let records = f()?;
+        println!("{what:>32}: {records:>7} records in {:.1?}", clock.monotonic() - began);
+        Ok::<_, wal_core::Error>(())
+    };
+    let storage = || FileStorage::create(dir.join("shared"));
+    let open = || Streams::open(Wal::builder(Always::new()), Recovery::new(storage()?).run()?.0);
+    let streams = open()?;
+    produce(|partition, batch| streams.stream(partition).append_batch(batch).map(|_| ()))?;
+    drop(streams);
+    let mut recovered = Some(Recovery::new(storage()?).run()?.0);
+    let mut streams = None;
+    timed("opening by reading the log", &mut || {
+        let recovered = recovered.take().expect("opened once");
+        let opened = streams.insert(Streams::open(Wal::builder(Always::new()), recovered)?);
+        Ok(opened.stats().streams.iter().map(|stream| stream.records()).sum())
+    })?;
+    let streams = streams.expect("opened above");
+    timed("reading one partition", &mut || {
+        let records = streams.stream(PARTITIONS / 2).iter(Lsn::ZERO)?;
+        records.map(|entry| entry.map(|_| 1)).sum()
+    })?;
+    timed("reading all of them in one pass", &mut || {
+        streams.iter()?.map(|entry| entry.map(|_| 1)).sum()
+    })?;
+    streams.close()?;
+    drop(streams);
+    let mut recovered = Some(Recovery::new(storage()?).run()?.0);
+    timed("opening after a clean close", &mut || {
+        let recovered = recovered.take().expect("opened once");
+        let streams = Streams::open(Wal::builder(Always::new()), recovered)?;
+        Ok(streams.stats().streams.iter().map(|stream| stream.records()).sum())
+    })
+}
+
 fn median(turns: &[Turn]) -> f64 {
     let mut rates: Vec<_> = turns.iter().map(|turn| turn.records_per_second()).collect();
     rates.sort_by(f64::total_cmp);
@@ -132,5 +171,8 @@ fn main() -> Result<()> {
             rate / plain
         );
     }
-    Ok(())
+    let dir = place.join(format!("partitions-{}", std::process::id()));
+    let outcome = read(&dir);
+    let _ = std::fs::remove_dir_all(&dir);
+    outcome
 }

@@ -60,8 +60,8 @@
 //! - An append or batch: a lead of 4 to 26 bytes beside the frame's own 24, and 4 for each further record,
 //!   as in any log. The first record is copied once more. Nothing is allocated per record.
 //! - Reading a stream reads the shared log from the nearest indexed place on and passes over what belongs
-//!   to others: a stream with a 32nd of the records costs 32 times what it would cost alone. To replay all
-//!   of them, [`Streams::iter`] reads everything once.
+//!   to others: of 32 even streams, one costs the reading of all 32. To replay all of them,
+//!   [`Streams::iter`] reads everything once. The example `partitions` measures both.
 //! - Opening reads one record after a clean close; else every record that is left in the shared log, once.
 //! - Memory: at most 96 KiB for each stream, whatever the size of the log.
 //!

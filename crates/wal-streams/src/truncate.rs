@@ -96,6 +96,11 @@ impl Shared {
         if snapshot.needed <= begins || only_checkpoint || bytes < worth {
             return Ok(begins);
         }
+        self.give_back(&snapshot, &mut freed)
+    }
+
+    /// The checkpoint, and only then the truncation.
+    pub(crate) fn give_back(&self, snapshot: &Snapshot, freed: &mut Freed) -> Result<Lsn> {
         let wrap = |error: Error| {
             Error::new(error.kind(), "reclaim shared log").lsn(snapshot.needed).source(error)
         };

@@ -10,6 +10,7 @@ use wal_fs::FileStorage;
 use wal_recovery::{Recovery, Until};
 use wal_streams::{Settings, Stream, StreamId, Streams};
 use wal_sync::{Always, Os};
+use wal_testkit::{FaultStorage, StorageCall};
 
 type Storage = Arc<dyn LogStorage>;
 
@@ -311,6 +312,30 @@ fn a_log_cut_by_a_recovery_has_a_hole_and_goes_on() {
     check(&streams);
     drop((streams, a));
     check(&open(&storage));
+}
+
+#[test]
+fn a_failed_sync_is_told_to_every_stream_with_its_name() {
+    let faulty = FaultStorage::new(MemoryStorage::new());
+    let control = faulty.control();
+    let storage: Storage = Arc::new(faulty);
+    let streams = Streams::open(Wal::builder(Always::new()), recovered(&storage)).unwrap();
+    let (a, b) = (streams.stream(1), streams.stream(2));
+    a.append(b"a1").unwrap();
+    control.fail_once(StorageCall::Sync, 1, std::io::ErrorKind::Other);
+    let error = a.append(b"a2").unwrap_err();
+    assert_eq!((error.kind(), error.at_lsn()), (ErrorKind::Io, Some(Lsn::new(2))), "{error}");
+    assert!(error.to_string().contains("stream 1 (LSN 2)"), "{error}");
+    assert_eq!(a.durable_lsn(), Lsn::FIRST);
+    let error = b.append(b"b1").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
+    assert!(error.to_string().contains("stream 2 (LSN 1)"), "{error}");
+    let error = a.truncate_before(Lsn::MAX).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
+    assert!(error.to_string().contains("truncate stream"), "{error}");
+    assert!(streams.close().is_err());
+    drop((streams, a, b));
+    assert_eq!(open(&storage).stream(1).append(b"again").unwrap(), Lsn::new(3));
 }
 
 #[test]
