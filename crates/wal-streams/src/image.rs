@@ -7,7 +7,7 @@
 use std::sync::PoisonError;
 
 use bytes::Bytes;
-use wal_core::format::{FrameKind, record_overhead};
+use wal_core::format::{FrameKind, SegmentSummary, record_overhead};
 use wal_core::{
     Access, CodecId, Durability, ErrorKind, FrameReader, FrameStep, Lsn, Recovered, Result, Wal,
 };
@@ -129,7 +129,8 @@ impl Shared {
     }
 }
 
-/// Whether the last record is alone in its frame, as an image is. Reads up to 64 KiB and a frame.
+/// Whether the last record is alone in its frame, as an image is. Reads some 64 KiB
+/// and a frame.
 pub(crate) fn may_end(recovered: &Recovered) -> Result<bool> {
     let last = recovered.last_lsn;
     if last < recovered.log_start {
@@ -144,7 +145,8 @@ pub(crate) fn may_end(recovered: &Recovered) -> Result<bool> {
     let Some(near) = segment.summary.seek(delta) else { return Ok(false) };
     let handle = recovered.storage.open(first_lsn, Access::Read).wait()?;
     let (offset, end) = (u64::from(near.offset), segment.summary.data_end);
-    let mut reader = FrameReader::new(handle, &segment.header, offset, end);
+    let near = SegmentSummary::INDEX_STEP as usize;
+    let mut reader = FrameReader::new(handle, &segment.header, offset, end).read_size(near);
     while let FrameStep::Frame(frame) = wal_core::block_on(reader.next())? {
         if frame.header.kind == FrameKind::Data as u8 && frame.header.lsn(first_lsn) == last {
             return Ok(frame.header.record_count(&frame.body) == 1);
