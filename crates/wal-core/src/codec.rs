@@ -25,6 +25,8 @@ impl CodecId {
     pub const JSON: CodecId = CodecId(2);
     /// Key-value operations with version and expiry.
     pub const KEY_VALUE: CodecId = CodecId(3);
+    /// Records of many streams in one log (`wal-streams`).
+    pub const STREAMS: CodecId = CodecId(4);
     /// The first id that is free for applications.
     pub const APPLICATION: CodecId = CodecId(0x8000_0000);
 }
@@ -36,6 +38,7 @@ impl fmt::Display for CodecId {
             CodecId::POSTCARD => f.write_str("postcard"),
             CodecId::JSON => f.write_str("json"),
             CodecId::KEY_VALUE => f.write_str("key-value"),
+            CodecId::STREAMS => f.write_str("streams"),
             CodecId(id) => write!(f, "{id:#010x}"),
         }
     }

@@ -1,0 +1,122 @@
+//! Many logical logs, *streams*, that share one write-ahead log and its syncs.
+//!
+//! 32 partitions in 32 logs pay 32 syncs for what one sync could cover. Here they share one log: its
+//! commits, its segments, its recovery. Each stream still has LSNs of its own, dense and from 1 on, is
+//! read on its own, and is truncated on its own.
+//!
+//! ```
+//! use wal_core::{MemoryStorage, Wal};
+//! use wal_recovery::Recovery;
+//! use wal_streams::{StreamId, Streams};
+//! use wal_sync::Always;
+//!
+//! let (recovered, _) = Recovery::new(MemoryStorage::new()).run()?;
+//! let streams = Streams::open(Wal::builder(Always::new()), recovered)?;
+//! let orders = streams.stream(StreamId(1));
+//! let stock = streams.stream(StreamId(2));
+//!
+//! // Two streams, one sync.
+//! let order = orders.submit(b"3 apples", Default::default())?;
+//! let taken = stock.submit(b"apples - 3", Default::default())?;
+//! assert_eq!(order.wait()?.last.get(), 1);
+//! assert_eq!(taken.wait()?.last.get(), 1);
+//!
+//! orders.append_batch(&["2 pears", "1 plum"])?;
+//! let all: Vec<_> = orders.iter(1.into())?.map(|entry| entry.map(|e| e.record)).collect::<Result<_, _>>()?;
+//! assert_eq!(all, ["3 apples", "2 pears", "1 plum"]);
+//!
+//! orders.truncate_before(3.into())?;
+//! assert_eq!((orders.first_lsn().get(), stock.first_lsn().get()), (3, 1));
+//! streams.close()?;
+//! # Ok::<(), wal_core::Error>(())
+//! ```
+//!
+//! # Map
+//! | to | use |
+//! | --- | --- |
+//! | open a log for streams, close it, list them | [`Streams`], [`Settings`] |
+//! | append, read, truncate one of them | [`Stream`], named by its [`StreamId`] |
+//! | append now and wait later, on a thread or in a task | [`Submitted`] |
+//! | read one stream, or all in one pass | [`Iter`], [`IterAll`] |
+//! | know which stream keeps how much of the shared log | [`Stats`], [`StreamStats`] |
+//!
+//! # What is promised
+//! - **Order.** The records of a stream are in the order of their LSNs, in the shared log too. Between
+//!   streams: if an append to one was placed before an append to another, a crash never keeps the second
+//!   and loses the first.
+//! - **Atomicity.** A batch of one stream is one frame: after a crash all of it is there, or nothing.
+//! - **Durability.** What the strategy of the shared log claims, counted over all streams together: a
+//!   record of a stream is one record of the shared log, with the bytes of its lead added.
+//! - **Numbers.** An LSN under which a record was ever durable is never given to another record of the
+//!   stream: not after truncation, not after the stream was emptied, not after the segments with its
+//!   records are gone.
+//! - **Truncation** is exact, durable on return, and of one stream only. Whole segments go back to the
+//!   storage when no stream needs them: the one that lags behind keeps the others' old records on the disk.
+//!
+//! Cutting the *shared* log at its back (a recovery up to a point in time, a truncation with the command
+//! line) gives out again the numbers of the appends that were cut.
+//!
+//! # What it costs
+//! - An append or batch: a lead of 4 to 26 bytes beside the frame's own 24, and 4 for each further record,
+//!   as in any log. The first record is copied once more. Nothing is allocated per record.
+//! - Reading a stream reads the shared log from the nearest indexed place on and passes over what belongs
+//!   to others: of 32 even streams, one costs the reading of all 32. To replay all of them,
+//!   [`Streams::iter`] reads everything once. The example `partitions` measures both.
+//! - Opening reads one record after a clean close; else every record that is left in the shared log, once.
+//! - Memory: at most 96 KiB for each stream, whatever the size of the log.
+//!
+//! # Inside
+//! | file | idea |
+//! | --- | --- |
+//! | `layout`, `varint` | the bytes of the shared log's records |
+//! | `codec` | makes a shared log and a plain log refuse each other |
+//! | `positions`, `index`, `marks` | what is remembered of a stream in memory |
+//! | `walk` | the shared log, record by record, each with its stream |
+//! | `scan`, `image` | what an opening learns from it, or from what a clean close left |
+//! | `append`, `stream`, `read` | appending and reading |
+//! | `truncate` | truncation of a stream, and of the shared log behind it |
+
+mod append;
+mod codec;
+#[cfg(test)]
+mod crash;
+mod image;
+mod index;
+mod layout;
+mod marks;
+mod positions;
+mod read;
+mod scan;
+mod settings;
+mod stats;
+mod stream;
+mod streams;
+mod truncate;
+mod varint;
+mod walk;
+
+pub use append::{Acknowledged, Submitted};
+pub use read::{Iter, IterAll};
+pub use settings::Settings;
+pub use stats::{Stats, StreamStats};
+pub use stream::Stream;
+pub use streams::Streams;
+
+/// Names a stream. Any number; the caller gives them out.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct StreamId(pub u64);
+
+impl std::fmt::Display for StreamId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl From<u64> for StreamId {
+    fn from(id: u64) -> Self {
+        StreamId(id)
+    }
+}

@@ -1,0 +1,149 @@
+//! Reading: one stream, or all of them in one pass.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use wal_core::{Entry, Error, ErrorKind, Lsn, Result};
+
+use crate::StreamId;
+use crate::positions::State;
+use crate::streams::Shared;
+use crate::walk::{Record, Step, Walk, broken};
+
+/// Records of one stream, in order. See [`Stream::iter`](crate::Stream::iter).
+pub struct Iter {
+    stream: StreamId,
+    /// None once there is nothing more to come.
+    walk: Option<Walk>,
+    next: Lsn,
+    upto: Lsn,
+}
+
+impl Iter {
+    pub(crate) fn open(shared: &Shared, state: &State, from: Lsn) -> Result<Self> {
+        let stream = state.id;
+        let (next, upto, place) = {
+            let positions = state.lock();
+            let from = if from == Lsn::ZERO { positions.start } else { from };
+            if from < positions.start {
+                return Err(Error::new(ErrorKind::NotFound, "read stream").lsn(from).detail(
+                    format!("stream {stream}: truncated; it starts at LSN {}", positions.start),
+                ));
+            }
+            (from, positions.next.prev(), positions.index.seek(from))
+        };
+        let walk = match place {
+            Some(place) if next <= upto => {
+                Some(Walk::new(&shared.wal, place.shared).map_err(|e| in_stream(stream, next, e))?)
+            }
+            _ => None,
+        };
+        Ok(Iter { stream, walk, next, upto })
+    }
+
+    /// Up to the next record that is asked for.
+    fn advance(&mut self) -> Result<Option<Entry<Bytes>>> {
+        let Some(walk) = &mut self.walk else { return Ok(None) };
+        while self.next <= self.upto {
+            let Some(step) = walk.next() else { break };
+            let Step::Record(record) = step.map_err(|e| in_stream(self.stream, self.next, e))?
+            else {
+                continue;
+            };
+            if record.stream != self.stream || record.lsn < self.next {
+                continue;
+            }
+            if record.lsn > self.upto {
+                break;
+            }
+            if record.lsn > self.next && !walk.hole_since(Lsn::ZERO) {
+                let detail = format!("LSN {} where {} was expected", record.lsn, self.next);
+                return Err(broken(self.stream, walk.at(), detail));
+            }
+            self.next = record.lsn.next();
+            return Ok(Some(entry(record)));
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Iter {
+    type Item = Result<Entry<Bytes>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.advance().transpose();
+        if !matches!(item, Some(Ok(_))) {
+            self.walk = None;
+        }
+        item
+    }
+}
+
+impl std::fmt::Debug for Iter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Iter")
+            .field("stream", &self.stream)
+            .field("next", &self.next)
+            .field("upto", &self.upto)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Records of all streams, in the order of the shared log. See [`Streams::iter`](crate::Streams::iter).
+pub struct IterAll {
+    walk: Option<Walk>,
+    /// What each stream held when this began: from the first, before the second.
+    held: BTreeMap<StreamId, (Lsn, Lsn)>,
+}
+
+impl IterAll {
+    pub(crate) fn open(shared: &Shared) -> Result<Self> {
+        let states = shared.states();
+        let held = states.iter().map(|state| {
+            let positions = state.lock();
+            (state.id, (positions.start, positions.next))
+        });
+        Ok(IterAll { held: held.collect(), walk: Some(Walk::new(&shared.wal, Lsn::ZERO)?) })
+    }
+
+    fn advance(&mut self) -> Result<Option<(StreamId, Entry<Bytes>)>> {
+        let Some(walk) = &mut self.walk else { return Ok(None) };
+        while let Some(step) = walk.next() {
+            let Step::Record(record) = step? else { continue };
+            let held = self.held.get(&record.stream);
+            if held.is_some_and(|&(start, next)| start <= record.lsn && record.lsn < next) {
+                return Ok(Some((record.stream, entry(record))));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for IterAll {
+    type Item = Result<(StreamId, Entry<Bytes>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.advance().transpose();
+        if !matches!(item, Some(Ok(_))) {
+            self.walk = None;
+        }
+        item
+    }
+}
+
+impl std::fmt::Debug for IterAll {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IterAll").field("streams", &self.held.len()).finish_non_exhaustive()
+    }
+}
+
+fn entry(record: Record) -> Entry<Bytes> {
+    Entry::new(record.lsn, record.timestamp, record.bytes)
+}
+
+fn in_stream(stream: StreamId, lsn: Lsn, error: Error) -> Error {
+    Error::new(error.kind(), "read stream")
+        .lsn(lsn)
+        .detail(format!("stream {stream}"))
+        .source(error)
+}
