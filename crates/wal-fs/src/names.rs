@@ -34,7 +34,26 @@ impl Name {
     }
 }
 
-/// Twenty digits, so that names sort as numbers do.
+/// The twenty digits of a number, so that names sort as numbers do.
+fn digits(mut number: u64) -> [u8; 20] {
+    let mut digits = [b'0'; 20];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    digits
+}
+
+/// Every opening and every rotation makes names; this is several times as fast as formatting.
+fn named(before: &str, number: u64, after: &str) -> String {
+    let mut name = String::with_capacity(before.len() + 20 + after.len());
+    name.push_str(before);
+    name.extend(digits(number).map(char::from));
+    name.push_str(after);
+    name
+}
+
+/// The number of twenty digits.
 fn number(digits: &str) -> Option<u64> {
     let plain = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
     plain.then(|| digits.parse().ok()).flatten()
@@ -54,11 +73,11 @@ pub(crate) fn is_label(label: &str) -> bool {
 }
 
 pub(crate) fn segment(first_lsn: Lsn) -> String {
-    format!("{:020}.wal", first_lsn.get())
+    named("", first_lsn.get(), ".wal")
 }
 
 pub(crate) fn spare(n: u64) -> String {
-    format!("spare-{n:020}.tmp")
+    named("spare-", n, ".tmp")
 }
 
 pub(crate) fn set_aside(label: &str, n: u64) -> String {

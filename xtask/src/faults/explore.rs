@@ -18,10 +18,6 @@ use super::report::{Report, Timing, Trial};
 /// The name of the threads on which code under test may panic: that is a finding, and told as one.
 const EXPLORER: &str = "explorer";
 
-/// The part of a budget that the subjects get at least, in percent. Mutants are explored to a number of
-/// states and not for a time, so that the machine's speed does not decide who is caught.
-const LEAST_FOR_SUBJECTS: u32 = 85;
-
 /// Explores all that was asked for.
 pub(super) fn all(options: &Options) -> anyhow::Result<Report> {
     expect_panics();
@@ -36,16 +32,8 @@ pub(super) fn all(options: &Options) -> anyhow::Result<Report> {
     let (outcomes, timing) = match options.effort() {
         Effort::States(states) => (counted(options, &subjects, states)?, None),
         Effort::Budget(budget) => {
-            let least = budget * LEAST_FOR_SUBJECTS / 100;
-            let left = budget.saturating_sub(for_mutants).max(least);
-            if for_mutants + left > budget {
-                eprintln!(
-                    "the mutants took {:.1} s; the claims still get {} % of the budget",
-                    for_mutants.as_secs_f64(),
-                    LEAST_FOR_SUBJECTS
-                );
-            }
-            let outcomes = timed(options, &subjects, left)?;
+            // The mutants come on top: the machine's speed must not decide who is caught.
+            let outcomes = timed(options, &subjects, budget)?;
             let seconds = (clock.monotonic() - for_mutants).as_secs_f64();
             let mutants = for_mutants.as_secs_f64();
             (outcomes, Some(Timing { threads, seconds, mutants }))

@@ -34,7 +34,8 @@ pub(crate) struct Options {
     /// A storage. May be repeated. [default: every shipped one]
     #[arg(long = "storage", value_name = "NAME", value_parser = storage)]
     storages: Vec<StorageUnderTest>,
-    /// How long all of it takes, such as 90s or 10min. Counts differ from run to run. [default: 60s]
+    /// How long the claims are explored, such as 90s or 10min; the mutants come on top. Counts differ from run
+    /// to run. [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = time)]
     budget: Option<Duration>,
     /// Instead of a time: so many states of each strategy on each storage. The same seed then prints the
