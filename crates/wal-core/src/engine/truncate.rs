@@ -37,7 +37,9 @@ impl Engine {
         let active = w.active_name();
         // Oldest first: what is left after a crash is still one piece.
         for segment in self.segments.all() {
-            if segment.last_lsn() >= log_start || Some(segment.header.first_lsn) == active {
+            // One that begins there stays, even if it is empty: it alone says which number comes next.
+            let first = segment.header.first_lsn;
+            if first >= log_start || segment.last_lsn() >= log_start || Some(first) == active {
                 break;
             }
             self.remove_segment(&segment)?;

@@ -18,6 +18,8 @@ const WRITTEN: &[&str] = &[
     "segment 4096; append 3x100; sync; before 1000; append 1x10; kill; append 1x11; after 0; append 1x12; drop; append 1x9",
     // Truncation at the back, again within what is left, and appends behind it.
     "segment 4096; append 1x50; append 1x51; append 1x52; sync; after 600; append 1x53; kill; after 500; append 1x54; sync",
+    // Emptied at the front where a truncation at the back had begun an empty segment, and died.
+    "segment 4096; append 5x8; append 4x8; after 70; kill; before 1000; kill; append 1x9; before 1000; close; append 1x8",
     // Truncation at the front in the middle of a segment: the header of the next one says where.
     "segment 4096; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; before 500; append 1x20; sync",
     // Truncation at the front with rotation: segments go, and come back as new ones.
