@@ -120,16 +120,6 @@ fn times_do_not_decrease_although_the_clock_was_set_back() {
 
 #[test]
 fn a_recovery_reports_what_was_left_out_and_how_long_it_took() {
-    #[derive(Clone, Default)]
-    struct Ticking(Arc<AtomicU64>);
-    impl Clock for Ticking {
-        fn monotonic(&self) -> Duration {
-            Duration::from_secs(self.0.fetch_add(1, Ordering::SeqCst))
-        }
-        fn wall(&self) -> Timestamp {
-            Timestamp::EPOCH
-        }
-    }
     let recover = |storage: MemoryStorage| {
         Recovery::new(storage).clock(Ticking::default()).threads(1).run().unwrap().1
     };

@@ -133,16 +133,6 @@ fn damage_is_looked_at_twice_and_told_however_the_log_changes() {
 
 #[test]
 fn the_report_says_how_long_it_took() {
-    #[derive(Clone, Default)]
-    struct Ticking(Arc<AtomicU64>);
-    impl Clock for Ticking {
-        fn monotonic(&self) -> Duration {
-            Duration::from_secs(self.0.fetch_add(1, Ordering::SeqCst))
-        }
-        fn wall(&self) -> Timestamp {
-            Timestamp::EPOCH
-        }
-    }
     for image in [Image::new(), three_sessions()] {
         let inspect = Inspect::new(memory_of(&image)).clock(Ticking::default());
         assert!(inspect.run().unwrap().elapsed >= Duration::from_secs(1));

@@ -88,18 +88,7 @@ fn the_scan_of_a_large_segment_tells_of_its_progress() {
 
 #[test]
 fn no_time_limit_stops_a_recovery_that_has_begun_to_change_something() {
-    /// Every look at it takes a second.
-    #[derive(Clone, Default)]
-    struct Ticking(Arc<AtomicU64>);
-    impl Clock for Ticking {
-        fn monotonic(&self) -> Duration {
-            Duration::from_secs(self.0.fetch_add(1, Ordering::SeqCst))
-        }
-        fn wall(&self) -> Timestamp {
-            Timestamp::EPOCH
-        }
-    }
-    let mut image = three_sessions();
+        let mut image = three_sessions();
     image.get_mut(&6).unwrap()[150] ^= 1;
     for mode in [Mode::PointInTime, Mode::Salvage] {
         let mut refused = 0;

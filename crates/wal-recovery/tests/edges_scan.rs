@@ -183,19 +183,6 @@ fn what_is_appended_during_an_inspection_belongs_to_it() {
     assert_eq!(lists.load(Ordering::SeqCst), 1, "it was not taken for damage first");
 }
 
-/// Takes a second for each look at it.
-#[derive(Clone, Default)]
-struct Ticking(Arc<AtomicU64>);
-
-impl Clock for Ticking {
-    fn monotonic(&self) -> Duration {
-        Duration::from_secs(self.0.fetch_add(1, Ordering::SeqCst))
-    }
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
-
 #[test]
 fn a_time_that_is_up_is_noticed_before_the_next_segment_is_read() {
     use wal_testkit::{FaultStorage, StorageCall};

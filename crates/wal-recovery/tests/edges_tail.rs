@@ -28,7 +28,7 @@ fn only_bytes_that_are_cut_off_the_end_of_a_log_are_a_tail() {
     let (recovered, report) = recover(memory_of(&footer), Mode::TornTail).unwrap();
     assert_eq!((report.verdict(), cut_tails(&recovered)), (Verdict::Corrupt, 0), "{report}");
     // A blank that is missing: something was cut off before.
-    let storage = Recycling(memory_of(&whole));
+    let storage = recycling(memory_of(&whole));
     let (recovered, report) = recover(storage, Mode::TornTail).unwrap();
     assert_eq!((report.verdict(), report.damages[0].bytes), (Verdict::TornTail, 0), "{report}");
     assert_eq!(cut_tails(&recovered), 0, "{report}");
@@ -72,7 +72,7 @@ impl LogStorage for Aligned {
 fn what_is_moved_begins_where_the_storage_wants_it() {
     let image = three_sessions();
     let whole = content_of(&image);
-    let storage = Aligned(memory_of(&image));
+    let storage = aligned(memory_of(&image));
     let (recovered, report) = recover(storage.clone(), Mode::Strict).unwrap();
     assert!(report.rewritten_bytes > 0, "{report}");
     assert_eq!(content(recovered), whole);

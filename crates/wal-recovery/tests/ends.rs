@@ -8,7 +8,7 @@ use wal_recovery::{DamageKind, Inspect, Mode, Recovery, Verdict};
 
 /// Three closed segments.
 fn closed() -> Image {
-    let storage = Recycling(MemoryStorage::new());
+    let storage = recycling(MemoryStorage::new());
     for session in 0..3_u8 {
         let log = open(storage.clone());
         log.append(&[session]).unwrap();
@@ -30,8 +30,8 @@ fn no_cut_of_a_closed_log_is_clean_and_shorter() {
     for len in 128..bytes.len() {
         let mut cut = image.clone();
         cut.get_mut(&name).unwrap().truncate(len);
-        let report = Inspect::new(Recycling(memory_of(&cut))).threads(1).run().unwrap();
-        let (recovered, recovery) = recover(Recycling(memory_of(&cut)), Mode::TornTail).unwrap();
+        let report = Inspect::new(recycling(memory_of(&cut))).threads(1).run().unwrap();
+        let (recovered, recovery) = recover(recycling(memory_of(&cut)), Mode::TornTail).unwrap();
         let found = content(recovered);
         assert!(whole.starts_with(&found), "cut to {len}");
         assert_eq!(report.verdict(), recovery.verdict(), "cut to {len}");
@@ -47,7 +47,7 @@ fn no_cut_of_a_closed_log_is_clean_and_shorter() {
             assert_eq!((damage.kind, damage.bytes), (DamageKind::TornTail, 0));
             assert!(damage.reason.contains("blank"), "{damage}");
             assert!(recovery.cut.is_empty(), "{recovery}");
-            let strict = recover(Recycling(memory_of(&cut)), Mode::Strict).unwrap_err();
+            let strict = recover(recycling(memory_of(&cut)), Mode::Strict).unwrap_err();
             assert_eq!(strict.kind(), ErrorKind::TornTail);
         }
     }
@@ -56,7 +56,7 @@ fn no_cut_of_a_closed_log_is_clean_and_shorter() {
 
 #[test]
 fn a_log_that_was_not_closed_ends_in_a_blank_and_is_whole() {
-    let storage = Recycling(MemoryStorage::new());
+    let storage = recycling(MemoryStorage::new());
     let log = open(storage.clone());
     for record in [&b"one"[..], b"two", b"three"] {
         log.append(record).unwrap();
@@ -73,7 +73,7 @@ fn without_recycling_the_end_of_the_file_is_the_end_of_the_log() {
     let image = partly();
     let report = Inspect::new(memory_of(&image)).threads(1).run().unwrap();
     assert_eq!((report.verdict(), report.records), (Verdict::Clean, 1));
-    let report = Inspect::new(Recycling(memory_of(&image))).threads(1).run().unwrap();
+    let report = Inspect::new(recycling(memory_of(&image))).threads(1).run().unwrap();
     assert_eq!((report.verdict(), report.records), (Verdict::TornTail, 1));
 }
 

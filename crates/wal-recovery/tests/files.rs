@@ -15,19 +15,6 @@ use wal_core::*;
 use wal_fs::FileStorage;
 use wal_recovery::{Applied, Inspect, Recovery, Until, Verdict, Verify, View};
 
-/// Every look at it takes a second.
-#[derive(Clone, Default)]
-struct Ticking(Arc<AtomicU64>);
-
-impl Clock for Ticking {
-    fn monotonic(&self) -> Duration {
-        Duration::from_secs(self.0.fetch_add(1, Ordering::Relaxed))
-    }
-    fn wall(&self) -> Timestamp {
-        Timestamp::EPOCH
-    }
-}
-
 /// A log of many small segments, the last one not closed.
 fn many_segments(dir: &Path) -> Content {
     let log = open_with(FileStorage::create(dir).unwrap(), lazy());

@@ -12,19 +12,6 @@ use wal_recovery::{
     DamageKind, Hole, Inspect, Mode, Progress, Recovery, SegmentState, Until, Verdict, Verify,
 };
 
-/// Every look at it takes a second.
-#[derive(Clone, Default)]
-struct Ticking(Arc<AtomicU64>);
-
-impl Clock for Ticking {
-    fn monotonic(&self) -> Duration {
-        Duration::from_secs(self.0.fetch_add(1, Ordering::Relaxed))
-    }
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.fetch_add(1, Ordering::Relaxed) * 1_000_000)
-    }
-}
-
 /// `sessions` sessions of `records` records each, every record at another time. The last one was not
 /// closed.
 fn by_time(sessions: u64, records: u64) -> MemoryStorage {

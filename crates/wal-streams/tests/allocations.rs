@@ -2,11 +2,13 @@
 //!
 //! One test only: the allocator counts for the whole process.
 
+#[path = "../../wal-core/tests/drain/mod.rs"]
+mod drain;
+
 use std::alloc::System;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
+use drain::Drain;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use wal_core::*;
 use wal_streams::Streams;
@@ -14,61 +16,6 @@ use wal_sync::{Always, Os};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// Takes bytes and forgets them, so that only the log's own allocations count.
-#[derive(Clone, Default)]
-struct Drain {
-    inner: MemoryStorage,
-    written: Arc<AtomicU64>,
-}
-
-struct DrainSegment(Arc<AtomicU64>);
-
-impl LogStorage for Drain {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::volatile()
-    }
-    fn describe(&self) -> String {
-        "drain".into()
-    }
-    fn lock(&self) -> Io<'_, StorageLock> {
-        self.inner.lock()
-    }
-    fn list(&self) -> Io<'_, Listing> {
-        self.inner.list()
-    }
-    fn create(&self, _: Lsn, _: Bytes, _: u64) -> Io<'_, Arc<dyn Segment>> {
-        Io::ready(Ok(Arc::new(DrainSegment(self.written.clone()))))
-    }
-    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
-        self.inner.open(name, access)
-    }
-    fn remove(&self, _: Lsn) -> Io<'_, ()> {
-        Io::ready(Ok(()))
-    }
-    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
-        self.inner.set_aside(label, data)
-    }
-}
-
-impl Segment for DrainSegment {
-    fn write_at(&self, _: u64, data: Bytes, _: WriteMode) -> Io<'_, ()> {
-        self.0.fetch_add(data.len() as u64, Ordering::SeqCst);
-        Io::ready(Ok(()))
-    }
-    fn sync(&self) -> Io<'_, ()> {
-        Io::ready(Ok(()))
-    }
-    fn read_at(&self, _: u64, _: usize) -> Io<'_, Bytes> {
-        Io::ready(Ok(Bytes::new()))
-    }
-    fn len(&self) -> Io<'_, u64> {
-        Io::ready(Ok(0))
-    }
-    fn truncate(&self, _: u64) -> Io<'_, ()> {
-        Io::ready(Ok(()))
-    }
-}
 
 const ROUNDS: u64 = 20_000;
 /// The sparse indexes of the log and of its streams grow now and then: logarithmically often.
@@ -110,7 +57,7 @@ fn appending_allocates_nothing_per_record() {
     // Overhead: the frame's own, and a lead.
     let streams = open(Box::new(Always::new()));
     let stream = streams.stream(5);
-    let written = || storage.written.load(Ordering::SeqCst);
+    let written = || storage.written();
     for (n, lead) in [(1u64, 4), (2, 4), (10, 4), (200, 5), (1000, 6), (1, 5)] {
         let before = written();
         stream.append_batch(&vec![vec![9; 10]; n as usize]).unwrap();

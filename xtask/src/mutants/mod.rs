@@ -16,6 +16,7 @@ mod tree;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -70,6 +71,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     };
     let seams: Vec<_> = seams.into_iter().filter(|mutant| wanted(mutant.name)).collect();
     let sliced = |name: &str| !options.slice || SLICE.contains(&name);
+    let files: Vec<_> = patches.iter().map(|patch| patch.file.clone()).collect();
     let patches: Vec<_> =
         patches.into_iter().filter(|p| wanted(&p.name) && sliced(&p.name)).collect();
     if seams.is_empty() && patches.is_empty() {
@@ -81,13 +83,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     }
     // Looking takes a while, and its time is bounded.
     crate::release::ensure()?;
+    let tree = if patches.is_empty() { None } else { Some(copied_tree(&files)?) };
     let mut table = Table::new(options.verbose);
     for mutant in &seams {
         at_seam(mutant, &mut table);
     }
     let counts = (seams.len(), patches.len());
-    if !patches.is_empty() {
-        patched(patches, options, &mut table)?;
+    if let Some(tree) = tree {
+        patched(patches, &tree, options, &mut table)?;
     }
     table.end(counts)
 }
@@ -125,13 +128,30 @@ fn at_seam(mutant: &Mutant, table: &mut Table) {
     table.row(&Row { name: mutant.name.into(), by, tried: states.to_string(), seconds, story });
 }
 
-/// Applies patch after patch to the copy of the tree, and lets the killer of each look for it.
-fn patched(mut patches: Vec<Patch>, options: &Options, table: &mut Table) -> anyhow::Result<()> {
-    let dir = target_dir()?.join("mutants");
+/// Where the copy of the tree lies, and what is built of it.
+fn workshop() -> anyhow::Result<PathBuf> {
+    Ok(target_dir()?.join("mutants"))
+}
+
+/// Copies the tree. All patches must apply, also those that are not wanted this time: one that the code
+/// has left behind is found at once, not at the end of a long run.
+fn copied_tree(patches: &[PathBuf]) -> anyhow::Result<Tree> {
+    let dir = workshop()?;
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    table.working("copying the tree");
     let tree = Tree::copy(root()?, &dir.join("tree"))?;
-    let cargo = Cargo { tree: tree.dir().into(), builds: dir.join("build"), jobs: options.jobs };
+    patches.iter().try_for_each(|patch| tree.check(patch))?;
+    Ok(tree)
+}
+
+/// Applies patch after patch to the copy of the tree, and lets the killer of each look for it.
+fn patched(
+    mut patches: Vec<Patch>,
+    tree: &Tree,
+    options: &Options,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    let builds = workshop()?.join("build");
+    let cargo = Cargo { tree: tree.dir().into(), builds, jobs: options.jobs };
     let killers: BTreeSet<&Killer> = patches.iter().map(|patch| &patch.killer).collect();
     for killer in killers {
         table.working(&format!("without a mistake: {killer}"));
@@ -144,7 +164,7 @@ fn patched(mut patches: Vec<Patch>, options: &Options, table: &mut Table) -> any
     patches.sort_by(|a, b| (&a.killer, &a.touches).cmp(&(&b.killer, &b.touches)));
     for patch in &patches {
         table.working(&patch.name);
-        tree.apply(&patch.file).with_context(|| format!("{} does not apply", patch.name))?;
+        tree.apply(&patch.file)?;
         let built = cargo.build(&patch.killer);
         let look = |()| cargo.run(&patch.killer, options.verbose);
         let found = built.and_then(look).and_then(|found| match found {

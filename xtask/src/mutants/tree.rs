@@ -68,14 +68,24 @@ impl Tree {
         Ok(())
     }
 
+    /// Sees whether a patch would apply.
+    pub(super) fn check(&self, patch: &Path) -> anyhow::Result<()> {
+        self.git_apply(patch, &["--check"])
+    }
+
     pub(super) fn apply(&self, patch: &Path) -> anyhow::Result<()> {
+        self.git_apply(patch, &[])
+    }
+
+    fn git_apply(&self, patch: &Path, how: &[&str]) -> anyhow::Result<()> {
         let mut git = Command::new("git");
         // The copy lies inside the original's repository, whose paths are not meant.
         git.env("GIT_CEILING_DIRECTORIES", self.to.parent().context("not the root")?);
-        let applied = git.current_dir(&self.to).arg("apply").arg(patch).output();
+        let applied = git.current_dir(&self.to).arg("apply").args(how).arg(patch).output();
         let applied = applied.context("cannot start git")?;
         if !applied.status.success() {
-            bail!("{}", String::from_utf8_lossy(&applied.stderr).trim_end());
+            let reason = String::from_utf8_lossy(&applied.stderr);
+            bail!("{} does not apply: {}", patch.display(), reason.trim_end());
         }
         Ok(())
     }

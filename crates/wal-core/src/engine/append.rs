@@ -91,16 +91,23 @@ impl Engine {
                 drop(st);
                 self.lead_write()
             }
-            Next::Wait(Level::Durable) if st.sync_wanted && !st.syncing => {
-                st.syncing = true;
-                drop(st);
-                self.lead()
-            }
-            Next::Wait(level) => {
+            Next::Wait(Level::Written) => {
                 self.kick_driver(&mut st);
-                self.wait(st, level, last)
+                self.wait(st, Level::Written, last)
             }
+            Next::Wait(_) => self.lead_or_wait(st, last),
         }
+    }
+
+    /// Commits on this thread if a sync is due and nobody is at it; otherwise waits for whoever is.
+    pub(super) fn lead_or_wait(&self, mut st: MutexGuard<'_, State>, lsn: Lsn) -> Result<()> {
+        if st.sync_wanted && !st.syncing {
+            st.syncing = true;
+            drop(st);
+            return self.lead();
+        }
+        self.kick_driver(&mut st);
+        self.wait(st, Level::Durable, lsn)
     }
 
     /// Asks the strategy, and notes what is to be done about the tail.
@@ -156,13 +163,7 @@ impl Engine {
                 break;
             }
             st.sync_wanted |= lsn <= st.appended.lsn;
-            if st.sync_wanted && !st.syncing {
-                st.syncing = true;
-                drop(st);
-                self.lead()?;
-            } else {
-                self.wait(st, Level::Durable, lsn)?;
-            }
+            self.lead_or_wait(st, lsn)?;
         }
         Ok(())
     }

@@ -81,15 +81,6 @@ impl Cohorts {
         }
     }
 
-    /// The commit is done. Called under the short lock; those who waited are yet to be
-    /// [woken](Self::wake).
-    fn release(&self, commit: CommitNumber) {
-        let word = self.word(commit);
-        if !is_final(word.load()) {
-            word.store(waiting(commit.wrapping_add(2)));
-        }
-    }
-
     /// Wakes those who waited for a commit that is done.
     pub(crate) fn wake(&self, commit: CommitNumber) {
         self.word(commit).wake_all();
@@ -147,7 +138,7 @@ impl Commits {
     pub(crate) fn land(&mut self, cohorts: &Cohorts) -> Option<CommitNumber> {
         let commit = self.flying.take()?;
         let awaited = std::mem::take(&mut self.aboard) > 0;
-        cohorts.release(commit);
+        cohorts.open(commit.wrapping_add(2));
         awaited.then_some(commit)
     }
 

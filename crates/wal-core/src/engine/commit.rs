@@ -158,7 +158,7 @@ impl Engine {
                 self.publish_durable(&mut st, *mark, *elapsed, &mut wakes.0);
                 let served = 1 + st.commits.aboard() + wakes.0.len() as u64;
                 landed = st.commits.land(&self.cohorts);
-                let left = st.commits.gathered() + st.waiters.durable.len() as u64;
+                let left = st.gathered();
                 st.crowd.seen(served, left);
                 self.ask_strategy(&mut st, Trigger::Synced);
                 self.hand_over_sync(&mut st)
@@ -311,13 +311,7 @@ impl Engine {
             return Ok(target.lsn);
         }
         st.sync_wanted = true;
-        if st.syncing {
-            self.wait(st, Level::Durable, target.lsn)?;
-        } else {
-            st.syncing = true;
-            drop(st);
-            self.lead()?;
-        }
+        self.lead_or_wait(st, target.lsn)?;
         Ok(target.lsn)
     }
 

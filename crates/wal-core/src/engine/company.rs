@@ -31,7 +31,7 @@ impl Crowd {
 
 impl State {
     /// Callers that wait for the next commit.
-    fn gathered(&self) -> u64 {
+    pub(super) fn gathered(&self) -> u64 {
         self.commits.gathered() + self.waiters.durable.len() as u64
     }
 }

@@ -112,14 +112,9 @@ impl<'a> IntoFuture for Submitted<'a> {
     type Output = Result<LsnRange>;
     type IntoFuture = Acknowledged<'a>;
 
-    fn into_future(mut self) -> Acknowledged<'a> {
-        let level = self.level.take();
-        if level == Some(Level::Written) {
-            let mut st = self.engine.state();
-            st.write_wanted = true;
-            self.engine.kick_driver(&mut st);
-        }
-        let waiting = level.map(|level| Waiting::new(self.engine, level, self.range.last));
+    /// What is dropped here hands the work to the driver, also if the future is never polled.
+    fn into_future(self) -> Acknowledged<'a> {
+        let waiting = self.level.map(|level| Waiting::new(self.engine, level, self.range.last));
         Acknowledged { range: self.range, waiting }
     }
 }

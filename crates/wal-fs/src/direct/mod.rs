@@ -188,7 +188,7 @@ impl<F: FileSystem> DirectStorage<F> {
         }
     }
 
-    /// Takes the lock, and sees whether direct writes are possible at all before anything is changed.
+    /// Takes the lock, and sees whether direct writes are possible before a record is written.
     fn take_lock(&self) -> Result<StorageLock> {
         let lock = self.files.lock().wait()?;
         self.open_direct(&self.dir().join(names::LOCK))?;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use wal_core::*;
@@ -110,6 +111,19 @@ pub fn three_sessions() -> Image {
 /// What an undamaged image holds.
 pub fn content_of(image: &Image) -> Content {
     content(recover(memory_of(image), Mode::Strict).unwrap().0)
+}
+
+/// Every look at it takes a second.
+#[derive(Clone, Default)]
+pub struct Ticking(Arc<AtomicU64>);
+
+impl Clock for Ticking {
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.fetch_add(1, Ordering::Relaxed) * 1_000_000)
+    }
 }
 
 /// A storage that fails after some changes, like one whose power goes out.
@@ -243,35 +257,48 @@ pub fn forge_header(bytes: &mut [u8], change: impl FnOnce(&mut [u8])) {
     bytes[124..128].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// Memory that says of itself that it recycles: a blank follows every write.
+/// Memory that says something else of itself than it would.
 #[derive(Clone)]
-pub struct Recycling(pub MemoryStorage);
+pub struct Pretending {
+    memory: MemoryStorage,
+    pretend: fn(&mut Capabilities),
+}
 
-impl LogStorage for Recycling {
+/// Memory that recycles, as it says: a blank follows every write.
+pub fn recycling(memory: MemoryStorage) -> Pretending {
+    Pretending { memory, pretend: |capabilities| capabilities.recycles = true }
+}
+
+/// Memory that asks for frames to begin at multiples of 512.
+pub fn aligned(memory: MemoryStorage) -> Pretending {
+    Pretending { memory, pretend: |capabilities| capabilities.alignment = 512 }
+}
+
+impl LogStorage for Pretending {
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = self.0.capabilities();
-        capabilities.recycles = true;
+        let mut capabilities = self.memory.capabilities();
+        (self.pretend)(&mut capabilities);
         capabilities
     }
     fn describe(&self) -> String {
-        self.0.describe()
+        self.memory.describe()
     }
     fn lock(&self) -> Io<'_, StorageLock> {
-        self.0.lock()
+        self.memory.lock()
     }
     fn list(&self) -> Io<'_, Listing> {
-        self.0.list()
+        self.memory.list()
     }
     fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        self.0.create(name, header, capacity)
+        self.memory.create(name, header, capacity)
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
-        self.0.open(name, access)
+        self.memory.open(name, access)
     }
     fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.0.remove(name)
+        self.memory.remove(name)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
-        self.0.set_aside(label, data)
+        self.memory.set_aside(label, data)
     }
 }
