@@ -108,7 +108,8 @@ fn what_was_submitted_together_is_covered_by_one_sync() {
 
 #[test]
 fn what_was_submitted_and_forgotten_becomes_durable_all_the_same() {
-    let forgotten: [fn(Submitted<'_>); 2] = [drop, |submitted| drop(submitted.into_future())];
+    let forgotten: [fn(Submitted<'_>); 2] =
+        [|submitted| drop(submitted), |submitted| drop(submitted.into_future())];
     for forget in forgotten {
         let (log, _) = probe_log(always());
         forget(log.submit_batch(&[*b"a", *b"b"], Durability::Strategy).unwrap());

@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -88,7 +87,7 @@ fn the_scan_of_a_large_segment_tells_of_its_progress() {
 
 #[test]
 fn no_time_limit_stops_a_recovery_that_has_begun_to_change_something() {
-        let mut image = three_sessions();
+    let mut image = three_sessions();
     image.get_mut(&6).unwrap()[150] ^= 1;
     for mode in [Mode::PointInTime, Mode::Salvage] {
         let mut refused = 0;

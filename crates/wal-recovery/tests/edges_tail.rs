@@ -34,39 +34,6 @@ fn only_bytes_that_are_cut_off_the_end_of_a_log_are_a_tail() {
     assert_eq!(cut_tails(&recovered), 0, "{report}");
 }
 
-/// Memory that asks for frames to begin at multiples of 512.
-#[derive(Clone)]
-struct Aligned(MemoryStorage);
-
-impl LogStorage for Aligned {
-    fn capabilities(&self) -> Capabilities {
-        let mut capabilities = self.0.capabilities();
-        capabilities.alignment = 512;
-        capabilities
-    }
-    fn describe(&self) -> String {
-        self.0.describe()
-    }
-    fn lock(&self) -> Io<'_, StorageLock> {
-        self.0.lock()
-    }
-    fn list(&self) -> Io<'_, Listing> {
-        self.0.list()
-    }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        self.0.create(name, header, capacity)
-    }
-    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
-        self.0.open(name, access)
-    }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.0.remove(name)
-    }
-    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
-        self.0.set_aside(label, data)
-    }
-}
-
 /// The log was written on a device that asked for less.
 #[test]
 fn what_is_moved_begins_where_the_storage_wants_it() {
