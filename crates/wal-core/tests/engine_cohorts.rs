@@ -24,7 +24,7 @@ fn probe_log(strategy: impl SyncStrategy) -> (Wal, Probe) {
 fn outcome_of<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> impl FnOnce() -> T {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || tell.send(work()));
-    move || told.recv_timeout(Duration::from_secs(20)).expect("it does not hang")
+    move || told.recv_timeout(Duration::from_secs(6)).expect("it does not hang")
 }
 
 #[test]
