@@ -1,7 +1,7 @@
 //! A sync that fails: nobody whom it should have covered is acknowledged, nobody waits for ever, and
 //! no sync is tried again. (That the disk would say `Ok` to the next one is what makes this matter.)
 
-use wal_core::ErrorKind;
+use wal_core::{ErrorKind, Lsn};
 
 use crate::check::{EXHAUSTIVE, model, models, up_to};
 use crate::models::{LARGE_RECORD, Plan, World};
@@ -68,6 +68,15 @@ fn of_a_rotation() -> u64 {
     is_poisoned(&world, 1)
 }
 
+/// A thread that may begin to wait for a record to come while the others are being told.
+fn beside_a_wait_for_a_record() -> u64 {
+    let world = failing("always", 1);
+    let other = world.spawn(|world| world.log.wait_durable(Lsn::new(9)).is_err());
+    assert!(world.append(b"x").is_err());
+    assert!(other.join().unwrap());
+    is_poisoned(&world, 1)
+}
+
 /// A task and a thread wait for the same sync, which the driver makes, or the thread.
 fn beside_a_task() -> u64 {
     let world = failing("always", 1);
@@ -84,5 +93,6 @@ models! {
     failed_sync_of_a_batch: EXHAUSTIVE, of_a_batch, loses 1;
     failed_sync_by_request: EXHAUSTIVE, of_a_request, loses 2;
     failed_sync_of_a_rotation: EXHAUSTIVE, of_a_rotation, loses 1;
+    failed_sync_beside_a_wait_for_a_record: EXHAUSTIVE, beside_a_wait_for_a_record, loses 0;
     failed_sync_beside_a_task: EXHAUSTIVE.slice(3), beside_a_task, loses 0;
 }
