@@ -30,9 +30,24 @@ struct Shared {
     locked: Arc<AtomicBool>,
 }
 
-#[derive(Default)]
 struct MemorySegment {
     bytes: RwLock<Vec<u8>>,
+    /// How large it is likely to become.
+    capacity: usize,
+}
+
+impl MemorySegment {
+    /// A segment that has grown this large is given all the room that it may need. To double it again and
+    /// again copies every byte twice, into memory that has to be cleared first.
+    const LARGE: usize = 1 << 20;
+
+    fn make_room(&self, bytes: &mut Vec<u8>, more: usize) {
+        let wanted = bytes.len().saturating_add(more);
+        if wanted > bytes.capacity().max(Self::LARGE) && wanted <= self.capacity {
+            // If there is not so much, it grows as far as it has to.
+            let _ = bytes.try_reserve_exact(self.capacity - bytes.len());
+        }
+    }
 }
 
 impl MemoryStorage {
@@ -97,8 +112,9 @@ impl LogStorage for MemoryStorage {
         Io::ready(Ok(Listing { segments, foreign: Vec::new() }))
     }
 
-    fn create(&self, name: Lsn, header: Bytes, _capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        let segment = Arc::new(MemorySegment { bytes: RwLock::new(header.to_vec()) });
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
+        let segment = Arc::new(MemorySegment { bytes: RwLock::new(header.to_vec()), capacity });
         self.segments().insert(name, segment.clone());
         Io::ready(Ok(segment as Arc<dyn Segment>))
     }
@@ -127,11 +143,13 @@ impl Segment for MemorySegment {
     fn write_at(&self, offset: u64, data: Bytes, _mode: WriteMode) -> Io<'_, ()> {
         let mut bytes = self.bytes.write().unwrap_or_else(PoisonError::into_inner);
         let start = offset as usize;
-        let end = start + data.len();
-        if bytes.len() < end {
-            bytes.resize(end, 0);
+        if bytes.len() < start {
+            bytes.resize(start, 0);
         }
-        bytes[start..end].copy_from_slice(&data);
+        let (over, behind) = data.split_at(data.len().min(bytes.len() - start));
+        bytes[start..start + over.len()].copy_from_slice(over);
+        self.make_room(&mut bytes, behind.len());
+        bytes.extend_from_slice(behind);
         Io::ready(Ok(()))
     }
 

@@ -117,6 +117,23 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// Locks, in the same way, unless somebody else holds the lock.
+#[cfg(not(wal_loom))]
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(std::sync::TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+        Err(std::sync::TryLockError::WouldBlock) => None,
+    }
+}
+
+/// loom lets an attempt to lock wait like any other, and finds deadlocks that are none. So its models take
+/// the way of those who find the lock taken; it has all schedules of the other way, and more.
+#[cfg(wal_loom)]
+pub(crate) fn try_lock<T>(_: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    None
+}
+
 /// Threads of loom, parked by a lock and a condition variable.
 ///
 /// loom 0.7 loses the token of an `unpark` whose thread waits for a lock at that moment, which is how

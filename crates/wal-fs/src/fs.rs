@@ -213,7 +213,7 @@ pub trait File: Send + Sync + 'static {
     /// - **Concurrency**: beside everything but a `set_len` that cuts the range off. On most systems the
     ///   next store kills the process then.
     /// - **Durability**: see [`Mapping`].
-    fn map(&self, offset: u64, len: usize) -> io::Result<Arc<dyn Mapping>> {
+    fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
         let _ = (offset, len);
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -255,9 +255,8 @@ pub trait Mapping: Send + Sync {
     /// - **On `Ok`**: every later read of the file sees the bytes, through any handle.
     /// - **On `Err`**: `InvalidInput` if the range is not within the mapping; nothing was written.
     /// - **If the process dies meanwhile**: any part of the range may hold old and any new bytes.
-    /// - **Concurrency**: copies are made one after the other.
     /// - **Durability**: after the file's next `sync_data`, provided that `flush` came before it.
-    fn write(&self, data: &[u8], at: usize) -> io::Result<()>;
+    fn write(&mut self, data: &[u8], at: usize) -> io::Result<()>;
 
     /// Gives what was copied to the file system, for `sync_data` of the file to cover it. Where the
     /// mapping and the file's cache are one anyway it does nothing.

@@ -2,22 +2,18 @@
 
 use std::io;
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::Mapping;
 
-struct RealMapping {
-    /// One copy at a time: two that overlap would race.
-    memory: Mutex<MmapRaw>,
-}
+struct RealMapping(MmapRaw);
 
 /// Maps bytes of a file that were written before.
-pub(crate) fn map(file: &std::fs::File, offset: u64, len: usize) -> io::Result<Arc<dyn Mapping>> {
+pub(crate) fn map(file: &std::fs::File, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
     let memory = MmapOptions::new().offset(offset).len(len).map_raw(file)?;
     make_present(&memory)?;
-    Ok(Arc::new(RealMapping { memory: Mutex::new(memory) }))
+    Ok(Box::new(RealMapping(memory)))
 }
 
 /// Makes every page present and writable, so that a copy waits for no page, and a page that cannot be
@@ -37,14 +33,14 @@ fn make_present(_: &MmapRaw) -> io::Result<()> {
 }
 
 impl Mapping for RealMapping {
-    fn write(&self, data: &[u8], at: usize) -> io::Result<()> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+    fn write(&mut self, data: &[u8], at: usize) -> io::Result<()> {
+        let memory = &self.0;
         if at.checked_add(data.len()).is_none_or(|end| end > memory.len()) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         // SAFETY: `at + data.len()` is at most the length of the mapping, which is writable and lives as
-        // long as the guard. No reference to its memory is ever made, so `data` does not overlap with
-        // it and nobody's view of it is changed. The guard keeps other copies out; other processes and
+        // long as `self`. No reference to its memory is ever made, so `data` does not overlap with it
+        // and nobody's view of it is changed. `&mut self` keeps other copies out; other processes and
         // the kernel see the bytes through the file only.
         #[expect(unsafe_code, reason = "mapped memory is written through its address")]
         unsafe {
@@ -58,6 +54,6 @@ impl Mapping for RealMapping {
         if cfg!(target_os = "linux") {
             return Ok(());
         }
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        self.0.flush()
     }
 }

@@ -3,7 +3,6 @@
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use wal_core::Access;
 
@@ -135,7 +134,7 @@ impl File for RealFile {
         self.file.set_len(len)
     }
 
-    fn map(&self, offset: u64, len: usize) -> io::Result<Arc<dyn Mapping>> {
+    fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
         mapping::map(&self.file, offset, len)
     }
 

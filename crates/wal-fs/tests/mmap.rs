@@ -181,7 +181,7 @@ fn a_mapping_keeps_to_its_range() {
     let file = RealFs.create_new(&dir.path().join("file")).unwrap();
     file.write_at(&[b'.'; 10_000], 0).unwrap();
     // Neither end lies where a page does.
-    let mapping = file.map(5000, 4000).unwrap();
+    let mut mapping = file.map(5000, 4000).unwrap();
     mapping.write(b"first", 0).unwrap();
     mapping.write(b"last", 3996).unwrap();
     mapping.write(b"", 4000).unwrap();
@@ -203,19 +203,19 @@ fn a_mapping_keeps_to_its_range() {
 #[test]
 fn threads_may_copy_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let file = RealFs.create_new(&dir.path().join("file")).unwrap();
-    file.write_at(&[0; 4096], 0).unwrap();
-    let mapping = file.map(0, 4096).unwrap();
+    let storage = MmapStorage::open_with(dir.path(), settings()).unwrap();
+    let segment = create(&storage, 1);
     std::thread::scope(|scope| {
         for n in 1..=4_u8 {
-            let mapping = &mapping;
+            let segment = &segment;
             scope.spawn(move || {
                 for _ in 0..1000 {
-                    mapping.write(&[n; 4096], 0).unwrap();
+                    let piece = Bytes::from(vec![n; 4000]);
+                    segment.write_at(6, piece, WriteMode::Cached).wait().unwrap();
                 }
             });
         }
     });
-    let bytes = std::fs::read(dir.path().join("file")).unwrap();
-    assert!(bytes.iter().all(|byte| *byte == bytes[0] && *byte > 0));
+    let bytes = std::fs::read(dir.path().join(ONE)).unwrap();
+    assert!(bytes[6..4006].iter().all(|byte| *byte == bytes[6] && *byte > 0));
 }

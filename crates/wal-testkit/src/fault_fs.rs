@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use wal_core::Access;
 use wal_fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
@@ -161,11 +160,11 @@ impl<H: File> File for FaultFile<H> {
         self.change(OpKind::SetLen(len), || self.inner.set_len(len))
     }
 
-    fn map(&self, offset: u64, len: usize) -> io::Result<Arc<dyn Mapping>> {
+    fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
         self.faults.power()?;
         let inner = self.inner.map(offset, len)?;
         let (faults, name) = (self.faults.clone(), self.name.clone());
-        Ok(Arc::new(FaultMapping { inner, faults, name, offset }))
+        Ok(Box::new(FaultMapping { inner, faults, name, offset }))
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -185,16 +184,17 @@ impl<H: File> File for FaultFile<H> {
 
 /// A piece of a file of [`FaultFs`]. A copy into it cannot fail, unless the power is off.
 struct FaultMapping {
-    inner: Arc<dyn Mapping>,
+    inner: Box<dyn Mapping>,
     faults: Faults,
     name: NameCell,
     offset: u64,
 }
 
 impl Mapping for FaultMapping {
-    fn write(&self, data: &[u8], at: usize) -> io::Result<()> {
+    fn write(&mut self, data: &[u8], at: usize) -> io::Result<()> {
         let kind = OpKind::Copy { offset: self.offset + at as u64, len: data.len() };
-        self.faults.change(Op::new(kind, &path_of(&self.name)), || self.inner.write(data, at))
+        let inner = &mut self.inner;
+        self.faults.change(Op::new(kind, &path_of(&self.name)), || inner.write(data, at))
     }
 
     fn flush(&self) -> io::Result<()> {

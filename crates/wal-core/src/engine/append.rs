@@ -88,8 +88,7 @@ impl Engine {
             Next::Wait(Level::Written) if !st.writing => {
                 st.writing = true;
                 self.kick_driver(&mut st);
-                drop(st);
-                self.lead_write()
+                self.lead_write(st)
             }
             Next::Wait(Level::Written) => {
                 self.kick_driver(&mut st);

@@ -1,4 +1,4 @@
-//! Leading: write what was framed, sync it, publish how far that reached, wake, hand over.
+//! Leading a commit: write what was framed, sync it, publish how far that reached, wake, hand over.
 //!
 //! The one rule that everything hangs on: **the mark that a sync publishes was taken before its write
 //! began**. Whatever is appended while the write or the sync is in flight waits for the next one.
@@ -6,119 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Buf;
-
 use super::cohort::CommitNumber;
-use super::state::{InFlight, Mark, State};
+use super::flush::Purpose;
+use super::state::{Mark, State};
 use super::waiters::{Level, Outcome, Slot, Who};
-use super::writer::Writer;
 use super::{Engine, PanicGuard};
-use crate::format::FRAME_HEADER_LEN;
 use crate::sync::{MutexGuard, Ordering, lock};
-use crate::{Durability, Error, ErrorKind, Event, Lsn, Result, SyncWhen, Trigger, WriteMode};
-
-/// Why the buffer is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// To reach the storage.
-    Write,
-    /// To be synced right after.
-    Sync,
-}
-
-/// A flush for a sync: what the sync must cover.
-pub(super) struct Flushed {
-    pub(super) mark: Mark,
-    /// The write went through; no sync is needed.
-    pub(super) durable: bool,
-}
+use crate::{Durability, Error, ErrorKind, Event, Lsn, Result, SyncWhen, Trigger};
 
 impl Engine {
-    /// Hands everything that was framed so far to the storage. Called with the writer locked.
-    pub(super) fn flush(&self, w: &mut Writer, purpose: Purpose) -> Result<Flushed> {
-        self.check("write")?;
-        let _guard = PanicGuard(self);
-        let (mark, durable) = self.take_buffer(w, purpose);
-        w.wake_all();
-        if w.has_work() {
-            let mode = if durable { WriteMode::Through } else { WriteMode::Cached };
-            let started = self.clock.monotonic();
-            self.write_taken(w, mode).map_err(|e| self.fail(e))?;
-            if durable {
-                self.emit_synced(mark.lsn, self.clock.monotonic().saturating_sub(started));
-            }
-        }
-        {
-            let mut st = self.state();
-            self.check("write")?;
-            st.written = mark;
-            if purpose == Purpose::Write {
-                st.unsynced_since = st.unsynced_since.or(st.writing_since);
-            }
-            st.writing_since = None;
-            self.progress.written.store(mark.lsn.get(), Ordering::Release);
-            st.waiters.written.take(mark.lsn, &mut w.wakes);
-        }
-        w.wake_all();
-        Ok(Flushed { mark, durable })
-    }
-
-    /// Swaps the shared buffer for the writer's empty one, and notes what it holds.
-    fn take_buffer(&self, w: &mut Writer, purpose: Purpose) -> (Mark, bool) {
-        let capabilities = self.storage.capabilities();
-        let now = self.clock.monotonic();
-        let mut st = self.state();
-        std::mem::swap(&mut st.buf, &mut w.taken);
-        std::mem::swap(&mut st.breaks, &mut w.breaks);
-        let mark = st.appended;
-        let nothing_unsynced = st.written == st.durable;
-        st.writing_since = st.buffered_since.take();
-        st.write_wanted = false;
-        st.write_at = None;
-        if purpose == Purpose::Sync {
-            st.sync_wanted = false;
-            st.sync_at = None;
-            st.in_flight = Some(InFlight { mark, started: now });
-            st.commits.depart(&self.cohorts);
-            st.unsynced_since = None;
-            st.writing_since = None;
-        }
-        st.waiters.take_space(&mut w.wakes);
-        drop(st);
-        w.terminate = capabilities.recycles;
-        let through = purpose == Purpose::Sync
-            && capabilities.write_through
-            && nothing_unsynced
-            && w.breaks.is_empty()
-            && !w.taken.is_empty();
-        (mark, through)
-    }
-
-    fn write_taken(&self, w: &mut Writer, mode: WriteMode) -> Result<()> {
-        if w.terminate && !w.taken.is_empty() {
-            w.taken.extend_from_slice(&[0; FRAME_HEADER_LEN]);
-        }
-        let terminator = if w.terminate { FRAME_HEADER_LEN } else { 0 };
-        let mut data = w.taken.split().freeze();
-        let mut consumed = 0;
-        for at in 0..w.breaks.len() {
-            let piece = data.split_to(w.breaks[at].at - consumed);
-            consumed += piece.len();
-            if piece.has_remaining() {
-                w.write_frames(piece, 0, mode)?;
-                self.state().stats.writes += 1;
-            }
-            self.rotate(w, at)?;
-        }
-        w.breaks.clear();
-        if data.has_remaining() {
-            w.write_frames(data, terminator, mode)?;
-            self.state().stats.writes += 1;
-        }
-        w.reclaim();
-        Ok(())
-    }
-
     /// Makes everything durable that was appended before this call. Called in the syncing role.
     fn commit(&self) -> Result<(Mark, Duration)> {
         let (segment, flushed) = {
@@ -250,29 +146,6 @@ impl Engine {
         None
     }
 
-    /// Writes, and passes the writing role on. Called in the writing role.
-    pub(super) fn lead_write(&self) -> Result<()> {
-        let _guard = PanicGuard(self);
-        let outcome = {
-            let mut w = lock(&self.writer);
-            self.flush(&mut w, Purpose::Write).map(|_| ())
-        };
-        let mut st = self.state();
-        let successor = if outcome.is_ok() { st.waiters.written.take_leader() } else { None };
-        if successor.is_none() {
-            st.writing = false;
-            if st.write_wanted || st.waiters.written.len() > 0 {
-                st.write_wanted = true;
-                self.kick_driver(&mut st);
-            }
-        }
-        drop(st);
-        if let Some(slot) = successor {
-            Who::Thread(slot).wake(Outcome::Lead);
-        }
-        outcome
-    }
-
     /// Waits on the calling thread; it may come to lead.
     pub(super) fn wait(&self, mut st: MutexGuard<'_, State>, level: Level, lsn: Lsn) -> Result<()> {
         if level == Level::Durable && lsn <= st.appended.lsn {
@@ -284,7 +157,7 @@ impl Engine {
         match slot.wait() {
             Outcome::Done => Ok(()),
             Outcome::Lead if level == Level::Durable => self.lead(),
-            Outcome::Lead => self.lead_write(),
+            Outcome::Lead => self.lead_write(self.state()),
             Outcome::Failed => Err(self.refusal("wait for commit").unwrap_or_else(closed)),
         }
     }
@@ -313,11 +186,6 @@ impl Engine {
         st.sync_wanted = true;
         self.lead_or_wait(st, target.lsn)?;
         Ok(target.lsn)
-    }
-
-    /// Hands everything to the storage that was appended before this call, without a sync.
-    pub(crate) fn write_out(&self) -> Result<()> {
-        self.flush(&mut lock(&self.writer), Purpose::Write).map(|_| ())
     }
 
     /// Commits everything, seals the segment, lets go of the storage. The first caller does it.

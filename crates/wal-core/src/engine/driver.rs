@@ -52,8 +52,7 @@ impl Engine {
             }
             if st.write_wanted && !st.writing {
                 st.writing = true;
-                drop(st);
-                let _ = self.lead_write();
+                let _ = self.lead_write(st);
                 return Drive::Worked;
             }
             if let Some(at) = st.next_deadline() {

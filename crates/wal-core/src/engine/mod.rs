@@ -5,6 +5,8 @@
 //! | `state` | what the short lock protects; framing |
 //! | `append` | the way of one append, blocking or not |
 //! | `submit` | appending now, waiting later |
+//! | `flush` | writing what was framed |
+//! | `buffer` | the memory in which frames are gathered and written |
 //! | `commit` | leading: write, sync, publish, wake, hand over |
 //! | `writer` | the segment being written; rotation and sealing |
 //! | `company` | a leader waits for those who are about to append |
@@ -24,10 +26,12 @@
 //! the queue, and the leader passes the role on to the first thread there, or to the driver.
 
 mod append;
+mod buffer;
 mod cohort;
 mod commit;
 mod company;
 mod driver;
+mod flush;
 mod segments;
 mod state;
 mod submit;
@@ -50,8 +54,8 @@ use crate::format::{MAX_DATA_OFFSET, SEGMENT_HEADER_LEN};
 use crate::recovered::Recovered;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock, thread};
 use crate::{
-    Clock, CodecId, Error, ErrorKind, Event, LogStorage, Lsn, Result, Settings, StorageLock,
-    SyncStrategy,
+    Capabilities, Clock, CodecId, Error, ErrorKind, Event, LogStorage, Lsn, Result, Settings,
+    StorageLock, SyncStrategy,
 };
 use cohort::Cohorts;
 
@@ -68,6 +72,7 @@ struct Progress {
 /// One open log.
 pub(crate) struct Engine {
     pub(crate) storage: Arc<dyn LogStorage>,
+    capabilities: Capabilities,
     pub(crate) strategy: Box<dyn SyncStrategy>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
@@ -101,7 +106,8 @@ impl Engine {
     pub(crate) fn new(recovered: Recovered, parts: Parts) -> Result<Self> {
         let Parts { strategy, clock, settings, observer, codec, threads } = parts;
         settings.validate()?;
-        let alignment = recovered.storage.capabilities().alignment.max(1);
+        let capabilities = recovered.storage.capabilities();
+        let alignment = capabilities.alignment.max(1);
         let data_offset = (SEGMENT_HEADER_LEN as u32).next_multiple_of(alignment);
         if data_offset > MAX_DATA_OFFSET {
             return Err(Error::new(ErrorKind::Invalid, "open log").detail(format!(
@@ -136,6 +142,7 @@ impl Engine {
         );
         Ok(Engine {
             storage: recovered.storage,
+            capabilities,
             strategy,
             clock,
             settings,
@@ -148,7 +155,7 @@ impl Engine {
                 failed: AtomicBool::new(false),
             },
             state: Mutex::new(state),
-            writer: Mutex::new(Writer::default()),
+            writer: Mutex::new(Writer::new()),
             syncer: Mutex::new(()),
             cohorts: Cohorts::new(),
             failure: OnceLock::new(),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 
-use super::Engine;
 use super::cohort::Commits;
 use super::company::Crowd;
 use super::waiters::Waiters;
+use super::{Engine, buffer};
 use crate::format::{
     FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Salt, SegmentHeader, UNKNOWN_LAG,
 };
@@ -138,7 +138,7 @@ impl State {
     ) -> Self {
         let mark = Mark { lsn: last_lsn, records: 0, bytes: 0 };
         State {
-            buf: BytesMut::new(),
+            buf: buffer::new(),
             breaks: Vec::new(),
             place: None,
             next_lsn,

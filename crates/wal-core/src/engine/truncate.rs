@@ -5,7 +5,7 @@
 //! the segments that became void is a mere clean-up, which a crash may interrupt at any point.
 
 use super::Engine;
-use super::commit::Purpose;
+use super::flush::Purpose;
 use super::segments::SegmentEntry;
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Event, Lsn, Result};

@@ -235,7 +235,9 @@ impl Waiters {
     }
 
     pub(crate) fn take_space(&mut self, wakes: &mut Vec<Who>) {
-        wakes.extend(self.space.drain(..).map(Who::Task));
+        if !self.space.is_empty() {
+            wakes.extend(self.space.drain(..).map(Who::Task));
+        }
     }
 
     /// Everybody, because the log failed or was closed.

@@ -1,5 +1,6 @@
 //! The segment being written: handing over bytes, rotation, sealing.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -7,21 +8,19 @@ use bytes::{Bytes, BytesMut};
 use super::segments::SegmentEntry;
 use super::state::{Break, Mark};
 use super::waiters::{Outcome, Who};
-use super::{Engine, PanicGuard};
+use super::{Engine, PanicGuard, buffer};
 use crate::format::{Footer, SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Event, Lsn, Result, Segment, WriteMode};
 
 /// What only the thread in charge of writing touches.
-#[derive(Default)]
 pub(super) struct Writer {
     active: Option<Active>,
     /// The buffer taken from the state, to be written; empty otherwise.
     pub(super) taken: BytesMut,
     pub(super) breaks: Vec<Break>,
-    /// Whether to write a blank frame header behind the last frame, over the leftovers of a
-    /// recycled segment, so that the end of the log is told from a torn write.
-    pub(super) terminate: bool,
+    /// Writes that the statistics do not know of yet.
+    pub(super) writes: u64,
     pub(super) wakes: Vec<Who>,
 }
 
@@ -33,12 +32,19 @@ struct Active {
 }
 
 impl Writer {
+    pub(super) fn new() -> Self {
+        let taken = buffer::new();
+        Writer { active: None, taken, breaks: Vec::new(), writes: 0, wakes: Vec::new() }
+    }
+
     pub(super) fn has_work(&self) -> bool {
         !self.taken.is_empty() || !self.breaks.is_empty()
     }
 
     pub(super) fn wake_all(&mut self) {
-        self.wakes.drain(..).for_each(|who| who.wake(Outcome::Done));
+        if !self.wakes.is_empty() {
+            self.wakes.drain(..).for_each(|who| who.wake(Outcome::Done));
+        }
     }
 
     /// The segment that a sync must cover. Older ones were synced when they were sealed.
@@ -51,21 +57,18 @@ impl Writer {
         self.active.as_ref().map(|a| a.entry.header.first_lsn)
     }
 
-    /// Takes the buffer's memory again, now that all views of the written bytes are gone.
-    pub(super) fn reclaim(&mut self) {
-        const USUAL: usize = 64 * 1024;
-        self.taken.reserve(USUAL);
-    }
-
-    /// Writes frames, followed by a blank header of `terminator` bytes, behind the last ones.
+    /// Writes the frames in a part of `data` behind the last ones. Its end are `terminator` bytes of a blank
+    /// frame header: over the leftovers of a recycled segment that tells the end of the log from a torn
+    /// write.
     pub(super) fn write_frames(
         &mut self,
-        data: Bytes,
+        data: &Bytes,
+        part: Range<usize>,
         terminator: usize,
         mode: WriteMode,
     ) -> Result<()> {
-        let frames_len = data.len() - terminator;
-        if frames_len == 0 {
+        let frames = &data[part.start..part.end - terminator];
+        if frames.is_empty() {
             return Ok(());
         }
         let active = self.active.as_mut().expect("frames are placed in a segment");
@@ -73,11 +76,12 @@ impl Writer {
         let start = active.offset;
         active
             .segment
-            .write_at(start, data.clone(), mode)
+            .write_at(start, data.slice(part), mode)
             .wait()
             .map_err(|e| e.segment(name).offset(start))?;
-        active.offset += frames_len as u64;
-        active.entry.extend(&data[..frames_len], start);
+        self.writes += 1;
+        active.offset += frames.len() as u64;
+        active.entry.extend(frames, start);
         Ok(())
     }
 }

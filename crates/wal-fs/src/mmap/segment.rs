@@ -1,6 +1,6 @@
 //! One segment in one file, of which the part that is being written is mapped into memory.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use wal_core::{Io, Result, Segment, WriteMode};
@@ -22,11 +22,10 @@ struct View {
     step: u64,
 }
 
-#[derive(Clone)]
 struct Window {
     start: u64,
     end: u64,
-    mapping: Arc<dyn Mapping>,
+    mapping: Box<dyn Mapping>,
 }
 
 impl<H: File> MmapSegment<H> {
@@ -56,7 +55,7 @@ impl<H: File> MmapSegment<H> {
     fn write(&self, offset: u64, data: &[u8], mode: WriteMode) -> Result<()> {
         self.plain.check_writable("write")?;
         let mut view = self.view();
-        match view.window.as_ref().and_then(|window| window.place(offset, data.len())) {
+        match view.window.as_mut().and_then(|window| window.place(offset, data.len())) {
             Some((mapping, at)) => {
                 let copied = mapping.write(data, at);
                 copied.map_err(|source| self.plain.error("write", source).offset(offset))?;
@@ -94,9 +93,8 @@ impl<H: File> MmapSegment<H> {
 
     fn make_durable(&self, op: &'static str) -> Result<()> {
         self.plain.check_writable(op)?;
-        let window = self.view().window.clone();
         self.plain.syncing(op, |file| {
-            if let Some(window) = window {
+            if let Some(window) = &self.view().window {
                 window.mapping.flush()?;
             }
             file.sync_data()
@@ -117,10 +115,10 @@ impl<H: File> MmapSegment<H> {
 
 impl Window {
     /// The mapping, and the place in it, of a range of the file that lies within.
-    fn place(&self, offset: u64, len: usize) -> Option<(&dyn Mapping, usize)> {
+    fn place(&mut self, offset: u64, len: usize) -> Option<(&mut Box<dyn Mapping>, usize)> {
         let end = offset.checked_add(len as u64)?;
         let within = self.start <= offset && end <= self.end;
-        within.then(|| (&*self.mapping, (offset - self.start) as usize))
+        within.then(|| (&mut self.mapping, (offset - self.start) as usize))
     }
 }
 

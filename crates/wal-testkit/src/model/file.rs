@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 
 use wal_core::Access;
 use wal_fs::{File, Mapping};
@@ -151,12 +150,12 @@ impl File for ModelFile {
         Ok(())
     }
 
-    fn map(&self, offset: u64, len: usize) -> io::Result<Arc<dyn Mapping>> {
+    fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
         self.check_writable()?;
         let mut state = self.fs.state()?;
         let file = self.fs.open_node(&mut state, self.inode, Access::Write)?;
         drop(state);
-        Ok(Arc::new(ModelMapping::new(file, offset, len)?))
+        Ok(Box::new(ModelMapping::new(file, offset, len)?))
     }
 
     fn len(&self) -> io::Result<u64> {

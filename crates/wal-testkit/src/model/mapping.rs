@@ -30,7 +30,7 @@ impl ModelMapping {
 
 impl Mapping for ModelMapping {
     /// Copies the second half first: nobody promises an order, and the process may die in between.
-    fn write(&self, data: &[u8], at: usize) -> io::Result<()> {
+    fn write(&mut self, data: &[u8], at: usize) -> io::Result<()> {
         if at.checked_add(data.len()).is_none_or(|end| end > self.len) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
