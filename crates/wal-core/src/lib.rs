@@ -45,7 +45,7 @@ pub use events::{Event, Stats};
 pub use io::{Io, block_on};
 pub use lsn::{Lsn, LsnRange, Timestamp};
 pub use memory::MemoryStorage;
-pub use read::{Frame, FrameReader, FrameStep};
+pub use read::{Frame, FrameReader, FrameRef, FrameStep, FramesAhead};
 pub use record::Entry;
 pub use recovered::{Recovered, RecoveredSegment};
 pub use settings::Settings;

@@ -227,6 +227,13 @@ pub trait Segment: Send + Sync {
     /// - **Durability**: none; a byte that was read need not be durable.
     fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes>;
 
+    /// As [`read_at`](Self::read_at), with memory that the storage may read into if nobody else holds it:
+    /// what an earlier read gave. A storage that has no use for it does not implement this.
+    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
+        drop(spent);
+        self.read_at(offset, len)
+    }
+
     /// The segment's present length in bytes, preallocated space included.
     ///
     /// - **On `Ok`**: reads below this length deliver bytes.

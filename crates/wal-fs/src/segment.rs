@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use wal_core::{Access, Error, ErrorKind, Io, Lsn, Result, Segment, WriteMode};
 
 use crate::{File, whole};
@@ -165,13 +165,17 @@ impl<H: File> FileSegment<H> {
         Ok(())
     }
 
-    pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Bytes> {
+    /// Reads into `spent` if nobody else holds it and it is large enough.
+    pub(crate) fn read(&self, offset: u64, len: usize, spent: Bytes) -> Result<Bytes> {
         let error = |source| self.error("read", source).offset(offset);
         let left = self.file.len().map_err(error)?.saturating_sub(offset);
-        let mut buf = vec![0; left.min(len as u64) as usize];
+        let len = left.min(len as u64) as usize;
+        let spent = spent.try_into_mut().ok().filter(|spent| spent.capacity() >= len);
+        let mut buf = spent.unwrap_or_else(|| BytesMut::zeroed(len));
+        buf.resize(len, 0);
         let n = whole::read(&self.file, &mut buf, offset).map_err(error)?;
         buf.truncate(n);
-        Ok(Bytes::from(buf))
+        Ok(buf.freeze())
     }
 
     pub(crate) fn cut(&self, len: u64) -> Result<()> {
@@ -198,7 +202,11 @@ impl<H: File> Segment for FileSegment<H> {
     }
 
     fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
-        Io::ready(self.read(offset, len))
+        self.read_reusing(offset, len, Bytes::new())
+    }
+
+    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
+        Io::ready(self.read(offset, len, spent))
     }
 
     fn len(&self) -> Io<'_, u64> {

@@ -35,12 +35,14 @@
 //! | `recovery`, `inspect` | the ways in |
 //! | `view`, `survey`, `records`, `position`, `replay` | reading without opening |
 
+mod ahead;
 mod chain;
 mod cut;
 mod describe;
 mod footer;
 mod image;
 mod inspect;
+mod lend;
 mod mend;
 mod mode;
 mod padding;
@@ -61,6 +63,7 @@ mod survey;
 mod tail;
 mod view;
 mod walk;
+mod walked;
 mod watch;
 
 pub use inspect::{Inspect, inspect};

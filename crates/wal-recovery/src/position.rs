@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use wal_core::format::{Footer, FrameHeader, FrameKind, Records as FrameRecords, SegmentHeader};
 use wal_core::{
-    Access, Error, ErrorKind, Frame, FrameReader, FrameStep, LogStorage, Lsn, Result, Segment,
-    Timestamp, block_on,
+    Access, Error, ErrorKind, Frame, FrameReader, FrameStep, FramesAhead, LogStorage, Lsn, Result,
+    Segment, Timestamp, block_on,
 };
 
+use crate::ahead::ReadAhead;
 use crate::footer;
 use crate::search::{Place, Want, search};
 use crate::walk::time;
@@ -18,10 +19,12 @@ pub(crate) struct Open {
     pub(crate) header: SegmentHeader,
     segment: Arc<dyn Segment>,
     pub(crate) reader: FrameReader,
+    /// Where the reader gets its windows from, unless they are to be as fresh as can be.
+    ahead: Option<Arc<ReadAhead>>,
     pub(crate) limit: Option<Lsn>,
     /// Records in front of the reader, and the time of the last frame.
     pub(crate) records: u32,
-    time_delta: u64,
+    pub(crate) time_delta: u64,
     /// What is left of the present frame, and the LSN of its next record.
     pub(crate) frame: Option<(Lsn, Timestamp, FrameRecords)>,
 }
@@ -52,8 +55,10 @@ impl Open {
         {
             (offset, records) = (u64::from(entry.offset), entry.lsn_delta);
         }
-        let reader = FrameReader::new(segment.clone(), &header, offset, len);
-        Ok(Open { header, segment, reader, limit, records, time_delta: 0, frame: None })
+        let ahead = Arc::new(ReadAhead::new(segment.clone(), &header, len));
+        let reader = FrameReader::new(ahead.clone(), &header, offset, len);
+        let ahead = Some(ahead);
+        Ok(Open { header, ahead, segment, reader, limit, records, time_delta: 0, frame: None })
     }
 
     /// Forgets what was read ahead.
@@ -62,7 +67,29 @@ impl Open {
         let len = self.segment.len().wait().map_err(at)?;
         let offset = self.reader.offset();
         self.reader = FrameReader::new(self.segment.clone(), &self.header, offset, len);
+        self.ahead = None;
         Ok(())
+    }
+
+    /// Goes on at another frame, which stands behind so many records.
+    pub(crate) fn jump(&mut self, offset: u64, records: u32) {
+        // What was checked ahead were the frames that follow each other, not whatever begins elsewhere.
+        self.ahead = None;
+        self.reader.seek(offset);
+        self.records = records;
+    }
+
+    /// The frames that were read ahead.
+    #[inline]
+    pub(crate) fn frames(&self) -> FramesAhead<'_> {
+        let checked_upto = self.ahead.as_ref().map_or(0, |ahead| ahead.checked_upto());
+        self.reader.ahead().checked_upto(checked_upto)
+    }
+
+    /// Whether no record of the present frame is left.
+    pub(crate) fn is_between_frames(&mut self) -> bool {
+        self.frame.take_if(|(_, _, records)| records.len() == 0);
+        self.frame.is_none()
     }
 
     pub(crate) fn step(&mut self) -> Result<Step> {

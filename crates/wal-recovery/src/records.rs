@@ -20,8 +20,8 @@ pub struct Records {
     storage: Arc<dyn LogStorage>,
     survey: Survey,
     /// The record that comes next; `ZERO` before the first.
-    next: Lsn,
-    open: Option<Open>,
+    pub(crate) next: Lsn,
+    pub(crate) open: Option<Open>,
     skip_corrupted: bool,
     holes: Vec<Hole>,
     /// Generation and offset of an end that was found not to be damage.
@@ -283,8 +283,7 @@ impl Records {
         if let Some((offset, records)) = open.search(Want::Any, 1)? {
             let lsn = open.header.first_lsn.advance(u64::from(records));
             if limit.is_none_or(|limit| lsn <= limit) {
-                open.reader.seek(offset);
-                open.records = records;
+                open.jump(offset, records);
                 if lsn > self.next {
                     self.hole(lsn, &error)?;
                     self.next = lsn;

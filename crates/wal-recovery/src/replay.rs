@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
-use wal_core::{Entry, Error, ErrorKind, Lsn, Result};
+use wal_core::{Clock, Entry, Error, ErrorKind, Lsn, Result};
 
+use crate::lend::{Lent, Wanted};
 use crate::mode::Until;
 use crate::report::Hole;
 use crate::view::View;
@@ -64,39 +65,134 @@ impl View {
         until: Until,
         mut apply: impl FnMut(Entry<Bytes>) -> Result<Applied>,
     ) -> Result<ReplayReport> {
-        let started = self.clock.monotonic();
+        self.read(from, until, |Entry { lsn, timestamp, record, .. }| {
+            apply(Entry::new(lsn, timestamp, record.keep()))
+        })
+    }
+
+    /// The same, but each record is only lent: for a caller that is done with a record when it returns.
+    /// With small records it is several times as fast, as nothing is counted or allocated for one.
+    ///
+    /// ```
+    /// use wal_core::{Lsn, MemoryStorage};
+    /// use wal_recovery::{Applied, Until, View};
+    /// let view = View::open(MemoryStorage::new())?;
+    /// let mut bytes = 0;
+    /// view.visit(Lsn::ZERO, Until::End, |entry| {
+    ///     bytes += entry.record.len();
+    ///     Ok(Applied::Applied)
+    /// })?;
+    /// assert_eq!(bytes, 0);
+    /// # Ok::<(), wal_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`replay`](Self::replay).
+    pub fn visit(
+        &self,
+        from: Lsn,
+        until: Until,
+        mut apply: impl FnMut(Entry<&[u8]>) -> Result<Applied>,
+    ) -> Result<ReplayReport> {
+        self.read(from, until, |Entry { lsn, timestamp, record, .. }| {
+            apply(Entry::new(lsn, timestamp, record.bytes))
+        })
+    }
+
+    fn read(
+        &self,
+        from: Lsn,
+        until: Until,
+        mut apply: impl FnMut(Entry<Lent<'_>>) -> Result<Applied>,
+    ) -> Result<ReplayReport> {
         let mut report = ReplayReport::default();
+        let mut stopwatch = Stopwatch::start(&*self.clock, self.time_limit);
         let mut records = self.records(from);
-        loop {
-            report.elapsed = self.clock.monotonic().saturating_sub(started);
-            if let Some(limit) = self.time_limit.filter(|&limit| report.elapsed > limit) {
-                return Err(Error::new(ErrorKind::TimedOut, "replay log").detail(format!(
-                    "{:?} have passed, allowed are {limit:?}; {} records were read",
-                    report.elapsed, report.total
-                )));
-            }
-            if matches!(until, Until::Lsn(last) if records.position() > last) {
-                break;
-            }
-            let Some(entry) = records.next().transpose()? else { break };
-            let beyond = match until {
-                Until::End => false,
-                Until::Lsn(last) => entry.lsn > last,
-                Until::Time(last) => entry.timestamp > last,
-            };
-            if beyond {
-                break;
-            }
-            report.total += 1;
-            report.last_lsn = entry.lsn;
-            match apply(entry)? {
-                Applied::Applied => report.applied += 1,
-                Applied::Skipped => report.skipped += 1,
-            }
+        let has_enough = |next: Lsn| matches!(until, Until::Lsn(last) if next > last);
+        if !has_enough(from) {
+            records.lend(|entry| {
+                let beyond = match until {
+                    Until::End => false,
+                    Until::Lsn(last) => entry.lsn > last,
+                    Until::Time(last) => entry.timestamp > last,
+                };
+                if beyond {
+                    return Ok(Wanted::Enough);
+                }
+                let lsn = entry.lsn;
+                stopwatch.glance(report.total)?;
+                report.total += 1;
+                report.last_lsn = lsn;
+                match apply(entry)? {
+                    Applied::Applied => report.applied += 1,
+                    Applied::Skipped => report.skipped += 1,
+                }
+                Ok(if has_enough(lsn.next()) { Wanted::Enough } else { Wanted::More })
+            })?;
         }
+        report.elapsed = stopwatch.look(report.total)?;
         report.holes = records.holes().to_vec();
         report.corrupted =
             report.holes.iter().map(|hole| hole.before.since(hole.after).saturating_sub(1)).sum();
         Ok(report)
+    }
+}
+
+/// Holds a replay to its time limit.
+struct Stopwatch<'a> {
+    clock: &'a dyn Clock,
+    started: Duration,
+    limit: Option<Duration>,
+    /// Records up to the next look at the clock.
+    left: u32,
+    /// As many as that were at the last look.
+    stride: u32,
+    seen: Duration,
+}
+
+impl<'a> Stopwatch<'a> {
+    /// Records between two looks, at most.
+    const STRIDE_MAX: u32 = 64;
+    /// If so much passes between two looks, they are too far apart.
+    const LONG: Duration = Duration::from_micros(100);
+
+    fn start(clock: &'a dyn Clock, limit: Option<Duration>) -> Self {
+        let started = clock.monotonic();
+        Stopwatch { clock, started, limit, left: 0, stride: 1, seen: Duration::ZERO }
+    }
+
+    /// Called for each record; looks at the clock now and then, the more often the longer records take.
+    #[inline]
+    fn glance(&mut self, records: u64) -> Result<()> {
+        if self.limit.is_none() {
+            return Ok(());
+        }
+        if self.left > 0 {
+            self.left -= 1;
+            return Ok(());
+        }
+        self.adjust(records)
+    }
+
+    #[cold]
+    fn adjust(&mut self, records: u64) -> Result<()> {
+        let before = self.seen;
+        let passed = self.look(records)? - before;
+        self.stride = if passed > Self::LONG { 1 } else { (self.stride * 2).min(Self::STRIDE_MAX) };
+        self.left = self.stride - 1;
+        Ok(())
+    }
+
+    /// The time since the start, if it is within the limit.
+    fn look(&mut self, records: u64) -> Result<Duration> {
+        self.seen = self.clock.monotonic().saturating_sub(self.started).max(self.seen);
+        match self.limit {
+            Some(limit) if self.seen > limit => Err(Error::new(ErrorKind::TimedOut, "replay log")
+                .detail(format!(
+                    "{:?} have passed, allowed are {limit:?}; {records} records were read",
+                    self.seen
+                ))),
+            _ => Ok(self.seen),
+        }
     }
 }

@@ -5,72 +5,12 @@ use std::sync::Arc;
 use wal_core::format::{
     FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, SegmentHeader, SegmentSummary,
 };
-use wal_core::{
-    Error, ErrorKind, Frame, FrameReader, FrameStep, Lsn, Result, Segment, Timestamp, block_on,
-};
+use wal_core::{ErrorKind, FrameReader, FrameRef, FrameStep, Lsn, Result, Segment, block_on};
 
 use crate::footer;
 use crate::search::{Findings, Place, Want, search};
+pub(crate) use crate::walked::{End, Walk, no_frames, time};
 use crate::watch::Watch;
-
-/// What a segment holds.
-#[derive(Debug)]
-pub(crate) struct Walk {
-    /// The frames that are valid, from the first one on.
-    pub(crate) summary: SegmentSummary,
-    /// Up to here some valid frame says that the log was durable.
-    pub(crate) proven: Lsn,
-    pub(crate) end: End,
-    /// Whether there is a valid footer.
-    pub(crate) sealed: bool,
-    /// Whether every frame was read, as opposed to a footer that was believed.
-    pub(crate) in_full: bool,
-    /// Bytes that were read.
-    pub(crate) scanned: u64,
-}
-
-/// How a segment ends.
-#[derive(Debug)]
-pub(crate) enum End {
-    /// In a valid footer, which ends at this offset.
-    Sealed(u64),
-    /// After a whole frame, with nothing written behind it but leftovers of older generations.
-    Open,
-    /// In an incomplete write, of which something is left up to `extent`.
-    Torn { reason: String, extent: u64 },
-    /// In bytes that had been durable, or (in a segment that is not the last) in anything but a
-    /// footer. They reach up to `extent`.
-    Broken { reason: String, extent: u64 },
-    /// In front of a tail that a recovery moved to the next segment, and did not come to cut off here.
-    Moved,
-    /// In a frame that only a newer build understands.
-    Unsupported(Error),
-}
-
-impl Walk {
-    /// The last record that is valid; before the first LSN if there is none.
-    pub(crate) fn last_lsn(&self, header: &SegmentHeader) -> Lsn {
-        header.first_lsn.advance(u64::from(self.summary.records)).prev()
-    }
-
-    /// Whether all that it holds had been durable when some of it was written.
-    pub(crate) fn is_proven(&self, header: &SegmentHeader) -> bool {
-        self.summary.records == 0 || self.proven >= self.last_lsn(header)
-    }
-
-    pub(crate) fn last_time(&self, header: &SegmentHeader) -> Timestamp {
-        time(header, self.summary.last_time_delta)
-    }
-}
-
-pub(crate) fn time(header: &SegmentHeader, delta: u64) -> Timestamp {
-    Timestamp::from_micros(header.created.as_micros().saturating_add(delta))
-}
-
-/// An empty summary.
-pub(crate) fn no_frames(header: &SegmentHeader) -> SegmentSummary {
-    SegmentSummary { data_end: u64::from(header.data_offset), ..SegmentSummary::default() }
-}
 
 /// How to walk.
 #[derive(Clone, Copy)]
@@ -138,13 +78,16 @@ pub(crate) fn walk(
     Ok(Walk { summary, proven, end, sealed, in_full: true, scanned })
 }
 
+/// Read at once, in bytes: what stays in the cache next to a processor until it is looked at.
+const WINDOW: usize = 256 << 10;
+
 fn reader(
     segment: &Arc<dyn Segment>,
     header: &SegmentHeader,
     offset: u64,
     len: u64,
 ) -> FrameReader {
-    FrameReader::new(segment.clone(), header, offset, len)
+    FrameReader::new(segment.clone(), header, offset, len).read_size(WINDOW)
 }
 
 struct Walker<'a> {
@@ -171,29 +114,60 @@ impl Walker<'_> {
                 self.tick(0)?;
                 return Ok(End::Moved);
             }
-            let stop = match block_on(self.reader.next())? {
-                FrameStep::Frame(frame) => match self.weigh(frame)? {
-                    Ok(Weighed::Data { header, records, offset }) => {
-                        self.proven = self.proven.max(header.durable_upto(self.header.first_lsn));
-                        self.summary.add(&header, records, offset);
-                        self.tick(Watch::STEP)?;
-                        continue;
+            let stop = match self.step()? {
+                Ok(Weighed::Data { header, records, offset }) => {
+                    self.proven = self.proven.max(header.durable_upto(self.header.first_lsn));
+                    self.summary.add(&header, records, offset);
+                    self.tick(Watch::STEP)?;
+                    // Otherwise the next one may be the first that was moved.
+                    if self.footer.is_some() || self.manner.moved_behind.is_none() {
+                        self.pass_over()?;
                     }
-                    Ok(Weighed::End(end)) => {
-                        self.tick(0)?;
-                        return Ok(end);
-                    }
-                    Err(reason) => Stop::bad(reason),
-                },
-                FrameStep::Blank => Stop::new("nothing was written here", Here::Blank),
-                FrameStep::End => Stop::new("the segment ends here", Here::Blank),
-                FrameStep::Bad { reason } => Stop::bad(reason),
+                    continue;
+                }
+                Ok(Weighed::End(end)) => {
+                    self.tick(0)?;
+                    return Ok(end);
+                }
+                Err(stop) => stop,
             };
             self.tick(0)?;
             if let Some(end) = self.judge(stop)? {
                 return Ok(end);
             }
         }
+    }
+
+    /// What the next frame is, or why there is none.
+    fn step(&mut self) -> Result<Result<Weighed, Stop>> {
+        Ok(match block_on(self.reader.next())? {
+            FrameStep::Frame(frame) => self.weigh(frame.lend())?.map_err(Stop::bad),
+            FrameStep::Blank => Err(Stop::new("nothing was written here", Here::Blank)),
+            FrameStep::End => Err(Stop::new("the segment ends here", Here::Blank)),
+            FrameStep::Bad { reason } => Err(Stop::bad(reason)),
+        })
+    }
+
+    /// Passes over the plain frames that were read ahead; whatever else there is stays for
+    /// [`step`](Self::step).
+    fn pass_over(&mut self) -> Result<()> {
+        let (first, (told, _)) = (self.header.first_lsn, self.ticked);
+        let (mut frames, summary) = (self.reader.ahead(), &mut self.summary);
+        let mut end = frames.offset();
+        while let Some(FrameRef { offset, header, body }) = frames.next() {
+            if header.lsn_delta != summary.records || frames.offset() > u64::from(u32::MAX) {
+                break;
+            }
+            let Ok(records) = header.records_in(body) else { break };
+            self.proven = self.proven.max(header.durable_upto(first));
+            summary.add(&header, records.len() as u32, offset);
+            end = frames.offset();
+            if end - told >= Watch::STEP {
+                break;
+            }
+        }
+        self.reader.seek(end);
+        self.tick(Watch::STEP)
     }
 
     fn tick(&mut self, step: u64) -> Result<()> {
@@ -209,8 +183,8 @@ impl Walker<'_> {
     /// What a valid frame is here; the inner `Err` says why it cannot stand here.
     ///
     /// Changes nothing, as one and the same decision is made when a place is read again.
-    fn weigh(&mut self, frame: Frame) -> Result<Result<Weighed, String>> {
-        let Frame { offset, header, body } = frame;
+    fn weigh(&self, frame: FrameRef<'_>) -> Result<Result<Weighed, String>> {
+        let FrameRef { offset, header, body } = frame;
         if header.lsn_delta != self.summary.records {
             return Ok(Err(format!(
                 "a valid frame of LSN {}, expected was LSN {}",
@@ -222,9 +196,9 @@ impl Walker<'_> {
             return Ok(Err("a frame beyond 4 GiB".into()));
         }
         if header.kind == FrameKind::Footer as u8 {
-            return self.weigh_footer(&header, &body, offset);
+            return self.weigh_footer(&header, body, offset);
         }
-        Ok(match header.records(body) {
+        Ok(match header.records_in(body) {
             Ok(records) => Ok(Weighed::Data { header, records: records.len() as u32, offset }),
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 let at = error.segment(self.header.first_lsn).offset(offset).lsn(self.expected());
@@ -235,7 +209,7 @@ impl Walker<'_> {
     }
 
     fn weigh_footer(
-        &mut self,
+        &self,
         frame: &FrameHeader,
         body: &[u8],
         offset: u64,
@@ -358,7 +332,7 @@ impl Walker<'_> {
         self.len = self.len.max(self.segment.len().wait()?);
         let mut fresh = reader(self.segment, self.header, offset, self.len);
         let there = match block_on(fresh.next())? {
-            FrameStep::Frame(frame) => self.weigh(frame)?.is_ok(),
+            FrameStep::Frame(frame) => self.weigh(frame.lend())?.is_ok(),
             _ => false,
         };
         if there {

@@ -46,7 +46,7 @@ use rounds::Rounds;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if let Some(dir) = &options.replay {
-        println!("{}", serde_json::to_string(&recovery::replay(dir)?)?);
+        println!("{}", serde_json::to_string(&recovery::replay(dir, options.given)?)?);
         return Ok(());
     }
     let report = match &options.from {

@@ -47,7 +47,7 @@ impl Open {
     pub(super) fn measure(&self, kept: &Path) -> anyhow::Result<Sample> {
         match self {
             Open::Open { .. } => open(&path(kept)),
-            Open::Scan { .. } => replay(&path(kept)),
+            Open::Scan { .. } => replay(&path(kept), false),
         }
     }
 

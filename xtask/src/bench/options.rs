@@ -55,6 +55,9 @@ pub(crate) struct Options {
     /// again.
     #[arg(long, hide = true, value_name = "DIR")]
     pub(super) replay: Option<PathBuf>,
+    /// Gives each record to the one who reads, instead of lending it.
+    #[arg(long, hide = true, requires = "replay")]
+    pub(super) given: bool,
 }
 
 /// What suites are made of.

@@ -19,8 +19,10 @@ const RECORD: usize = 100;
 pub(super) enum Recover {
     /// A loop over a raw file with as many records, each with a length and a checksum.
     Raw { bytes: u64 },
-    /// A view of the log; every record is checked and handed to the caller. In a process of its own,
-    /// to see how much memory it takes.
+    /// A view of the log; every record is checked and lent to the caller. In a process of its own, to see
+    /// how much memory it takes.
+    Visit { bytes: u64, batch: usize },
+    /// The same, but the records are given to the caller, who may keep them.
     Replay { bytes: u64, batch: usize },
     /// A recovery that looks at every byte, with as many threads as there are processors, and hands out
     /// nothing.
@@ -31,28 +33,24 @@ impl Recover {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Recover::Raw { .. } => Kind::Raw,
-            Recover::Replay { .. } | Recover::Verify { .. } => Kind::Ours,
+            _ => Kind::Ours,
         }
     }
 
     pub(super) fn name(&self) -> String {
         match self {
             Recover::Raw { .. } => "raw scan".into(),
+            Recover::Visit { .. } => "wal visit".into(),
             Recover::Replay { .. } => "wal replay".into(),
             Recover::Verify { .. } => "wal verify".into(),
         }
     }
 
     pub(super) fn load(&self) -> String {
-        match *self {
-            Recover::Raw { bytes }
-            | Recover::Replay { bytes, batch: 1 }
-            | Recover::Verify { bytes, batch: 1 } => {
-                format!("{} MiB of {RECORD}", bytes >> 20)
-            }
-            Recover::Replay { bytes, batch } | Recover::Verify { bytes, batch } => {
-                format!("{} MiB of {batch}x{RECORD}", bytes >> 20)
-            }
+        let mib = self.bytes() >> 20;
+        match self.batch() {
+            None | Some(1) => format!("{mib} MiB of {RECORD}"),
+            Some(batch) => format!("{mib} MiB of {batch}x{RECORD}"),
         }
     }
 
@@ -62,11 +60,9 @@ impl Recover {
         if path.exists() {
             return Ok(());
         }
-        match *self {
-            Recover::Raw { .. } => raw::build_scan(&path, self.records(), RECORD),
-            Recover::Replay { batch, .. } | Recover::Verify { batch, .. } => {
-                build(&path, self.records(), batch)
-            }
+        match self.batch() {
+            None => raw::build_scan(&path, self.records(), RECORD),
+            Some(batch) => build(&path, self.records(), batch),
         }
     }
 
@@ -75,7 +71,8 @@ impl Recover {
         let path = self.path(kept);
         let sample = match self {
             Recover::Raw { .. } => raw::scan(&path)?,
-            Recover::Replay { .. } => replay_apart(&path)?,
+            Recover::Visit { .. } => replay_apart(&path, false)?,
+            Recover::Replay { .. } => replay_apart(&path, true)?,
             Recover::Verify { .. } => verify(&path)?,
         };
         let expected = self.records();
@@ -84,19 +81,32 @@ impl Recover {
     }
 
     fn records(&self) -> u64 {
+        self.bytes() / RECORD as u64
+    }
+
+    fn bytes(&self) -> u64 {
         match *self {
             Recover::Raw { bytes }
+            | Recover::Visit { bytes, .. }
             | Recover::Replay { bytes, .. }
-            | Recover::Verify { bytes, .. } => bytes / RECORD as u64,
+            | Recover::Verify { bytes, .. } => bytes,
+        }
+    }
+
+    /// Records of a frame; the raw file has no frames.
+    fn batch(&self) -> Option<usize> {
+        match *self {
+            Recover::Raw { .. } => None,
+            Recover::Visit { batch, .. }
+            | Recover::Replay { batch, .. }
+            | Recover::Verify { batch, .. } => Some(batch),
         }
     }
 
     fn path(&self, kept: &Path) -> PathBuf {
-        match self {
-            Recover::Raw { .. } => kept.join("raw"),
-            Recover::Replay { batch, .. } | Recover::Verify { batch, .. } => {
-                kept.join(format!("log-{batch}"))
-            }
+        match self.batch() {
+            None => kept.join("raw"),
+            Some(batch) => kept.join(format!("log-{batch}")),
         }
     }
 }
@@ -118,25 +128,30 @@ pub(super) fn build(dir: &Path, records: u64, batch: usize) -> anyhow::Result<()
 }
 
 /// Runs [`replay`] in another process.
-fn replay_apart(dir: &Path) -> anyhow::Result<Sample> {
+fn replay_apart(dir: &Path, given: bool) -> anyhow::Result<Sample> {
     let output = Command::new(std::env::current_exe()?)
         .args(["bench", "--replay"])
         .arg(dir)
+        .args(given.then_some("--given"))
         .output()
         .context("cannot start this program again")?;
     ensure!(output.status.success(), "replay: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).context("what the replay printed")
 }
 
-/// Hands every record to a closure, and measures time and memory of this process.
-pub(super) fn replay(dir: &Path) -> anyhow::Result<Sample> {
+/// Hands every record to a closure, lent or given, and measures time and memory of this process.
+pub(super) fn replay(dir: &Path, given: bool) -> anyhow::Result<Sample> {
     let clock = SystemClock::new();
-    let mut bytes = 0;
     let view = View::open(FileStorage::open(dir)?)?;
-    let report = view.replay(Lsn::ZERO, Until::End, |entry| {
-        bytes += std::hint::black_box(&entry.record).len();
+    let mut bytes = 0;
+    let mut take = |record: &[u8]| {
+        bytes += std::hint::black_box(record).len();
         Ok(Applied::Applied)
-    })?;
+    };
+    let report = match given {
+        true => view.replay(Lsn::ZERO, Until::End, |entry| take(&entry.record)),
+        false => view.visit(Lsn::ZERO, Until::End, |entry| take(entry.record)),
+    }?;
     let took = clock.monotonic();
     ensure!(
         bytes as u64 == report.total * RECORD as u64,
@@ -177,8 +192,10 @@ mod tests {
             let verify = Recover::Verify { bytes, batch };
             verify.prepare(kept.path()).unwrap();
             assert_eq!(verify.measure(kept.path()).unwrap().records, bytes / 100);
-            let replayed = replay(&verify.path(kept.path())).unwrap();
-            assert_eq!(replayed.records, bytes / 100);
+            for given in [false, true] {
+                let replayed = replay(&verify.path(kept.path()), given).unwrap();
+                assert_eq!(replayed.records, bytes / 100);
+            }
         }
         let raw = Recover::Raw { bytes };
         raw.prepare(kept.path()).unwrap();

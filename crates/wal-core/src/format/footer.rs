@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::crc::append_crc_u32;
 use super::{FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, Salt, SegmentHeader, u32_at, u64_at};
 use crate::{Error, ErrorKind, Lsn, Result, Timestamp};
 
@@ -50,7 +51,7 @@ impl SegmentSummary {
         self.records += records;
         self.frames += 1;
         self.data_end = offset + header.frame_len();
-        self.chain_crc = crc32c::crc32c_append(self.chain_crc, &header.crc.to_le_bytes());
+        self.chain_crc = append_crc_u32(self.chain_crc, header.crc);
         self.last_time_delta = header.time_delta;
     }
 

@@ -1,8 +1,10 @@
 //! Frames: one append or one batch each, whole or absent after a crash.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
-use super::{LogId, u32_at};
+use super::crc::append_crc;
+use super::records::{Records, RecordsIn, batch};
+use super::{LogId, u32_at, u64_at};
 use crate::{Error, ErrorKind, Lsn, Result, Timestamp};
 
 /// Length of a frame's fixed header, and all the overhead of a batch of one.
@@ -154,28 +156,30 @@ impl FrameHeader {
 
     /// Takes the fields from at least [`FRAME_HEADER_LEN`] bytes, without judging them.
     #[must_use]
+    #[inline]
     pub fn decode(bytes: &[u8]) -> Self {
-        let mut time = [0; 8];
-        time[..6].copy_from_slice(&bytes[16..22]);
+        let last = u64_at(bytes, 16);
         FrameHeader {
             crc: u32_at(bytes, 0),
             body_len: u32_at(bytes, 4),
             lsn_delta: u32_at(bytes, 8),
             durable_lag: u32_at(bytes, 12),
-            time_delta: u64::from_le_bytes(time),
-            kind: bytes[22],
-            flags: Flags(bytes[23]),
+            time_delta: last & Self::TIME_DELTA_MAX,
+            kind: (last >> 48) as u8,
+            flags: Flags((last >> 56) as u8),
         }
     }
 
     /// The checksum that `header` should carry, for a body whose own CRC-32C is `body_crc`.
     #[must_use]
+    #[inline]
     pub fn expected_crc(header: &[u8], body_crc: u32, salt: Salt) -> u32 {
         finish_crc(body_crc, header, salt)
     }
 
     /// Length of the whole frame in bytes.
     #[must_use]
+    #[inline]
     pub const fn frame_len(&self) -> u64 {
         FRAME_HEADER_LEN as u64 + self.body_len as u64
     }
@@ -208,44 +212,36 @@ impl FrameHeader {
     /// `Unsupported` for a kind or flag this build does not know, `Corrupt` if the table of lengths
     /// contradicts itself. Both say why, not where; the caller adds the place.
     pub fn records(&self, body: Bytes) -> Result<Records> {
-        let fail = |kind, detail: String| Err(Error::new(kind, "read frame").detail(detail));
-        if self.kind != FrameKind::Data as u8 {
-            return fail(
-                ErrorKind::Unsupported,
-                format!("frame kind {} is unknown here", self.kind),
-            );
+        let (count, first) = self.layout(&body)?;
+        Ok(Records::new(body, count, first))
+    }
+
+    /// The same, of a body that is lent.
+    ///
+    /// # Errors
+    /// As of [`records`](Self::records).
+    #[inline]
+    pub fn records_in<'a>(&self, body: &'a [u8]) -> Result<RecordsIn<'a>> {
+        let (count, first) = self.layout(body)?;
+        Ok(RecordsIn::new(body, count, first))
+    }
+
+    /// The number of records, and where the first one begins; checks the lengths of all.
+    #[inline]
+    fn layout(&self, body: &[u8]) -> Result<(u32, usize)> {
+        if self.kind == FrameKind::Data as u8 && self.flags.0 & Flags::KNOWN == self.flags.0 {
+            return if self.flags.contains(Flags::BATCH) { batch(body) } else { Ok((1, 0)) };
         }
-        if self.flags.0 & !Flags::KNOWN != 0 {
-            return fail(
-                ErrorKind::Unsupported,
-                format!("frame flags {:#04x} are unknown here", self.flags.0),
-            );
-        }
-        if !self.flags.contains(Flags::BATCH) {
-            return Ok(Records { table: Bytes::new(), bodies: body, left: 1 });
-        }
-        if body.len() < BATCH_COUNT_LEN {
-            return fail(ErrorKind::Corrupt, format!("batch of {} bytes has no count", body.len()));
-        }
-        let count = u32_at(&body, 0);
-        let table_end = BATCH_COUNT_LEN as u64 + 4 * u64::from(count).saturating_sub(1);
-        if count == 0 || table_end > body.len() as u64 {
-            return fail(
-                ErrorKind::Corrupt,
-                format!("batch of {} bytes claims {count} records", body.len()),
-            );
-        }
-        let table_end = usize::try_from(table_end).expect("not longer than the body");
-        let table = body.slice(BATCH_COUNT_LEN..table_end);
-        let bodies = body.slice(table_end..);
-        let total: u64 = table.chunks_exact(4).map(|len| u64::from(u32_at(len, 0))).sum();
-        if total > bodies.len() as u64 {
-            return fail(
-                ErrorKind::Corrupt,
-                format!("lengths add up to {total} bytes, the batch has {}", bodies.len()),
-            );
-        }
-        Ok(Records { table, bodies, left: count })
+        Err(self.unsupported())
+    }
+
+    #[cold]
+    fn unsupported(&self) -> Error {
+        let detail = match self.kind {
+            kind if kind != FrameKind::Data as u8 => format!("frame kind {kind} is unknown here"),
+            _ => format!("frame flags {:#04x} are unknown here", self.flags.0),
+        };
+        Error::new(ErrorKind::Unsupported, "read frame").detail(detail)
     }
 
     /// How many records a data frame holds, given the first bytes of its body.
@@ -261,46 +257,12 @@ impl FrameHeader {
     }
 }
 
+#[inline]
 fn finish_crc(body_crc: u32, header: &[u8], salt: Salt) -> u32 {
-    let mut tail = [0; FRAME_HEADER_LEN];
-    tail[..20].copy_from_slice(&header[4..FRAME_HEADER_LEN]);
-    tail[20..].copy_from_slice(&salt.0);
-    crc32c::crc32c_append(body_crc, &tail)
+    let salt = u64::from(u32::from_le_bytes(salt.0));
+    let last = u64::from(u32_at(header, 20)) | salt << 32;
+    append_crc(body_crc, [u64_at(header, 4), u64_at(header, 12), last])
 }
-
-/// The records of one frame, in order, without copying.
-#[derive(Clone, Debug)]
-pub struct Records {
-    /// Lengths of all records but the last.
-    table: Bytes,
-    bodies: Bytes,
-    left: u32,
-}
-
-impl Iterator for Records {
-    type Item = Bytes;
-
-    fn next(&mut self) -> Option<Bytes> {
-        match self.left {
-            0 => None,
-            1 => {
-                self.left = 0;
-                Some(std::mem::take(&mut self.bodies))
-            }
-            _ => {
-                self.left -= 1;
-                let len = self.table.get_u32_le() as usize;
-                Some(self.bodies.split_to(len))
-            }
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left as usize, Some(self.left as usize))
-    }
-}
-
-impl ExactSizeIterator for Records {}
 
 #[cfg(test)]
 mod tests {

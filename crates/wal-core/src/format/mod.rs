@@ -2,19 +2,23 @@
 //!
 //! Everything here is pure: bytes in, values out. All integers are little-endian.
 
+mod crc;
 mod footer;
 mod frame;
 mod header;
+mod records;
 
 pub use footer::{FOOTER_TRAILER_LEN, Footer, IndexEntry, SegmentSummary};
 pub use frame::{
-    BATCH_COUNT_LEN, FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, Records, Salt, UNKNOWN_LAG,
+    BATCH_COUNT_LEN, FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, Salt, UNKNOWN_LAG,
     record_overhead,
 };
 pub(crate) use header::MAX_DATA_OFFSET;
 pub use header::{FORMAT_VERSION, LogId, SEGMENT_HEADER_LEN, SEGMENT_MAGIC, SegmentHeader};
+pub use records::{Records, RecordsIn};
 
 /// A fixed-size piece of a slice whose length was checked before.
+#[inline]
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("a slice of N bytes is an array of N bytes")
 }
@@ -23,10 +27,12 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(array(bytes, at))
 }
 
+#[inline]
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array(bytes, at))
 }
 
+#[inline]
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array(bytes, at))
 }

@@ -4,4 +4,4 @@ mod cursor;
 mod frames;
 
 pub(crate) use cursor::Cursor;
-pub use frames::{Frame, FrameReader, FrameStep};
+pub use frames::{Frame, FrameReader, FrameRef, FrameStep, FramesAhead};

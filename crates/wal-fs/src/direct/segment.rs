@@ -131,7 +131,11 @@ impl<H: File> Segment for DirectSegment<H> {
     }
 
     fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
-        Io::ready(self.plain.read(offset, len))
+        self.plain.read_at(offset, len)
+    }
+
+    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
+        self.plain.read_reusing(offset, len, spent)
     }
 
     fn len(&self) -> Io<'_, u64> {

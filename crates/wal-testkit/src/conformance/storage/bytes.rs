@@ -1,5 +1,6 @@
 //! A segment is a growing array of bytes.
 
+use bytes::Bytes;
 use wal_core::{Access, LogStorage, WriteMode};
 
 use super::shape::{
@@ -138,13 +139,22 @@ pub fn read_behind_the_end_is_short<P: Place>(bench: &Bench<'_, P>) -> Result<()
             (u64::MAX, asked, 0),
             (3, 0, 0),
         ] {
-            let found = segment.read_at(offset, len).wait()?.len();
+            let read = segment.read_at(offset, len).wait()?;
+            let found = read.len();
             ensure(found == expected, || {
                 format!(
                     "read_at({offset}, {len}) of a segment of {end} bytes gave {found} bytes \
                      instead of {expected}"
                 )
             })?;
+            // Too much memory, enough of it, and none.
+            for spent in [all + 1, found, 0] {
+                let spent = Bytes::from(vec![0xee; spent]);
+                let again = segment.read_reusing(offset, len, spent).wait()?;
+                ensure(again == read, || {
+                    format!("read_reusing({offset}, {len}) gave other bytes than read_at")
+                })?;
+            }
         }
     }
     Ok(())

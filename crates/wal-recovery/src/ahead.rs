@@ -1,0 +1,238 @@
+//! Reading ahead: a thread fetches the next windows of a long segment while one is looked at, and checks
+//! what it comes to.
+
+use std::mem;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use wal_core::format::{FRAME_HEADER_LEN, FrameHeader, Salt, SegmentHeader};
+use wal_core::{FrameReader, FramesAhead, Io, Result, Segment, WriteMode};
+
+/// Windows that wait to be looked at, at most.
+const WINDOWS: usize = 2;
+/// Frames that are checked at once.
+const STRETCH: usize = 64;
+/// What is left of a segment must be worth a thread.
+const WORTH: u64 = 4 << 20;
+
+/// A segment that is read by one [`FrameReader`], from frame to frame.
+///
+/// It gives what the segment would give, but may have read it a moment before. Where the next windows
+/// begin is guessed from lengths that nobody may have checked: a wrong guess is never asked for, and
+/// then nothing is read ahead any more.
+pub(crate) struct ReadAhead {
+    segment: Arc<dyn Segment>,
+    salt: Salt,
+    end: u64,
+    state: Mutex<State>,
+    /// Of the window that was given last.
+    checked_upto: AtomicU64,
+}
+
+enum State {
+    /// Nothing was read yet.
+    Idle,
+    /// A window was read; the next one begins here, if more is wanted.
+    Once(u64),
+    Running(Helper),
+    Off,
+}
+
+impl ReadAhead {
+    /// Of a segment of which nothing behind `end` will be asked for.
+    pub(crate) fn new(segment: Arc<dyn Segment>, header: &SegmentHeader, end: u64) -> Self {
+        ReadAhead {
+            segment,
+            salt: Salt::new(header.log_id, header.generation),
+            end,
+            state: Mutex::new(State::Idle),
+            checked_upto: AtomicU64::new(0),
+        }
+    }
+
+    /// Up to here the frames in the window that was given last have the right checksums.
+    pub(crate) fn checked_upto(&self) -> u64 {
+        self.checked_upto.load(Relaxed)
+    }
+
+    fn read(&self, offset: u64, len: usize, spent: Bytes) -> Result<Bytes> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.checked_upto.store(0, Relaxed);
+        let spent = match &*state {
+            State::Running(helper) => match helper.fetch(offset, len, spent) {
+                Ok(Window { bytes, checked_upto, .. }) => {
+                    self.checked_upto.store(checked_upto, Relaxed);
+                    return bytes;
+                }
+                Err(spent) => {
+                    *state = State::Off;
+                    spent
+                }
+            },
+            _ => spent,
+        };
+        let window = self.segment.read_reusing(offset, len, spent).wait()?;
+        let next = offset + whole_frames(&window);
+        *state = match mem::replace(&mut *state, State::Off) {
+            State::Idle => State::Once(next),
+            // Somebody who wants a second window wants them all.
+            State::Once(guess) if guess == offset && self.end.saturating_sub(next) >= WORTH => {
+                self.start(next).map_or(State::Off, State::Running)
+            }
+            _ => State::Off,
+        };
+        Ok(window)
+    }
+
+    /// `None` where no other thread would run at the same time.
+    fn start(&self, from: u64) -> Option<Helper> {
+        if thread::available_parallelism().is_ok_and(|n| n.get() == 1) {
+            return None;
+        }
+        let (to, windows) = sync_channel(WINDOWS);
+        let (spent, reuse) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let work = Work {
+            segment: self.segment.clone(),
+            salt: self.salt,
+            end: self.end,
+            to,
+            reuse,
+            waiting: waiting.clone(),
+        };
+        let thread = thread::Builder::new().name("wal-read-ahead".into());
+        let thread = thread.spawn(move || work.run(from)).ok()?;
+        Some(Helper { windows: Some(windows), spent, waiting, thread: Some(thread) })
+    }
+}
+
+impl Segment for ReadAhead {
+    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
+        self.segment.write_at(offset, data, mode)
+    }
+
+    fn sync(&self) -> Io<'_, ()> {
+        self.segment.sync()
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        self.segment.read_at(offset, len)
+    }
+
+    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
+        Io::ready(self.read(offset, len, spent))
+    }
+
+    fn len(&self) -> Io<'_, u64> {
+        self.segment.len()
+    }
+
+    fn truncate(&self, len: u64) -> Io<'_, ()> {
+        self.segment.truncate(len)
+    }
+}
+
+/// How many bytes of a window are whole frames, if their lengths are right.
+fn whole_frames(window: &[u8]) -> u64 {
+    let mut at = 0;
+    while let Some(head) = window[at..].first_chunk::<FRAME_HEADER_LEN>() {
+        let header = FrameHeader::decode(head);
+        let len = header.frame_len();
+        if header.kind == 0 || len > (window.len() - at) as u64 {
+            break;
+        }
+        at += len as usize;
+    }
+    at as u64
+}
+
+struct Window {
+    at: u64,
+    bytes: Result<Bytes>,
+    checked_upto: u64,
+}
+
+/// The way to the thread that reads.
+struct Helper {
+    /// `None` only while being dropped.
+    windows: Option<Receiver<Window>>,
+    spent: Sender<Bytes>,
+    /// How many windows wait to be looked at.
+    waiting: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Helper {
+    /// The window at this place; `Err` gives the memory back if there will be none.
+    fn fetch(&self, offset: u64, len: usize, spent: Bytes) -> Result<Window, Bytes> {
+        let Some(Ok(mut window)) = self.windows.as_ref().map(Receiver::recv) else {
+            return Err(spent);
+        };
+        self.waiting.fetch_sub(1, Relaxed);
+        let enough = window.bytes.as_ref().map_or(true, |bytes| bytes.len() >= len);
+        if window.at != offset || !enough {
+            return Err(spent);
+        }
+        if let Ok(bytes) = &mut window.bytes {
+            bytes.truncate(len);
+        }
+        // The thread may have come to its end.
+        let _ = self.spent.send(spent);
+        Ok(window)
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        drop(self.windows.take());
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, so will whoever reads there next.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread does.
+struct Work {
+    segment: Arc<dyn Segment>,
+    salt: Salt,
+    end: u64,
+    to: SyncSender<Window>,
+    reuse: Receiver<Bytes>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Work {
+    /// Reads window after window, as long as there are frames and somebody wants them.
+    fn run(self, mut at: u64) {
+        while at < self.end {
+            let len = (FrameReader::WINDOW as u64).min(self.end - at) as usize;
+            let spent = self.reuse.try_recv().unwrap_or_default();
+            let bytes = self.segment.read_reusing(at, len, spent).wait();
+            let window = bytes.as_ref().map_or(&[][..], |bytes| bytes);
+            let checked_upto = self.check(at, window);
+            let next = checked_upto + whole_frames(&window[(checked_upto - at) as usize..]);
+            self.waiting.fetch_add(1, Relaxed);
+            if self.to.send(Window { at, bytes, checked_upto }).is_err() || next == at {
+                break;
+            }
+            at = next;
+        }
+    }
+
+    /// Checks frames while the other side has windows to look at, and would gain nothing from this one.
+    /// So both have the same to do, whatever it is that takes long.
+    fn check(&self, at: u64, window: &[u8]) -> u64 {
+        let mut frames = FramesAhead::new(window, at, self.salt);
+        while self.waiting.load(Relaxed) > 0 {
+            if frames.by_ref().take(STRETCH).count() < STRETCH {
+                break;
+            }
+        }
+        frames.offset()
+    }
+}
