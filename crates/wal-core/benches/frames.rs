@@ -121,6 +121,21 @@ fn scan(c: &mut Criterion) {
         let end = segment.len().wait().expect("memory has a length");
         let records = (BYTES / size) as u64;
         group.throughput(Throughput::Elements(records));
+        group.bench_function(BenchmarkId::new("lent", size), |b| {
+            b.iter(|| {
+                let offset = u64::from(header.data_offset);
+                let mut reader = FrameReader::new(segment.clone(), &header, offset, end);
+                let mut found = 0;
+                while let Ok(FrameStep::Frame(frame)) = block_on(reader.next()) {
+                    black_box(&frame.body);
+                    let mut ahead = reader.ahead();
+                    found += 1 + ahead.by_ref().map(|frame| black_box(frame.body)).count() as u64;
+                    let behind = ahead.offset();
+                    reader.seek(behind);
+                }
+                assert_eq!(found, records);
+            });
+        });
         group.bench_function(BenchmarkId::from_parameter(size), |b| {
             b.iter(|| {
                 let offset = u64::from(header.data_offset);

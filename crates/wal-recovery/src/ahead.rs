@@ -4,7 +4,7 @@
 use std::mem;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -62,19 +62,19 @@ impl ReadAhead {
     fn read(&self, offset: u64, len: usize, spent: Bytes) -> Result<Bytes> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.checked_upto.store(0, Relaxed);
-        let spent = match &*state {
-            State::Running(helper) => match helper.fetch(offset, len, spent) {
-                Ok(Window { bytes, checked_upto, .. }) => {
+        match &*state {
+            State::Running(helper) => match helper.fetch(offset, len) {
+                Fetched::Window { bytes, checked_upto } => {
+                    helper.give_back(spent);
                     self.checked_upto.store(checked_upto, Relaxed);
-                    return bytes;
+                    return Ok(bytes);
                 }
-                Err(spent) => {
-                    *state = State::Off;
-                    spent
-                }
+                // Quicker than to wait for a thread that may have to wait for a processor.
+                Fetched::NotYet => return self.segment.read_reusing(offset, len, spent).wait(),
+                Fetched::NeverAgain => *state = State::Off,
             },
-            _ => spent,
-        };
+            _ => {}
+        }
         let window = self.segment.read_reusing(offset, len, spent).wait()?;
         let next = offset + whole_frames(&window);
         *state = match mem::replace(&mut *state, State::Off) {
@@ -95,7 +95,7 @@ impl ReadAhead {
         }
         let (to, windows) = sync_channel(WINDOWS);
         let (spent, reuse) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let (waiting, wanted) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(from)));
         let work = Work {
             segment: self.segment.clone(),
             salt: self.salt,
@@ -103,10 +103,11 @@ impl ReadAhead {
             to,
             reuse,
             waiting: waiting.clone(),
+            wanted: wanted.clone(),
         };
         let thread = thread::Builder::new().name("wal-read-ahead".into());
         let thread = thread.spawn(move || work.run(from)).ok()?;
-        Some(Helper { windows: Some(windows), spent, waiting, thread: Some(thread) })
+        Some(Helper { windows: Some(windows), spent, waiting, wanted, thread: Some(thread) })
     }
 }
 
@@ -163,27 +164,49 @@ struct Helper {
     spent: Sender<Bytes>,
     /// How many windows wait to be looked at.
     waiting: Arc<AtomicUsize>,
+    /// Nobody needs what is in front of this place.
+    wanted: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Helper {
-    /// The window at this place; `Err` gives the memory back if there will be none.
-    fn fetch(&self, offset: u64, len: usize, spent: Bytes) -> Result<Window, Bytes> {
-        let Some(Ok(mut window)) = self.windows.as_ref().map(Receiver::recv) else {
-            return Err(spent);
-        };
-        self.waiting.fetch_sub(1, Relaxed);
-        let enough = window.bytes.as_ref().map_or(true, |bytes| bytes.len() >= len);
-        if window.at != offset || !enough {
-            return Err(spent);
+    /// The window at this place, if it is there.
+    fn fetch(&self, offset: u64, len: usize) -> Fetched {
+        let Some(windows) = &self.windows else { return Fetched::NeverAgain };
+        loop {
+            let Window { at, bytes, checked_upto } = match windows.try_recv() {
+                Ok(window) => window,
+                Err(TryRecvError::Empty) => {
+                    self.wanted.store(offset, Relaxed);
+                    return Fetched::NotYet;
+                }
+                Err(TryRecvError::Disconnected) => return Fetched::NeverAgain,
+            };
+            self.waiting.fetch_sub(1, Relaxed);
+            match bytes {
+                Ok(bytes) if at < offset => self.give_back(bytes),
+                Ok(mut bytes) if at == offset && bytes.len() >= len => {
+                    bytes.truncate(len);
+                    return Fetched::Window { bytes, checked_upto };
+                }
+                // Whoever reads there next is told what is wrong.
+                _ => return Fetched::NeverAgain,
+            }
         }
-        if let Ok(bytes) = &mut window.bytes {
-            bytes.truncate(len);
-        }
+    }
+
+    /// Memory for another window.
+    fn give_back(&self, spent: Bytes) {
         // The thread may have come to its end.
         let _ = self.spent.send(spent);
-        Ok(window)
     }
+}
+
+/// What came of asking for a window.
+enum Fetched {
+    Window { bytes: Bytes, checked_upto: u64 },
+    NotYet,
+    NeverAgain,
 }
 
 impl Drop for Helper {
@@ -204,12 +227,17 @@ struct Work {
     to: SyncSender<Window>,
     reuse: Receiver<Bytes>,
     waiting: Arc<AtomicUsize>,
+    wanted: Arc<AtomicU64>,
 }
 
 impl Work {
     /// Reads window after window, as long as there are frames and somebody wants them.
     fn run(self, mut at: u64) {
-        while at < self.end {
+        loop {
+            at = at.max(self.wanted.load(Relaxed));
+            if at >= self.end {
+                break;
+            }
             let len = (FrameReader::WINDOW as u64).min(self.end - at) as usize;
             let spent = self.reuse.try_recv().unwrap_or_default();
             let bytes = self.segment.read_reusing(at, len, spent).wait();

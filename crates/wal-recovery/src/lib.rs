@@ -7,7 +7,7 @@
 //! | end it at a record or at a time | [`Recovery::until`] with [`Until`] |
 //! | verify it, changing nothing | [`inspect`], [`Inspect`] |
 //! | read it without opening it, also beside its writer | [`View`] with [`Records`] |
-//! | apply its records to something | [`View::replay`] |
+//! | apply its records to something | [`View::replay`], or [`View::visit`] if none is kept |
 //! | know what was found and done | [`Report`], [`ReplayReport`], [`Progress`] |
 //!
 //! # Torn tail or damage
@@ -34,6 +34,7 @@
 //! | `repair`, `describe`, `report` | copies of what is taken out, and the account of it all |
 //! | `recovery`, `inspect` | the ways in |
 //! | `view`, `survey`, `records`, `position`, `replay` | reading without opening |
+//! | `lend`, `ahead` | the same, quickly: records that are lent, windows that are read ahead |
 
 mod ahead;
 mod chain;

@@ -26,7 +26,7 @@ fn long_log(large: bool) -> (Image, Content) {
         let records = if (state >> 60) < 3 { 1 + (state >> 40) % 9 } else { 1 };
         let len = match (state >> 33) % 700 {
             0..10 => 0,
-            1..40 => 40_000,
+            10..40 => 40_000,
             some => some as usize,
         };
         let is_large = large && bytes / (5 << 20) != (bytes + len) / (5 << 20);
@@ -122,7 +122,7 @@ fn an_error_of_the_storage_comes_where_it_belongs() {
         let control = storage.control();
         let view = View::open(storage).unwrap();
         let mut found = Content::new();
-        control.fail_once(StorageCall::Read, nth, std::io::ErrorKind::Other);
+        control.fail_from(StorageCall::Read, nth, std::io::ErrorKind::Other);
         let outcome = view.visit(Lsn::ZERO, Until::End, |entry| {
             found.push((entry.lsn.get(), entry.record.to_vec()));
             Ok(Applied::Applied)
