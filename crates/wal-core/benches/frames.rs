@@ -129,7 +129,8 @@ fn scan(c: &mut Criterion) {
                 while let Ok(FrameStep::Frame(frame)) = block_on(reader.next()) {
                     black_box(&frame.body);
                     let mut ahead = reader.ahead();
-                    found += 1 + ahead.by_ref().map(|frame| black_box(frame.body)).count() as u64;
+                    found += 1 + ahead.by_ref().inspect(|frame| _ = black_box(frame.body)).count()
+                        as u64;
                     let behind = ahead.offset();
                     reader.seek(behind);
                 }

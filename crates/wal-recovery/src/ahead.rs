@@ -62,8 +62,8 @@ impl ReadAhead {
     fn read(&self, offset: u64, len: usize, spent: Bytes) -> Result<Bytes> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.checked_upto.store(0, Relaxed);
-        match &*state {
-            State::Running(helper) => match helper.fetch(offset, len) {
+        if let State::Running(helper) = &*state {
+            match helper.fetch(offset, len) {
                 Fetched::Window { bytes, checked_upto } => {
                     helper.give_back(spent);
                     self.checked_upto.store(checked_upto, Relaxed);
@@ -72,8 +72,7 @@ impl ReadAhead {
                 // Quicker than to wait for a thread that may have to wait for a processor.
                 Fetched::NotYet => return self.segment.read_reusing(offset, len, spent).wait(),
                 Fetched::NeverAgain => *state = State::Off,
-            },
-            _ => {}
+            }
         }
         let window = self.segment.read_reusing(offset, len, spent).wait()?;
         let next = offset + whole_frames(&window);
