@@ -110,6 +110,30 @@ fn many_small_frames_are_read_at_once() {
 }
 
 #[test]
+fn frames_ahead_are_those_that_are_whole_and_right() {
+    let bytes = segment_of(&vec![vec![1; 50]; 100]);
+    let place = |nth: usize| 128 + 74 * nth as u64;
+    let mut reader = reading(&bytes, place(100)).reader;
+    assert_eq!(reader.ahead().count(), 0, "nothing was read yet");
+    assert!(matches!(next(&mut reader), FrameStep::Frame(_)));
+    let mut ahead = reader.ahead();
+    assert_eq!(ahead.by_ref().map(|frame| frame.end()).last(), Some(place(100)));
+    assert_eq!(ahead.offset(), place(100));
+    reader.set_end(place(100) - 1);
+    assert_eq!(reader.ahead().count(), 98, "one ends behind the end");
+
+    let mut bad = bytes;
+    bad[place(40) as usize + 30] ^= 1;
+    let mut reader = reading(&bad, place(100)).reader;
+    assert!(matches!(next(&mut reader), FrameStep::Frame(_)));
+    let mut ahead = reader.ahead();
+    assert_eq!((ahead.by_ref().count(), ahead.offset()), (39, place(40)));
+    assert_eq!(reader.ahead().checked_upto(place(40)).count(), 39, "checked up to the bad one");
+    reader.seek(place(40));
+    assert!(matches!(next(&mut reader), FrameStep::Bad { .. }));
+}
+
+#[test]
 fn a_frame_of_any_length_is_whole_or_bad() {
     for len in [0, 1, 1000, WINDOW - 24, WINDOW, WINDOW + 1, 3 * WINDOW + 77] {
         let record: Vec<u8> = (0..len).map(|i| i as u8).collect();

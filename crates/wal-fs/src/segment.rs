@@ -223,6 +223,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn memory_is_read_into_again_unless_somebody_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bytes");
+        let file = crate::FileSystem::create_new(&crate::RealFs, &path).unwrap();
+        let growth = Growth { len: 0, chunk: 0, limit: 0 };
+        let segment = FileSegment::new(file, Lsn::FIRST, path, Access::Write, growth);
+        segment.write(0, b"first second", WriteMode::Cached).unwrap();
+        let first = segment.read(0, 5, Bytes::new()).unwrap();
+        let held = first.clone();
+        let second = segment.read(6, 6, first).unwrap();
+        assert_eq!((&held[..], &second[..]), (&b"first"[..], &b"second"[..]));
+        let place = second.as_ptr();
+        let again = segment.read(1, 4, second).unwrap();
+        assert_eq!((&again[..], again.as_ptr()), (&b"irst"[..], place));
+        assert_eq!(segment.read(3, 90, again).unwrap(), "st second");
+    }
+
+    #[test]
     fn fills_up_to_the_next_multiple_within_the_limit() {
         let growth = Growth { len: 100, chunk: 1000, limit: 2500 };
         assert_eq!(growth.target(100), None);

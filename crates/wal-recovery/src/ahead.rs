@@ -2,8 +2,8 @@
 //! what it comes to.
 
 use std::mem;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -94,19 +94,18 @@ impl ReadAhead {
         }
         let (to, windows) = sync_channel(WINDOWS);
         let (spent, reuse) = channel();
-        let (waiting, wanted) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(from)));
+        let wanted = Arc::new(AtomicU64::new(0));
         let work = Work {
             segment: self.segment.clone(),
             salt: self.salt,
             end: self.end,
             to,
             reuse,
-            waiting: waiting.clone(),
             wanted: wanted.clone(),
         };
         let thread = thread::Builder::new().name("wal-read-ahead".into());
         let thread = thread.spawn(move || work.run(from)).ok()?;
-        Some(Helper { windows: Some(windows), spent, waiting, wanted, thread: Some(thread) })
+        Some(Helper { windows: Some(windows), spent, wanted, thread: Some(thread) })
     }
 }
 
@@ -161,9 +160,7 @@ struct Helper {
     /// `None` only while being dropped.
     windows: Option<Receiver<Window>>,
     spent: Sender<Bytes>,
-    /// How many windows wait to be looked at.
-    waiting: Arc<AtomicUsize>,
-    /// Nobody needs what is in front of this place.
+    /// Where the window begins that is being looked at, whoever read it.
     wanted: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
@@ -172,16 +169,13 @@ impl Helper {
     /// The window at this place, if it is there.
     fn fetch(&self, offset: u64, len: usize) -> Fetched {
         let Some(windows) = &self.windows else { return Fetched::NeverAgain };
+        self.wanted.store(offset, Relaxed);
         loop {
             let Window { at, bytes, checked_upto } = match windows.try_recv() {
                 Ok(window) => window,
-                Err(TryRecvError::Empty) => {
-                    self.wanted.store(offset, Relaxed);
-                    return Fetched::NotYet;
-                }
+                Err(TryRecvError::Empty) => return Fetched::NotYet,
                 Err(TryRecvError::Disconnected) => return Fetched::NeverAgain,
             };
-            self.waiting.fetch_sub(1, Relaxed);
             match bytes {
                 Ok(bytes) if at < offset => self.give_back(bytes),
                 Ok(mut bytes) if at == offset && bytes.len() >= len => {
@@ -225,13 +219,13 @@ struct Work {
     end: u64,
     to: SyncSender<Window>,
     reuse: Receiver<Bytes>,
-    waiting: Arc<AtomicUsize>,
     wanted: Arc<AtomicU64>,
 }
 
 impl Work {
     /// Reads window after window, as long as there are frames and somebody wants them.
     fn run(self, mut at: u64) {
+        let mut sent = 0;
         loop {
             at = at.max(self.wanted.load(Relaxed));
             if at >= self.end {
@@ -241,21 +235,20 @@ impl Work {
             let spent = self.reuse.try_recv().unwrap_or_default();
             let bytes = self.segment.read_reusing(at, len, spent).wait();
             let window = bytes.as_ref().map_or(&[][..], |bytes| bytes);
-            let checked_upto = self.check(at, window);
+            let checked_upto = self.check(at, window, sent);
             let next = checked_upto + whole_frames(&window[(checked_upto - at) as usize..]);
-            self.waiting.fetch_add(1, Relaxed);
             if self.to.send(Window { at, bytes, checked_upto }).is_err() || next == at {
                 break;
             }
-            at = next;
+            (sent, at) = (at, next);
         }
     }
 
-    /// Checks frames while the other side has windows to look at, and would gain nothing from this one.
-    /// So both have the same to do, whatever it is that takes long.
-    fn check(&self, at: u64, window: &[u8]) -> u64 {
+    /// Checks frames while the other side did not come to the window that was sent before, and would gain
+    /// nothing from this one. So both have the same to do, whatever it is that takes long.
+    fn check(&self, at: u64, window: &[u8], sent: u64) -> u64 {
         let mut frames = FramesAhead::new(window, at, self.salt);
-        while self.waiting.load(Relaxed) > 0 {
+        while sent > self.wanted.load(Relaxed) {
             if frames.by_ref().take(STRETCH).count() < STRETCH {
                 break;
             }
