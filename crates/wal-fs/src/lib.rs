@@ -92,6 +92,8 @@ mod spares;
 mod storage;
 #[cfg(target_os = "linux")]
 mod through;
+#[cfg(all(target_os = "linux", feature = "uring"))]
+mod uring;
 mod whole;
 
 pub use direct::DirectStorage;
@@ -100,3 +102,5 @@ pub use mmap::MmapStorage;
 pub use real::{RealFile, RealFs};
 pub use settings::{DirectSettings, FileSettings, MmapSettings};
 pub use storage::FileStorage;
+#[cfg(all(target_os = "linux", feature = "uring"))]
+pub use uring::{UringSettings, UringStorage};

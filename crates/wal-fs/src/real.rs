@@ -91,6 +91,13 @@ impl RealFile {
     }
 }
 
+#[cfg(all(target_os = "linux", feature = "uring"))]
+impl std::os::fd::AsFd for RealFile {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 impl File for RealFile {
     #[cfg(unix)]
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {

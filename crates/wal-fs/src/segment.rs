@@ -140,6 +140,12 @@ impl<H: File> FileSegment<H> {
         self.syncing("fill", File::sync_data)
     }
 
+    /// Whether a write that ends at `end` has nothing filled ahead of it first.
+    #[cfg(all(target_os = "linux", feature = "uring"))]
+    pub(crate) fn is_filled(&self, end: u64) -> bool {
+        self.growth().target(end).is_none()
+    }
+
     /// The file was written up to `end` through another handle.
     pub(crate) fn grown_to(&self, end: u64) {
         let mut growth = self.growth();

@@ -205,7 +205,7 @@ impl MmapSettings {
     }
 }
 
-fn range(name: &str, value: u64, min: u64, max: u64) -> Result<()> {
+pub(crate) fn range(name: &str, value: u64, min: u64, max: u64) -> Result<()> {
     if (min..=max).contains(&value) {
         return Ok(());
     }

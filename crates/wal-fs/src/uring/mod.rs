@@ -1,0 +1,248 @@
+//! `UringStorage`: a log in a directory, whose syncs are asynchronous in the kernel.
+//!
+//! - `segment`: one file, and what becomes an operation
+//! - `turn`: one operation of a segment at a time, none after a failure
+//! - `work`: the requests that an operation is made of
+//! - `ring`: operations in, outcomes out
+//! - `reaper`: the thread that talks to the kernel
+//! - `settings`: its numbers
+
+mod reaper;
+mod ring;
+mod segment;
+mod settings;
+mod turn;
+mod work;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use bytes::Bytes;
+use ring::Ring;
+use segment::{SharedFile, UringSegment};
+pub use settings::UringSettings;
+use wal_core::{Access, Capabilities, Io, Listing, LogStorage, Lsn, Result, Segment, StorageLock};
+
+use crate::FileStorage;
+
+/// A log's segments as files in one directory, made durable by io_uring. Linux only, with the feature
+/// `uring`.
+///
+/// The directory looks like that of a [`FileStorage`], and each opens what the other wrote. The
+/// difference is in what waits for the device: a sync, and a write that is to be durable. Elsewhere
+/// these are calls that block the thread which makes them. Here each is an operation that the kernel is
+/// given through a ring, and the future that [`Segment::sync`] returns is *pending* until it is done: one
+/// thread can have the syncs of many segments under way. There is one ring and one thread for each
+/// storage, however many operations there are.
+///
+/// ```
+/// use wal_core::{ErrorKind, LogStorage, Lsn, WriteMode};
+/// use wal_fs::UringStorage;
+///
+/// # fn main() -> wal_core::Result<()> {
+/// # let temp = tempfile::tempdir().unwrap();
+/// # let path = temp.path().join("wal");
+/// let storage = match UringStorage::create(&path) {
+///     // The kernel is too old, or forbids it, as in many containers.
+///     Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
+///     opened => opened?,
+/// };
+/// let _lock = storage.lock().wait()?;
+/// let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait()?;
+/// segment.write_at(6, "frame".into(), WriteMode::Through).wait()?;
+/// assert_eq!(segment.read_at(0, 11).wait()?, "headerframe");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What is an operation
+/// - A **durable write** is one request, `WRITE` with `RWF_DSYNC`; where the file system knows no such flag,
+///   a `WRITE` and then an `FSYNC`. At the end of what was filled ahead it is an ordinary write, zeros
+///   included, and an `FSYNC`.
+/// - A **sync** is one request, `FSYNC` of the data.
+/// - A **cached write** is an ordinary call: it copies into the page cache, in about a microsecond. The same
+///   request through a ring took 50 to 100 times as long on ext4, which hands every buffered write to
+///   a worker of the kernel. It may block when the system has too many unwritten pages, as anywhere.
+/// - Reading, listing, creating and removing segments are ordinary calls.
+///
+/// # A future that is dropped
+/// The operation goes on. Its bytes belong to the ring until the kernel is done with them, its file
+/// stays open, and what follows on the same segment waits for it: the next durable write or sync, a
+/// write, a cut, the segment's removal. If it fails, the segment takes no further sync, although nobody
+/// heard of it. The log's lock is not free, and the storage's last handle not dropped, before nothing is
+/// under way.
+///
+/// # Unsupported
+/// Opening fails with [`ErrorKind::Unsupported`](wal_core::ErrorKind::Unsupported) where the kernel has no
+/// io_uring (before Linux 5.6) or forbids it: the seccomp filters of many containers do, and so does
+/// `kernel.io_uring_disabled`. The message says which. [`FileStorage`] is for those.
+pub struct UringStorage {
+    files: FileStorage,
+    settings: UringSettings,
+    ring: Arc<Ring>,
+    /// The files to which something may be under way.
+    written: Mutex<Vec<(Lsn, Weak<SharedFile>)>>,
+}
+
+impl UringStorage {
+    /// Uses an existing directory; nothing is created or changed.
+    ///
+    /// # Errors
+    /// As for [`FileStorage::open`], and `Unsupported` where there is no io_uring.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(dir, UringSettings::default())
+    }
+
+    /// The same, with other settings.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); `Invalid` if a setting is out of its range.
+    pub fn open_with(dir: impl AsRef<Path>, settings: UringSettings) -> Result<Self> {
+        settings.validate()?;
+        let files = FileStorage::open_with(dir, settings.files())?;
+        let ring = Ring::start(settings.queue_depth)?;
+        Ok(Self::new(files, settings, ring))
+    }
+
+    /// Creates the directory, and those above it, where they are missing. When this returns, their
+    /// names are durable. Where there is no io_uring nothing is created.
+    ///
+    /// # Errors
+    /// As for [`FileStorage::create`], and `Unsupported` where there is no io_uring.
+    pub fn create(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::create_with(dir, UringSettings::default())
+    }
+
+    /// The same, with other settings.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create); `Invalid` if a setting is out of its range.
+    pub fn create_with(dir: impl AsRef<Path>, settings: UringSettings) -> Result<Self> {
+        settings.validate()?;
+        let ring = Ring::start(settings.queue_depth)?;
+        let files = FileStorage::create_with(dir, settings.files())?;
+        Ok(Self::new(files, settings, ring))
+    }
+
+    fn new(files: FileStorage, settings: UringSettings, ring: Ring) -> Self {
+        UringStorage { files, settings, ring: Arc::new(ring), written: Mutex::default() }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        self.files.dir()
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &UringSettings {
+        &self.settings
+    }
+
+    fn written(&self) -> MutexGuard<'_, Vec<(Lsn, Weak<SharedFile>)>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_lock(&self) -> Result<StorageLock> {
+        let lock = self.files.lock().wait()?;
+        Ok(StorageLock::new(LockGuard { lock: Some(lock), ring: self.ring.clone() }))
+    }
+
+    fn create_segment(&self, name: Lsn, header: &[u8], capacity: u64) -> Result<UringSegment> {
+        let plain = self.files.create_segment(name, header, capacity)?;
+        Ok(self.watched(name, UringSegment::new(plain, self.ring.clone())))
+    }
+
+    fn open_segment(&self, name: Lsn, access: Access) -> Result<UringSegment> {
+        let plain = self.files.open_segment(name, access)?;
+        let segment = UringSegment::new(plain, self.ring.clone());
+        Ok(if access == Access::Write { self.watched(name, segment) } else { segment })
+    }
+
+    fn watched(&self, name: Lsn, segment: UringSegment) -> UringSegment {
+        let mut written = self.written();
+        written.retain(|(_, file)| file.strong_count() > 0);
+        written.push((name, Arc::downgrade(segment.file())));
+        segment
+    }
+
+    /// The files of that name to which something is under way.
+    fn busy(&self, name: Lsn) -> Vec<Arc<SharedFile>> {
+        let written = self.written();
+        let of_name = written.iter().filter(|(written, _)| *written == name);
+        let open = of_name.filter_map(|(_, file)| file.upgrade());
+        open.filter(|file| file.turns.taken().is_some()).collect()
+    }
+}
+
+/// Holds the lock, and longer than it is held if something is under way: the next holder must not
+/// find a write in the middle of what it recovered.
+struct LockGuard {
+    lock: Option<StorageLock>,
+    ring: Arc<Ring>,
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        if let Some(lock) = self.lock.take() {
+            self.ring.drop_when_idle(lock);
+        }
+    }
+}
+
+fn shared(segment: UringSegment) -> Arc<dyn Segment> {
+    Arc::new(segment)
+}
+
+impl LogStorage for UringStorage {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = self.files.capabilities();
+        capabilities.write_through = true;
+        capabilities
+    }
+
+    fn describe(&self) -> String {
+        self.files.describe()
+    }
+
+    fn lock(&self) -> Io<'_, StorageLock> {
+        Io::ready(self.take_lock())
+    }
+
+    fn list(&self) -> Io<'_, Listing> {
+        self.files.list()
+    }
+
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        Io::ready(self.create_segment(name, &header, capacity).map(shared))
+    }
+
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        Io::ready(self.open_segment(name, access).map(shared))
+    }
+
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        let busy = self.busy(name);
+        if busy.is_empty() {
+            return self.files.remove(name);
+        }
+        Io::future(async move {
+            // The file may become a spare, and then another segment.
+            for file in busy {
+                file.turns.idle().await;
+            }
+            self.files.remove(name).await
+        })
+    }
+
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.files.set_aside(label, data)
+    }
+}
+
+impl fmt::Debug for UringStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("UringStorage");
+        f.field("dir", &self.dir()).field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
