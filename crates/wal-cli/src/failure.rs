@@ -110,6 +110,12 @@ fn hint(error: &Error) -> Option<&'static str> {
             "records go up to the segment size or 8 MiB, whichever is less; raise --segment-size, \
              lower --batch, or split the record"
         }
+        // Not the log's bytes, but what this system can do.
+        ErrorKind::Unsupported
+            if matches!(error.op(), "set up io_uring" | "open for direct writes" | "open log") =>
+        {
+            "`--storage file` works everywhere, with the same log"
+        }
         ErrorKind::Unsupported => "use the version of `wal` that wrote this log, or a newer one",
         ErrorKind::CodecMismatch => {
             "append with the program that wrote the log; `wal dump` shows its bytes as they are"

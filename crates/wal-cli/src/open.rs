@@ -14,6 +14,23 @@ pub(crate) fn existing(dir: &Path) -> Result<FileStorage, Failure> {
     Ok(FileStorage::open(dir)?)
 }
 
+/// A log that is synced by io_uring; an error where this build or this kernel has none.
+#[cfg(all(target_os = "linux", feature = "uring"))]
+pub(crate) fn uring(dir: &Path) -> Result<wal_fs::UringStorage, Failure> {
+    Ok(wal_fs::UringStorage::create(dir)?)
+}
+
+/// The same for builds without it.
+#[cfg(not(all(target_os = "linux", feature = "uring")))]
+pub(crate) fn uring(_: &Path) -> Result<FileStorage, Failure> {
+    let why = if cfg!(target_os = "linux") {
+        "this command was built without the feature \"uring\"; use --storage file"
+    } else {
+        "io_uring is for Linux only; use --storage file"
+    };
+    Err(wal_core::Error::new(wal_core::ErrorKind::Unsupported, "open log").detail(why).into())
+}
+
 /// Recovers a log for writing, as every opening does: cuts a torn tail, refuses damage. Says what it cut.
 pub(crate) fn recover(storage: impl LogStorage) -> Result<Recovered, Failure> {
     let mut recovery = Recovery::new(storage).mode(Mode::TornTail);

@@ -166,6 +166,9 @@ fn storages_on_files_take_turns() {
     if cfg!(target_os = "linux") {
         ways.extend(["direct", "file", "direct", "mmap", "direct"]);
     }
+    if common::may_use_uring() {
+        ways.extend(["uring", "uring", "file", "uring", "direct", "uring", "mmap", "uring"]);
+    }
     for (n, way) in ways.into_iter().enumerate() {
         let input = seq(n as u64 * 1000, n as u64 * 1000 + 999);
         let args = format!("append DIR --storage {way} --segment-size 16k --batch 10");

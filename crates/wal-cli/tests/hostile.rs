@@ -278,7 +278,11 @@ fn goes_on_after(dir: &Path, limited: &Done) {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_file_size_limit_is_an_error_and_not_the_end() {
-    for options in ["", "--sync os", "--sync always", "--writers 4 --batch 10"] {
+    let mut ways = vec!["", "--sync os", "--sync always", "--writers 4 --batch 10"];
+    if common::may_use_uring() {
+        ways.extend(["--storage uring", "--storage uring --sync os"]);
+    }
+    for options in ways {
         let temp = tempdir().unwrap();
         // 1000 blocks of 1 KiB: the limit is met in the middle of a segment.
         let script = format!("ulimit -f 1000; exec \"$0\" append \"$1\" --ack {options}");
@@ -318,13 +322,19 @@ fn a_full_disk_is_survived() {
     let mounted = Mounted(disk.clone());
     let input = [b"x".repeat(99), b"\n".to_vec()].concat().repeat(100_000);
     // With mapped memory a full disk must be an error as well, and no signal.
-    let ways = [
+    let mut ways = vec![
         "--sync group --writers 4",
         "--sync os --segment-size 1MiB",
         "--sync group --writers 4 --storage direct",
         "--sync group --writers 4 --storage mmap",
         "--sync os --segment-size 1MiB --storage mmap",
     ];
+    if common::may_use_uring() {
+        ways.extend([
+            "--sync group --writers 4 --storage uring",
+            "--sync os --segment-size 1MiB --storage uring",
+        ]);
+    }
     for (n, options) in ways.iter().enumerate() {
         let dir = disk.join(format!("log{n}"));
         let ballast = disk.join("ballast");

@@ -58,6 +58,9 @@ fn kill_often(sync: &str, batch: u64, durability: &str) {
 }
 
 fn kill_often_on(storage: &str, kills: u64, sync: &str, batch: u64, durability: &str) {
+    if storage == "uring" && !common::may_use_uring() {
+        return;
+    }
     let kills = number_from("WAL_KILL_COUNT").unwrap_or(kills);
     let seed = number_from("WAL_KILL_SEED")
         .unwrap_or_else(|| SystemClock::new().wall().as_micros() ^ u64::from(std::process::id()));
@@ -247,6 +250,11 @@ storages! {
 
 storages! {
     mmap: "mmap",
+}
+
+#[cfg(all(target_os = "linux", feature = "uring"))]
+storages! {
+    uring: "uring",
 }
 
 /// These may be lost, but only from the end.

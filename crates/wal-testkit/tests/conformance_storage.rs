@@ -4,6 +4,8 @@ mod places;
 
 use places::*;
 use wal_core::MemoryStorage;
+#[cfg(target_os = "linux")]
+use wal_fs::UringSettings;
 use wal_fs::{DirectSettings, FileSettings, MmapSettings};
 use wal_testkit::conformance::Place;
 use wal_testkit::{FaultStorage, Reuse, storage_conformance};
@@ -123,6 +125,23 @@ storage_conformance!(
     shared(places::mmap_directory(MmapSettings::default().max_spares(0)))
 );
 
+// Visibly skipped where the kernel forbids io_uring.
+#[cfg(target_os = "linux")]
+storage_conformance!(
+    uring_directory,
+    places::uring_directory(UringSettings::default().preallocate_bytes(2048))
+);
+#[cfg(target_os = "linux")]
+storage_conformance!(
+    uring_directory_shared,
+    shared(places::uring_directory(UringSettings::default().max_spares(0).queue_depth(1)))
+);
+#[cfg(target_os = "linux")]
+storage_conformance!(
+    uring_directory_boxed,
+    boxed(places::uring_directory(UringSettings::default().preallocate_bytes(0)))
+);
+
 // Memory, which promises to forget.
 
 storage_conformance!(memory, Memory::default(), skips: [
@@ -157,6 +176,14 @@ storage_conformance!(faults_over_disk, shared(Wrapped {
 storage_conformance!(
     faults_over_memory,
     boxed(Wrapped { place: Memory::default(), wrap: FaultStorage::new })
+);
+#[cfg(target_os = "linux")]
+storage_conformance!(
+    faults_over_uring,
+    shared(Wrapped {
+        place: places::uring_directory(UringSettings::default()),
+        wrap: FaultStorage::new
+    })
 );
 
 // The one that loses power makes of any storage one that can, memory included.

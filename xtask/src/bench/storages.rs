@@ -56,6 +56,13 @@ pub(super) const STORAGES: &[Storage] = &[
         recycles: false,
         build: |dir| shared(MmapStorage::create(dir)),
     },
+    #[cfg(target_os = "linux")]
+    Storage {
+        name: "uring",
+        durable: true,
+        recycles: false,
+        build: |dir| shared(wal_fs::UringStorage::create(dir)),
+    },
     Storage {
         name: "memory",
         durable: false,

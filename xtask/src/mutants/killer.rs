@@ -80,7 +80,7 @@ impl Cargo {
                 cargo.args(["build", "--package", "wal-testkit", "--example", "explore"]);
             }
             Killer::Test { package, target, .. } => {
-                cargo.args(["test", "--package", package.as_str()]);
+                cargo.args(["test", "--all-features", "--package", package.as_str()]);
                 match target.as_str() {
                     "lib" => cargo.arg("--lib"),
                     target => cargo.args(["--test", target]),

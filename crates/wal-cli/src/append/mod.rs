@@ -90,6 +90,8 @@ enum Storage {
     Direct,
     /// In files in DIR, mapped into memory: survives the process without a call
     Mmap,
+    /// In files in DIR, synced by io_uring (Linux, where it is allowed)
+    Uring,
     /// In memory, to measure or to try out
     Memory,
 }
@@ -161,6 +163,7 @@ fn open(args: &Args, settings: Settings) -> Result<Wal, Failure> {
         (Storage::File, Some(dir)) => open::recover(FileStorage::create(dir)?)?,
         (Storage::Direct, Some(dir)) => open::recover(DirectStorage::create(dir)?)?,
         (Storage::Mmap, Some(dir)) => open::recover(MmapStorage::create(dir)?)?,
+        (Storage::Uring, Some(dir)) => open::recover(open::uring(dir)?)?,
     };
     Ok(Wal::builder(args.sync).settings(settings).open(recovered)?)
 }

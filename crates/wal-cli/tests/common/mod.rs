@@ -81,6 +81,23 @@ pub(crate) fn may_mount() -> bool {
     u64::from_str_radix(effective.trim(), 16).expect("hexadecimal") & CAP_SYS_ADMIN != 0
 }
 
+/// Does the kernel let the command use io_uring? If not, the rest of the test is said to be left out.
+#[track_caller]
+pub(crate) fn may_use_uring() -> bool {
+    if !cfg!(all(target_os = "linux", feature = "uring")) {
+        return false;
+    }
+    let temp = tempfile::tempdir().expect("a directory");
+    let done = run(temp.path(), "append DIR --storage uring", b"");
+    if done.code == Some(0) {
+        return true;
+    }
+    let refused = done.code == Some(1) && done.stderr.contains("set up io_uring: unsupported");
+    assert!(refused, "{done:?}");
+    skip(done.stderr.trim_end());
+    false
+}
+
 /// Runs a command to its end with `input` on its standard input.
 pub(crate) fn run_with(command: &mut Command, input: &[u8]) -> Done {
     let mut child = command

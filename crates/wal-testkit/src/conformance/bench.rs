@@ -65,6 +65,9 @@ impl<'a, P: Place> Bench<'a, P> {
     /// How every check begins: with the sentence it is about, and what it needs.
     pub(super) fn promise(&self, promise: &'static str, needs: &[Need]) -> Result<(), Stop> {
         self.promise.set(promise);
+        if let Some(why) = (self.fresh)().unavailable() {
+            return Err(Stop::Skip(why));
+        }
         if let Some(why) = needs.iter().find_map(|need| need.unmet(self.fresh)) {
             return Err(Stop::Skip(why));
         }

@@ -6,7 +6,7 @@ use crate::CrashPolicy;
 
 /// A place for one log: a directory, a bucket, some memory. Each check gets a fresh, empty one.
 ///
-/// Only [`open`](Self::open) is needed. Each of the others makes more checks possible; a check whose
+/// Only [`open`](Self::open) is needed. Most of the others make more checks possible; a check whose
 /// need is not met is skipped, visibly.
 ///
 /// ```
@@ -37,6 +37,12 @@ pub trait Place {
     /// Opens the place as another process would that comes to use it: nothing is shared with the
     /// storages opened before but the place itself. These may be in use.
     fn open(&self) -> Self::Storage;
+
+    /// Why nothing can be run here, if so: this system lacks what the storage is made of. Every check is
+    /// skipped then. Asked before anything is opened.
+    fn unavailable(&self) -> Option<String> {
+        None
+    }
 
     /// Opens the place after every process that used it was killed: none of the storages opened before
     /// does anything any more, not even when it is dropped.

@@ -5,10 +5,14 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(target_os = "linux")]
+use wal_core::ErrorKind;
 use wal_core::{LogStorage, MemoryStorage, Result};
 use wal_fs::{
     DirectSettings, DirectStorage, FileSettings, FileStorage, FileSystem, MmapSettings, MmapStorage,
 };
+#[cfg(target_os = "linux")]
+use wal_fs::{UringSettings, UringStorage};
 use wal_testkit::conformance::Place;
 use wal_testkit::{CrashPolicy, CrashStorage, FaultFs, ModelFs, Reuse};
 
@@ -103,6 +107,7 @@ impl<S: LogStorage> Place for Disk<S> {
 pub struct Directory<S> {
     temp: tempfile::TempDir,
     open: OpenIn<S>,
+    unavailable: Option<String>,
 }
 
 pub fn directory(settings: FileSettings) -> Directory<FileStorage> {
@@ -117,9 +122,22 @@ pub fn mmap_directory(settings: MmapSettings) -> Directory<MmapStorage> {
     Directory::new(move |dir| MmapStorage::open_with(dir, settings.clone()))
 }
 
+/// Nothing can be run in it where the kernel forbids io_uring.
+#[cfg(target_os = "linux")]
+pub fn uring_directory(settings: UringSettings) -> Directory<UringStorage> {
+    let mut place =
+        Directory::new(move |dir: &Path| UringStorage::open_with(dir, settings.clone()));
+    place.unavailable = (place.open)(place.temp.path())
+        .err()
+        .filter(|error| error.kind() == ErrorKind::Unsupported)
+        .map(|error| error.to_string());
+    place
+}
+
 impl<S> Directory<S> {
     pub fn new(open: impl Fn(&Path) -> Result<S> + 'static) -> Self {
-        Directory { temp: tempfile::tempdir().unwrap(), open: Box::new(open) }
+        let temp = tempfile::tempdir().unwrap();
+        Directory { temp, open: Box::new(open), unavailable: None }
     }
 }
 
@@ -128,6 +146,10 @@ impl<S: LogStorage> Place for Directory<S> {
 
     fn open(&self) -> S {
         (self.open)(self.temp.path()).unwrap()
+    }
+
+    fn unavailable(&self) -> Option<String> {
+        self.unavailable.clone()
     }
 
     fn put_foreign(&self) -> Option<String> {
@@ -163,6 +185,10 @@ impl<P: Place, T: LogStorage> Place for Wrapped<P, T> {
 
     fn open(&self) -> T {
         (self.wrap)(self.place.open())
+    }
+
+    fn unavailable(&self) -> Option<String> {
+        self.place.unavailable()
     }
 
     fn open_after_kill(&self) -> Option<T> {
@@ -214,6 +240,10 @@ impl<T: LogStorage> Place for Erased<T> {
 
     fn open(&self) -> T {
         self.0.open()
+    }
+
+    fn unavailable(&self) -> Option<String> {
+        self.0.unavailable()
     }
 
     fn open_after_kill(&self) -> Option<T> {
