@@ -6,9 +6,14 @@ use anyhow::{Context, bail};
 
 use crate::models::{root, target_dir};
 
-/// The tests that run what is unsafe, with their packages: the allocator that counts, and copying into
-/// mapped memory.
-const TESTS: &[(&str, &str)] = &[("wal-testkit", "conformance_codec_lies"), ("wal-fs", "mmap")];
+/// The tests that run what is unsafe, with their packages: the allocator that counts, copying into
+/// mapped memory, and giving the kernel addresses of bytes, from within and through a log's storage.
+const TESTS: &[(&str, &str)] = &[
+    ("wal-testkit", "--test conformance_codec_lies"),
+    ("wal-fs", "--all-features --test mmap"),
+    ("wal-fs", "--all-features --lib uring::"),
+    ("wal-fs", "--all-features --test uring"),
+];
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let Some(host) = nightly_host() else {
@@ -17,11 +22,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
         );
         return Ok(());
     };
-    for (package, test) in TESTS {
+    for (package, tests) in TESTS {
         let mut command = Command::new("cargo");
         command
             .args(["+nightly", "test", "--locked", "--target", &host])
-            .args(["--package", package, "--test", test])
+            .args(["--package", package])
+            .args(tests.split(' '))
             .arg("--target-dir")
             .arg(target_dir()?.join("sanitize"))
             // The compiler that builds this program must not be passed on.
@@ -31,7 +37,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             .current_dir(root()?);
         let status = command.status().context("cannot start cargo")?;
         if !status.success() {
-            bail!("{test} of {package} failed under the address sanitizer: {status}");
+            bail!("{tests} of {package} failed under the address sanitizer: {status}");
         }
     }
     println!("{} test programs ran under the address sanitizer", TESTS.len());

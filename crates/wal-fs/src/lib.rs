@@ -6,11 +6,12 @@
 //! | [`FileStorage`] | one call, into the cache | a write and an `fdatasync`, or one call (`write_through`) | by default: everywhere, for everything |
 //! | [`DirectStorage`] | one call, to the device | *one* call, past the cache | on Linux, for records that are synced one by one or by group commit, and where the log should not fill the page cache |
 //! | [`MmapStorage`] | a copy in memory, *no* call | a copy and an `fdatasync` | for records that need survive a kill at once and a power loss later (`os`, `interval`, `batch`), on a file system that overwrites in place |
+//! | `UringStorage` (feature `uring`, Linux) | one call, into the cache | an operation of an io_uring, *pending* meanwhile | for programs that poll the syncs of many segments or logs from few threads |
 //!
-//! All three keep the same files, and each opens what another wrote. They differ only in how the bytes
+//! All of them keep the same files, and each opens what another wrote. They differ only in how the bytes
 //! of a segment that is being written reach its file; names, spares, locks and everything below are
 //! the same code. Tools that read a log (`View`, `Inspect`, the `wal` command) need not know which one
-//! wrote it.
+//! wrote it. `docs/storages.md` of the project compares them, with figures.
 //!
 //! # The directory
 //! A log lives in one directory:
@@ -66,7 +67,8 @@
 //!   the segment created last may be missing only if none of its records was ever synced.
 //!   Locks are mandatory: nobody else can read the process id in `LOCK`.
 //!   A file cannot be cut while it is mapped; `MmapStorage` unmaps first.
-//! - **Everywhere but Linux** [`DirectStorage`] is unsupported, and a sync of [`MmapStorage`] first
+//!   `UringStorage` needs Linux 5.6, and to be allowed: opening it tells.
+//! - **Everywhere but Linux** [`DirectStorage`] is unsupported, `UringStorage` does not exist, and a sync of [`MmapStorage`] first
 //!   flushes the mapping (`msync`, `FlushViewOfFile`).
 //! - **Elsewhere** (other Unix): `fsync` or `fdatasync` as the standard library does. Where it knows
 //!   no file locks, taking the lock is refused as unsupported.

@@ -1,4 +1,4 @@
-//! A piece of a real file in memory. All the `unsafe` code of this crate.
+//! A piece of a real file in memory. The `unsafe` code of this crate is here, and in the ring of `UringStorage`.
 
 use std::io;
 use std::ptr;

@@ -213,3 +213,8 @@ storage_conformance!(
 );
 storage_conformance!(cached_memory_shared, shared(Cached::over(MemoryStorage::new())));
 storage_conformance!(cached_disk, boxed(Cached::over(disk(settings()).open())));
+#[cfg(target_os = "linux")]
+storage_conformance!(
+    cached_uring,
+    shared(places::CachedUring::new(UringSettings::default().preallocate_bytes(0)))
+);

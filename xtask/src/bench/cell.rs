@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use wal_core::ErrorKind;
 use wal_load::{Sample, Timing, Workload};
 use wal_sync::Policy;
 
@@ -35,6 +36,17 @@ pub(super) enum Measured {
 
 pub(super) fn measured(sample: anyhow::Result<Sample>) -> anyhow::Result<Measured> {
     sample.map(Measured::Sample)
+}
+
+/// What this system cannot do is left out, and said.
+fn measured_if_possible(sample: anyhow::Result<Sample>) -> anyhow::Result<Measured> {
+    let unsupported = |error: &wal_core::Error| error.kind() == ErrorKind::Unsupported;
+    match sample {
+        Err(error) if error.downcast_ref().is_some_and(unsupported) => {
+            Ok(Measured::Skipped(error.to_string()))
+        }
+        sample => measured(sample),
+    }
 }
 
 /// One contender with one load.
@@ -124,8 +136,10 @@ impl Cell {
                 Some(peers) => measured(peers.measure(name, load, &timing, &site.fresh)),
                 None => Ok(Measured::Skipped("--peers was not given".into())),
             },
-            Work::Ours(ours, load) => measured(ours.measure(&site.fresh, load, &timing)),
-            Work::Many(many) => measured(many.measure(&site.fresh, &timing)),
+            Work::Ours(ours, load) => {
+                measured_if_possible(ours.measure(&site.fresh, load, &timing))
+            }
+            Work::Many(many) => measured_if_possible(many.measure(&site.fresh, &timing)),
             Work::Recover(recover) => measured(recover.measure(&site.kept)),
             Work::Open(open) => measured(open.measure(&site.kept)),
         }

@@ -46,16 +46,21 @@ impl Work {
     /// The next request. It refers to the memory of the data, which is the caller's to keep.
     pub(super) fn request(&self, file: BorrowedFd<'_>) -> Entry {
         let fd = Fd(file.as_raw_fd());
-        let flags = match self.step {
-            Step::Sync => return opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build(),
-            Step::Write => ReadWriteFlags::empty(),
-            Step::Through => ReadWriteFlags::DSYNC,
-        };
+        if self.step == Step::Sync {
+            return opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build();
+        }
         let len = self.data.len().min(REQUEST_BYTES) as u32;
         opcode::Write::new(fd, self.data.as_ptr(), len)
             .offset(self.offset)
-            .rw_flags(flags.bits().cast_signed())
+            .rw_flags(self.write_flags().bits().cast_signed())
             .build()
+    }
+
+    fn write_flags(&self) -> ReadWriteFlags {
+        match self.step {
+            Step::Through => ReadWriteFlags::DSYNC,
+            Step::Write | Step::Sync => ReadWriteFlags::empty(),
+        }
     }
 
     /// Takes account of a request's result. `None`: there is another one to make.
@@ -127,6 +132,23 @@ mod tests {
         assert!(work.completed(6).is_none());
         assert_eq!(left(&work), (109, &b"9"[..], Step::Through));
         work.completed(1).unwrap().unwrap();
+    }
+
+    /// No power can be cut under a ring: nothing but this shows that a durable write is one.
+    #[test]
+    fn what_is_to_be_durable_is_asked_for_as_such() {
+        let mut work = write();
+        assert_eq!(work.write_flags(), ReadWriteFlags::DSYNC);
+        assert!(work.completed(3).is_none());
+        assert_eq!(work.write_flags(), ReadWriteFlags::DSYNC);
+        assert!(work.completed(EOPNOTSUPP).is_none());
+        assert_eq!(work.write_flags(), ReadWriteFlags::empty());
+        assert!(work.completed(7).is_none(), "no sync follows");
+        let file = tempfile::tempfile().unwrap();
+        let opcode = |work: &Work| work.request(std::os::fd::AsFd::as_fd(&file)).get_opcode();
+        assert_eq!(opcode(&work), u32::from(opcode::Fsync::CODE));
+        assert_eq!(opcode(&Work::sync()), u32::from(opcode::Fsync::CODE));
+        assert_eq!(opcode(&write()), u32::from(opcode::Write::CODE));
     }
 
     #[test]

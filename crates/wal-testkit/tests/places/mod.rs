@@ -308,3 +308,52 @@ impl<S: LogStorage> Place for Cached<S> {
         Some(self.0.crash(policy).unwrap())
     }
 }
+
+/// `UringStorage` below a cache that a power loss empties.
+#[cfg(target_os = "linux")]
+pub struct CachedUring {
+    cached: Cached<Box<dyn LogStorage>>,
+    directory: Directory<UringStorage>,
+}
+
+#[cfg(target_os = "linux")]
+impl CachedUring {
+    pub fn new(settings: UringSettings) -> Self {
+        let directory = uring_directory(settings);
+        let storage: Box<dyn LogStorage> = match directory.unavailable {
+            None => Box::new(directory.open()),
+            // Nothing will be run.
+            Some(_) => Box::new(MemoryStorage::new()),
+        };
+        CachedUring { cached: Cached::over(storage), directory }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Place for CachedUring {
+    type Storage = CrashStorage<Box<dyn LogStorage>>;
+
+    fn open(&self) -> Self::Storage {
+        self.cached.open()
+    }
+
+    fn unavailable(&self) -> Option<String> {
+        self.directory.unavailable()
+    }
+
+    fn open_after_kill(&self) -> Option<Self::Storage> {
+        self.cached.open_after_kill()
+    }
+
+    fn cut_power_after(&self, calls: u64) {
+        self.cached.cut_power_after(calls);
+    }
+
+    fn open_after_power_loss(&self, policy: CrashPolicy) -> Option<Self::Storage> {
+        self.cached.open_after_power_loss(policy)
+    }
+
+    fn power_losses(&self) -> u64 {
+        self.cached.power_losses()
+    }
+}
