@@ -62,7 +62,7 @@ use crate::FileStorage;
 ///   included, and an `FSYNC`.
 /// - A **sync** is one request, `FSYNC` of the data.
 /// - A **cached write** is an ordinary call: it copies into the page cache, in about a microsecond. The same
-///   request through a ring took 50 to 100 times as long on ext4, which hands every buffered write to
+///   request through a ring took 65 times as long on ext4, or more, which hands every buffered write to
 ///   a worker of the kernel. It may block when the system has too many unwritten pages, as anywhere.
 /// - Reading, listing, creating and removing segments are ordinary calls.
 ///
