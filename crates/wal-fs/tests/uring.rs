@@ -40,6 +40,11 @@ fn log() -> Option<Log> {
     log_with(UringSettings::default().preallocate_bytes(16 << 10))
 }
 
+/// Segments that are filled from the beginning: a durable write is one operation of the ring.
+fn filled_log() -> Option<Log> {
+    log_with(UringSettings::default().preallocate_bytes(1 << 20))
+}
+
 impl Log {
     fn create(&self, name: u64) -> Arc<dyn Segment> {
         self.storage.create(Lsn::new(name), "header".into(), 1 << 20).wait().unwrap()
@@ -121,7 +126,7 @@ fn one_thread_syncs_many_segments_at_once() {
 
 #[test]
 fn what_was_given_up_is_done_before_what_follows() {
-    let Some(log) = log() else { return };
+    let Some(log) = filled_log() else { return };
     for round in 0..50 {
         let segment = log.create(1);
         let large = pattern(round, 200_000);
@@ -147,7 +152,7 @@ fn what_was_given_up_is_done_before_what_follows() {
 /// The removed file becomes another segment, which nobody may write to by the old handle's write.
 #[test]
 fn a_write_that_was_given_up_never_lands_in_a_recycled_segment() {
-    let Some(log) = log() else { return };
+    let Some(log) = filled_log() else { return };
     let _lock = log.storage.lock().wait().unwrap();
     for round in 1..50 {
         let old = log.create(round);
@@ -165,14 +170,19 @@ fn a_write_that_was_given_up_never_lands_in_a_recycled_segment() {
 
 #[test]
 fn the_lock_is_not_free_before_nothing_is_under_way() {
-    let Some(log) = log() else { return };
+    let Some(log) = filled_log() else { return };
     for round in 0..30 {
         let lock = log.storage.lock().wait().unwrap();
         let name = round + 1;
         let segment = log.create(name);
         let data = pattern(round, 500_000);
         abandon(segment.write_at(HEADER, data.clone(), WriteMode::Through));
+        let plain = FileStorage::open(log.dir.path()).unwrap();
+        let reader = plain.open(Lsn::new(name), Access::Read).wait().unwrap();
         drop(lock);
+        // At once: whoever has the lock next may be as quick.
+        let end = reader.read_at(HEADER + data.len() as u64 - 8, 8).wait().unwrap();
+        assert_eq!(end, data[data.len() - 8..]);
         let _other = FileStorage::open(log.dir.path()).unwrap().lock().wait().unwrap();
         assert_eq!(log.found(name, data.len()), data);
     }
@@ -181,7 +191,7 @@ fn the_lock_is_not_free_before_nothing_is_under_way() {
 #[test]
 fn dropping_everything_waits_for_what_is_under_way() {
     for round in 0..30 {
-        let Some(Log { dir, storage }) = log() else { return };
+        let Some(Log { dir, storage }) = filled_log() else { return };
         let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait().unwrap();
         let data = pattern(round, 500_000);
         abandon(segment.write_at(HEADER, data.clone(), WriteMode::Through));
