@@ -116,7 +116,11 @@ impl Segment for UringSegment {
     }
 
     fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
-        Io::ready(self.plain().read(offset, len))
+        Io::ready(self.plain().read(offset, len, Bytes::new()))
+    }
+
+    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
+        Io::ready(self.plain().read(offset, len, spent))
     }
 
     fn len(&self) -> Io<'_, u64> {
