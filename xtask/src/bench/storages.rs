@@ -56,6 +56,12 @@ pub(super) const STORAGES: &[Storage] = &[
         recycles: false,
         build: |dir| shared(MmapStorage::create(dir)),
     },
+    Storage {
+        name: "mmap-recycled",
+        durable: true,
+        recycles: true,
+        build: |dir| shared(MmapStorage::create(dir)),
+    },
     #[cfg(target_os = "linux")]
     Storage {
         name: "uring",

@@ -250,12 +250,14 @@ fn open(choice: &Choice) -> Suite {
 fn many_logs(choice: &Choice) -> Suite {
     let mut cells = Vec::new();
     for storage in choice.durable_storages().filter(|storage| !storage.recycles) {
-        cells.extend([Many::one(storage), Many::separate(storage)].map(Cell::many));
+        let spreads = [Many::one(storage), Many::streams(storage), Many::separate(storage)];
+        cells.extend(spreads.map(Cell::many));
     }
     let load = Many::one(choice.plain()).load();
     let logs = |name| Pick::new(Kind::Ours, load).ends(name);
-    let text = "4 producers: 32 logs / one log with the same work";
-    let bars = vec![Bar::ratio(text, Figure::Rate, AtLeast(0.8), logs("32 logs"), logs("one log"))];
+    let text = "4 producers: 32 logs that share one / one log with the same work";
+    let (shared, one) = (logs("32 streams"), logs("one log"));
+    let bars = vec![Bar::ratio(text, Figure::Rate, AtLeast(0.8), shared, one)];
     Suite { name: "many-logs", title: "Few producers, many logs, durable", cells, bars }
 }
 

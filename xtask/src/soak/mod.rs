@@ -1,0 +1,79 @@
+//! `cargo xtask soak`: logs under all kinds of work for a long time, whose memory and files must not grow.
+//!
+//! - `work`: what is done to each log
+//! - `watch`: memory and files, and whether they stay as they are
+
+mod watch;
+mod work;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use wal_core::{Clock, SystemClock};
+
+use self::watch::{Look, Watch};
+use self::work::Soaked;
+use crate::number::grouped;
+
+/// For how long, and where.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// For how long, in seconds.
+    #[arg(long, default_value_t = 600, value_name = "N", value_parser = clap::value_parser!(u64).range(3..))]
+    seconds: u64,
+    /// Where to put the logs; what is there is removed.
+    #[arg(long, default_value = "target/soak")]
+    dir: PathBuf,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    crate::release::ensure()?;
+    let dir = &options.dir;
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| format!("cannot clear {}", dir.display()))?;
+    }
+    let logs = work::open_all(dir)?;
+    for log in &logs {
+        println!("{log}");
+    }
+    let (clock, stop) = (SystemClock::new(), &AtomicBool::new(false));
+    let mut watch = Watch::default();
+    let outcome = thread::scope(|scope| {
+        let works: Vec<_> = logs
+            .iter()
+            .flat_map(|log| log.works())
+            .map(|work| scope.spawn(move || work(stop)))
+            .collect();
+        for second in 1..=options.seconds {
+            thread::sleep(Duration::from_secs(second).saturating_sub(clock.monotonic()));
+            let look = Look::at(dir);
+            if second % 10 == 0 || second == options.seconds {
+                println!("{second:>5} s: {}, {look}", work::progress(&logs));
+            }
+            watch.add(look);
+            // A log that failed says why when its thread is asked.
+            if works.iter().any(|work| work.is_finished()) {
+                break;
+            }
+        }
+        stop.store(true, Relaxed);
+        works.into_iter().try_for_each(|work| match work.join() {
+            Ok(outcome) => outcome,
+            Err(_) => bail!("a thread panicked"),
+        })
+    });
+    outcome?;
+    let records: u64 = logs.iter().map(Soaked::records).sum();
+    logs.into_iter().try_for_each(Soaked::close_and_check)?;
+    println!("closed, opened again: all {} records accounted for", grouped(records));
+    let verdict = watch.verdict();
+    println!("{verdict}");
+    ensure!(verdict.is_flat(), "it grew");
+    fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))
+}

@@ -1,0 +1,145 @@
+//! How much memory and how many files there are.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+/// At one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Look {
+    /// Bytes of this process in memory; 0 where the system does not tell.
+    memory: u64,
+    files: u64,
+    /// Bytes in all files.
+    disk: u64,
+}
+
+impl Look {
+    /// Of this process, and of the logs in this folder.
+    pub(super) fn at(dir: &Path) -> Self {
+        let memory = fs::read_to_string("/proc/self/status").ok();
+        let memory = memory.as_deref().and_then(resident).unwrap_or(0);
+        let mut look = Look { memory, ..Look::default() };
+        look.count(dir);
+        look
+    }
+
+    /// A file may be gone before it is looked at.
+    fn count(&mut self, dir: &Path) {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(found) if found.is_dir() => self.count(&entry.path()),
+                Ok(found) => {
+                    self.files += 1;
+                    self.disk += found.len();
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn max(self, other: Look) -> Look {
+        Look {
+            memory: self.memory.max(other.memory),
+            files: self.files.max(other.files),
+            disk: self.disk.max(other.disk),
+        }
+    }
+}
+
+impl fmt::Display for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.memory {
+            0 => write!(f, "memory unknown here")?,
+            memory => write!(f, "{:.1} MiB of memory", mib(memory))?,
+        }
+        write!(f, ", {} files of {:.1} MiB", self.files, mib(self.disk))
+    }
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
+
+/// All looks, in order.
+#[derive(Default)]
+pub(super) struct Watch(Vec<Look>);
+
+impl Watch {
+    pub(super) fn add(&mut self, look: Look) {
+        self.0.push(look);
+    }
+
+    /// The most in the last third beside the most in the third before; the first is for warming up.
+    pub(super) fn verdict(&self) -> Verdict {
+        let third = self.0.len() / 3;
+        let most = |looks: &[Look]| looks.iter().copied().fold(Look::default(), Look::max);
+        let (before, last) = self.0[third..].split_at((self.0.len() - third) / 2);
+        Verdict { before: most(before), last: most(last) }
+    }
+}
+
+/// Whether it grew.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    before: Look,
+    last: Look,
+}
+
+impl Verdict {
+    /// A twentieth more, or a little, is no growth: threads do not meet at the same moments each time.
+    pub(super) fn is_flat(&self) -> bool {
+        let flat = |last: u64, before: u64, little: u64| last <= before + (before / 20).max(little);
+        flat(self.last.memory, self.before.memory, 1 << 20)
+            && flat(self.last.files, self.before.files, 3)
+            && flat(self.last.disk, self.before.disk, 3 << 20)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.is_flat() { "flat" } else { "GREW" };
+        write!(f, "{word}: at most {} in the middle third, {} in the last", self.before, self.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn verdict(memory: impl Fn(u64) -> u64) -> Verdict {
+        let mut watch = Watch::default();
+        (0..600).for_each(|at| watch.add(Look { memory: memory(at), files: 9, disk: 9 * MIB }));
+        watch.verdict()
+    }
+
+    #[test]
+    fn what_grows_is_told_from_what_warms_up() {
+        assert!(verdict(|_| 20 * MIB).is_flat());
+        assert!(verdict(|at| 20 * MIB - (200 - at.min(200)) * 50_000).is_flat());
+        assert!(verdict(|at| 20 * MIB + at % 7 * 100_000).is_flat());
+        assert!(!verdict(|at| 20 * MIB + at * 10_000).is_flat());
+        assert!(!verdict(|at| 20 * MIB + at / 590 * 5 * MIB).is_flat());
+        let text = verdict(|_| 20 * MIB).to_string();
+        assert!(text.starts_with("flat: at most 20.0 MiB of memory, 9 files of 9.0 MiB"), "{text}");
+    }
+
+    #[test]
+    fn files_are_counted_in_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("log")).unwrap();
+        fs::write(dir.path().join("log/a"), [0; 100]).unwrap();
+        fs::write(dir.path().join("b"), [0; 11]).unwrap();
+        let look = Look::at(dir.path());
+        assert_eq!((look.files, look.disk), (2, 111));
+        assert!(look.memory > 100_000 || !cfg!(target_os = "linux"));
+    }
+}
