@@ -6,9 +6,11 @@ use anyhow::{Context, bail};
 
 use crate::models::{root, target_dir};
 
-/// The tests that run what is unsafe, with their packages: the allocator that counts, copying into
-/// mapped memory, and giving the kernel addresses of bytes, from within and through a log's storage.
+/// The tests that run what is unsafe, with their packages: the processor's cycle counter, the allocator that
+/// counts, copying into mapped memory, and giving the kernel addresses of bytes, from within and through a
+/// log's storage.
 const TESTS: &[(&str, &str)] = &[
+    ("wal-core", "--lib clock::"),
     ("wal-testkit", "--test conformance_codec_lies"),
     ("wal-fs", "--all-features --test mmap"),
     ("wal-fs", "--all-features --lib uring::"),
