@@ -3,7 +3,7 @@
 mod recent;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Timestamp;
 
@@ -28,11 +28,11 @@ impl<T: Clock + ?Sized> Clock for Arc<T> {
 
 /// The operating system's clocks.
 ///
-/// On x86-64 a thread that asks again within a microsecond may be told the same time: to count the
-/// processor's cycles costs a third of reading the clock, and that is a fifth of what an append costs.
+/// On x86-64 who asks within a microsecond after somebody else may be told the same time: to count the
+/// processor's cycles costs a third of reading the clock, and that is a quarter of what an append costs.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
-    origin: Instant,
+    origin: Duration,
 }
 
 impl SystemClock {
@@ -51,7 +51,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn monotonic(&self) -> Duration {
-        recent::now().saturating_duration_since(self.origin)
+        recent::now().saturating_sub(self.origin)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
