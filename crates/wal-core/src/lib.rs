@@ -37,7 +37,7 @@ mod wal;
 
 pub use async_wal::AsyncWal;
 pub use builder::Builder;
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, Recent, SystemClock};
 pub use codec::{Codec, CodecId, RawCodec};
 pub use engine::{Acknowledged, Drive, Submitted};
 pub use error::{Error, ErrorKind, Result};

@@ -1,48 +1,30 @@
-//! The system's monotonic clock, not read again within a microsecond. The only `unsafe` code of this crate.
+//! A clock that is not read again within a microsecond. The only `unsafe` code of this crate.
 
-use std::sync::LazyLock;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Cycles of the time stamp counter: about a microsecond on a processor whose counter runs at 2 GHz.
 const FEW: u64 = 2048;
 
-/// What all times are counted from.
-static BASE: LazyLock<Instant> = LazyLock::new(read);
-
-/// The last reading, of whichever thread.
-static LAST: Last = Last { cycles: AtomicU64::new(0), nanos: AtomicU64::new(0) };
-
-/// In a cache line of its own: all threads look at it.
-#[repr(align(128))]
-struct Last {
-    /// When it was made. Written after the time, so that the time is never older.
-    cycles: AtomicU64,
-    /// The time. It only grows, so that nobody is told an earlier one than somebody before.
-    nanos: AtomicU64,
+/// The last time that somebody was told, for [`Clock::monotonic_since`](super::Clock::monotonic_since).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recent {
+    cycles: u64,
+    time: Duration,
 }
 
-/// The time since some moment of this process, at most some [`FEW`] cycles old.
-///
-/// The counter decides only whether the last reading is still good, so it need not be calibrated, and what
-/// it counts while the machine sleeps does not matter: a counter that jumps has the clock read again.
-pub(super) fn now() -> Duration {
-    let Some(cycles) = cycles() else { return read().saturating_duration_since(*BASE) };
-    if cycles.wrapping_sub(LAST.cycles.load(Acquire)) < FEW {
-        return Duration::from_nanos(LAST.nanos.load(Acquire));
+impl Recent {
+    /// The time that was told last, if hardly any has passed since; otherwise what `read` says.
+    ///
+    /// The processor's counter decides only whether the last reading is still good, so it need not be
+    /// calibrated, and what it counts while the machine sleeps does not matter: a counter that jumps, or
+    /// one of another processor that is not in step, has the clock read again.
+    pub(super) fn or(&mut self, read: impl FnOnce() -> Duration) -> Duration {
+        let Some(cycles) = cycles() else { return read() };
+        if cycles.wrapping_sub(self.cycles) >= FEW {
+            *self = Recent { cycles, time: read().max(self.time) };
+        }
+        self.time
     }
-    let base = *BASE;
-    let nanos = read().saturating_duration_since(base).as_nanos();
-    let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-    let before = LAST.nanos.fetch_max(nanos, AcqRel);
-    LAST.cycles.store(cycles, Release);
-    Duration::from_nanos(before.max(nanos))
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the clock")]
-fn read() -> Instant {
-    Instant::now()
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -61,42 +43,45 @@ fn cycles() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::thread;
 
+    use super::super::{Clock, SystemClock};
     use super::*;
 
     #[test]
-    fn nobody_is_told_an_earlier_time_than_somebody_before() {
-        let last = Mutex::new(Duration::ZERO);
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..100_000 {
-                        let mut last = last.lock().unwrap();
-                        let time = now();
-                        assert!(time >= *last, "{time:?} after {last:?}");
-                        *last = time;
-                    }
-                });
-            }
-        });
-    }
-
-    #[test]
-    fn it_is_no_more_than_microseconds_late() {
-        now();
-        let late = (0..100_000).map(|_| {
-            let before = read().saturating_duration_since(*BASE);
-            before.saturating_sub(now())
-        });
-        assert!(late.max() < Some(Duration::from_micros(20)));
+    fn it_does_not_go_back_and_is_no_more_than_microseconds_late() {
+        let (clock, mut recent) = (SystemClock::new(), Recent::default());
+        let mut last = Duration::ZERO;
+        let mut late = Duration::ZERO;
+        for _ in 0..100_000 {
+            let before = clock.monotonic();
+            let time = clock.monotonic_since(&mut recent);
+            assert!(time >= last, "{time:?} after {last:?}");
+            late = late.max(before.saturating_sub(time));
+            last = time;
+        }
+        assert!(late < Duration::from_micros(20), "{late:?}");
     }
 
     #[test]
     fn time_that_passed_is_seen() {
-        let before = now();
+        let (clock, mut recent) = (SystemClock::new(), Recent::default());
+        let before = clock.monotonic_since(&mut recent);
         thread::sleep(Duration::from_millis(3));
-        assert!(now() - before >= Duration::from_millis(3));
+        assert!(clock.monotonic_since(&mut recent) - before >= Duration::from_millis(3));
+    }
+
+    #[test]
+    fn the_clock_is_read_again_when_the_counter_has_moved() {
+        let mut recent = Recent::default();
+        let mut readings = 0_u32;
+        let mut read = || {
+            readings += 1;
+            Duration::from_secs(1)
+        };
+        recent.or(&mut read);
+        thread::sleep(Duration::from_millis(1));
+        recent.or(&mut read);
+        assert_eq!(readings, 2);
     }
 }

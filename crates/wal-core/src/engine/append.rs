@@ -52,8 +52,8 @@ impl Engine {
     ) -> Result<T> {
         source.with_body(self.body_limit, self.settings.max_record_bytes, |body| {
             loop {
-                let now = self.clock.monotonic();
                 let mut st = self.live("append")?;
+                let now = self.clock.monotonic_since(&mut st.recent);
                 match self.place(&mut st, body, now) {
                     Ok(range) => {
                         let next = self.decide(&mut st, requested, now);
@@ -275,8 +275,8 @@ impl<'a, S: Source> AppendFuture<'a, S> {
         let engine = self.engine;
         let requested = self.requested;
         self.source.with_body(engine.body_limit, engine.settings.max_record_bytes, |body| {
-            let now = engine.clock.monotonic();
             let mut st = engine.live("append")?;
+            let now = engine.clock.monotonic_since(&mut st.recent);
             let Ok(range) = engine.place(&mut st, body, now) else {
                 st.waiters.push_space(cx.waker());
                 st.write_wanted = true;

@@ -12,7 +12,7 @@ use super::{Engine, buffer};
 use crate::format::{
     FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Salt, SegmentHeader, UNKNOWN_LAG,
 };
-use crate::{Clock, CodecId, Durability, Lsn, TailView, Timestamp, Trigger};
+use crate::{Clock, CodecId, Durability, Lsn, Recent, TailView, Timestamp, Trigger};
 
 /// A position in the log: every record up to `lsn`, and how much that is since the log was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +88,8 @@ pub(crate) struct State {
     pub(crate) log_start: Lsn,
     pub(crate) next_generation: u64,
     pub(crate) last_time: Timestamp,
+    /// When the clock was read last for an append.
+    pub(crate) recent: Recent,
     /// The time of day at a monotonic time; spares most readings of the former.
     wall_anchor: Option<(Duration, Timestamp)>,
 
@@ -146,6 +148,7 @@ impl State {
             log_start,
             next_generation,
             last_time,
+            recent: Recent::default(),
             wall_anchor: None,
             appended: mark,
             written: mark,
