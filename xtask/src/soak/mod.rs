@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     outcome?;
     let records: u64 = logs.iter().map(Soaked::records).sum();
     logs.into_iter().try_for_each(Soaked::close_and_check)?;
-    println!("closed, opened again: all {} records accounted for", grouped(records));
+    println!("closed and opened again: what was left of {} records is there", grouped(records));
     let verdict = watch.verdict();
     println!("{verdict}");
     ensure!(verdict.is_flat(), "it grew");
