@@ -111,8 +111,8 @@ impl Signal {
 
 /// Locks, whether or not a thread panicked while it held the lock.
 ///
-/// No code of the user runs under the engine's locks but `SyncStrategy::decide`, and that only at
-/// points where the state is whole.
+/// No code of the user runs under the engine's locks but `SyncStrategy::decide` and the `Clock`, and that only
+/// at points where the state is whole.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
-use wal_core::{Clock, Entry, Error, ErrorKind, Lsn, Result};
+use wal_core::{Clock, Entry, Error, ErrorKind, Lsn, Recent, Result};
 
 use crate::lend::{Lent, Wanted};
 use crate::mode::Until;
@@ -141,58 +141,33 @@ impl View {
 /// Holds a replay to its time limit.
 struct Stopwatch<'a> {
     clock: &'a dyn Clock,
+    recent: Recent,
     started: Duration,
     limit: Option<Duration>,
-    /// Records up to the next look at the clock.
-    left: u32,
-    /// As many as that were at the last look.
-    stride: u32,
-    seen: Duration,
 }
 
 impl<'a> Stopwatch<'a> {
-    /// Records between two looks, at most.
-    const STRIDE_MAX: u32 = 64;
-    /// If so much passes between two looks, they are too far apart.
-    const LONG: Duration = Duration::from_micros(100);
-
     fn start(clock: &'a dyn Clock, limit: Option<Duration>) -> Self {
-        let started = clock.monotonic();
-        Stopwatch { clock, started, limit, left: 0, stride: 1, seen: Duration::ZERO }
+        let mut recent = Recent::default();
+        let started = clock.monotonic_since(&mut recent);
+        Stopwatch { clock, recent, started, limit }
     }
 
-    /// Called for each record; looks at the clock now and then, the more often the longer records take.
+    /// Called for each record. Without a limit there is nothing to look at.
     #[inline]
     fn glance(&mut self, records: u64) -> Result<()> {
-        if self.limit.is_none() {
-            return Ok(());
-        }
-        if self.left > 0 {
-            self.left -= 1;
-            return Ok(());
-        }
-        self.adjust(records)
-    }
-
-    #[cold]
-    fn adjust(&mut self, records: u64) -> Result<()> {
-        let before = self.seen;
-        let passed = self.look(records)? - before;
-        self.stride = if passed > Self::LONG { 1 } else { (self.stride * 2).min(Self::STRIDE_MAX) };
-        self.left = self.stride - 1;
-        Ok(())
+        if self.limit.is_none() { Ok(()) } else { self.look(records).map(drop) }
     }
 
     /// The time since the start, if it is within the limit.
     fn look(&mut self, records: u64) -> Result<Duration> {
-        self.seen = self.clock.monotonic().saturating_sub(self.started).max(self.seen);
+        let passed = self.clock.monotonic_since(&mut self.recent).saturating_sub(self.started);
         match self.limit {
-            Some(limit) if self.seen > limit => Err(Error::new(ErrorKind::TimedOut, "replay log")
+            Some(limit) if passed > limit => Err(Error::new(ErrorKind::TimedOut, "replay log")
                 .detail(format!(
-                    "{:?} have passed, allowed are {limit:?}; {records} records were read",
-                    self.seen
+                    "{passed:?} have passed, allowed are {limit:?}; {records} records were read"
                 ))),
-            _ => Ok(self.seen),
+            _ => Ok(passed),
         }
     }
 }

@@ -174,18 +174,15 @@ impl Clock for Hand {
 }
 
 #[test]
-fn the_clock_is_looked_at_as_often_as_records_take_long() {
-    let (image, content) = &*PLAIN;
+fn a_time_limit_is_kept_to_the_record() {
+    let (image, _) = &*PLAIN;
     let hand = Hand::default();
     let view = View::open(memory_of(image)).unwrap().clock(hand.clone());
     view.visit(Lsn::ZERO, Until::End, |_| Ok(Applied::Applied)).unwrap();
-    assert_eq!(hand.looks.swap(0, Ordering::Relaxed), 2, "without a limit: for the report");
+    assert_eq!(hand.looks.load(Ordering::Relaxed), 2, "without a limit: for the report");
     let view = view.time_limit(Duration::from_millis(1000));
-    view.visit(Lsn::ZERO, Until::End, |_| Ok(Applied::Applied)).unwrap();
-    let looks = hand.looks.load(Ordering::Relaxed);
-    assert!(looks < content.len() as u64 / 50, "{looks} for {} quick records", content.len());
-    // Slow from the start: at most one record too many. Slow later: at most a stride.
-    for (quick, late) in [(0, 1), (5000, 64)] {
+    // Slow from the start, and slow after many quick ones.
+    for quick in [0, 5000] {
         hand.millis.store(0, Ordering::Relaxed);
         let mut read = 0;
         let refused = view.visit(Lsn::ZERO, Until::End, |_| {
@@ -194,7 +191,7 @@ fn the_clock_is_looked_at_as_often_as_records_take_long() {
             Ok(Applied::Applied)
         });
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::TimedOut);
-        assert!((quick + 11..=quick + 11 + late).contains(&read), "{read} of {quick}");
+        assert_eq!(read, quick + 11);
     }
 }
 

@@ -91,6 +91,7 @@ impl<H: File> MmapSegment<H> {
         Ok(())
     }
 
+    /// Locks the view during a sync; nothing syncs while it has locked the view.
     fn make_durable(&self, op: &'static str) -> Result<()> {
         self.plain.check_writable(op)?;
         self.plain.syncing(op, |file| {

@@ -22,7 +22,10 @@ use bytes::Bytes;
 use ring::Ring;
 use segment::{SharedFile, UringSegment};
 pub use settings::UringSettings;
-use wal_core::{Access, Capabilities, Io, Listing, LogStorage, Lsn, Result, Segment, StorageLock};
+use wal_core::{
+    Access, Capabilities, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Result, Segment,
+    StorageLock,
+};
 
 use crate::FileStorage;
 
@@ -71,7 +74,11 @@ use crate::FileStorage;
 /// stays open, and what follows on the same segment waits for it: the next durable write or sync, a
 /// write, a cut, the segment's removal. If it fails, the segment takes no further sync, although nobody
 /// heard of it. The log's lock is not free, and the storage's last handle not dropped, before nothing is
-/// under way.
+/// under way. If the ring itself fails with requests in the kernel's hands, nobody hears when they are done:
+/// then the lock is kept until the process ends, and no segment is removed.
+///
+/// Wakers are called on the ring's thread. An executor that polls in `wake` must not wait there for another
+/// operation of the same storage.
 ///
 /// # Unsupported
 /// Opening fails with [`ErrorKind::Unsupported`](wal_core::ErrorKind::Unsupported) where the kernel has no
@@ -222,6 +229,10 @@ impl LogStorage for UringStorage {
     }
 
     fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        if self.ring.abandoned() {
+            let error = Error::new(ErrorKind::Io, "remove segment").segment(name);
+            return Io::ready(Err(error.detail("io_uring failed, and may still write to it")));
+        }
         let busy = self.busy(name);
         if busy.is_empty() {
             return self.files.remove(name);

@@ -162,6 +162,7 @@ impl Drop for Reaper {
         let left: Vec<_> = self.slots.iter_mut().filter_map(Option::take).collect();
         left.iter().for_each(|operation| operation.work.leak());
         let count = left.len();
+        self.shared.inbox().abandoned |= count > 0;
         drop(left);
         self.shared.finished(count);
     }

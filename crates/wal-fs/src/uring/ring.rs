@@ -79,7 +79,15 @@ impl Ring {
         while inbox.under_way > 0 {
             inbox = self.shared.idle.wait(inbox).unwrap_or_else(PoisonError::into_inner);
         }
-        drop(inbox);
+        // The process's end is the first moment at which nothing is under way for certain.
+        if inbox.abandoned {
+            std::mem::forget(thing);
+        }
+    }
+
+    /// Whether the ring failed, and left requests behind of which nobody will hear.
+    pub(super) fn abandoned(&self) -> bool {
+        self.shared.inbox().abandoned
     }
 
     fn is_own_thread(&self) -> bool {
@@ -135,6 +143,8 @@ pub(super) struct Inbox {
     pub(super) closing: bool,
     /// Why nothing more is done.
     broken: Option<String>,
+    /// The ring failed while the kernel had requests: they may be carried out at any time.
+    pub(super) abandoned: bool,
     /// To be dropped when nothing is under way.
     leftovers: Vec<Box<dyn Any + Send>>,
 }
@@ -158,9 +168,12 @@ impl Shared {
         inbox.under_way -= count;
         if inbox.under_way == 0 {
             let leftovers = std::mem::take(&mut inbox.leftovers);
+            let abandoned = inbox.abandoned;
             drop(inbox);
             self.idle.notify_all();
-            drop(leftovers);
+            if abandoned {
+                std::mem::forget(leftovers);
+            }
         }
     }
 
@@ -188,6 +201,8 @@ pub(super) struct Operation {
 impl Operation {
     /// It is over.
     pub(super) fn finish(mut self, outcome: io::Result<()>) {
+        // Whoever is told finds the memory of its bytes free again.
+        self.work = Work::sync();
         self.tell(outcome);
     }
 

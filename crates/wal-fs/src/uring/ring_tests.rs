@@ -303,3 +303,20 @@ fn who_may_not_use_io_uring_is_told_so() {
     // Not a matter of what is allowed.
     assert_eq!(refused(Errno::NFILE.into()).kind(), ErrorKind::Io);
 }
+
+#[test]
+fn what_a_failed_ring_may_still_write_to_is_never_let_go_of() {
+    struct Tells(mpsc::Sender<()>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    let Some(ring) = ring(1) else { return };
+    let (told, dropped) = mpsc::channel();
+    ring.drop_when_idle(Tells(told.clone()));
+    dropped.recv_timeout(SOON).unwrap();
+    ring.shared.inbox().abandoned = true;
+    ring.drop_when_idle(Tells(told));
+    assert!(dropped.try_recv().is_err());
+}
