@@ -6,6 +6,7 @@ mod faults;
 mod fuzz;
 mod html;
 mod loom;
+mod memory;
 mod models;
 mod mutants;
 mod number;

@@ -120,11 +120,12 @@ fn scan(c: &mut Criterion) {
         let (segment, header) = segment(size, BYTES);
         let end = segment.len().wait().expect("memory has a length");
         let records = (BYTES / size) as u64;
+        let offset = u64::from(header.data_offset);
+        let reader = || FrameReader::new(segment.clone(), &header, offset, end);
         group.throughput(Throughput::Elements(records));
         group.bench_function(BenchmarkId::new("lent", size), |b| {
             b.iter(|| {
-                let offset = u64::from(header.data_offset);
-                let mut reader = FrameReader::new(segment.clone(), &header, offset, end);
+                let mut reader = reader();
                 let mut found = 0;
                 while let Ok(FrameStep::Frame(frame)) = block_on(reader.next()) {
                     black_box(&frame.body);
@@ -139,8 +140,7 @@ fn scan(c: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::from_parameter(size), |b| {
             b.iter(|| {
-                let offset = u64::from(header.data_offset);
-                let mut reader = FrameReader::new(segment.clone(), &header, offset, end);
+                let mut reader = reader();
                 let mut found = 0;
                 while let Ok(FrameStep::Frame(frame)) = block_on(reader.next()) {
                     black_box(&frame.body);

@@ -2,10 +2,10 @@
 
 mod recent;
 
-pub use recent::Recent;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub use recent::Recent;
 
 use crate::Timestamp;
 

@@ -83,6 +83,7 @@
 mod dir;
 mod direct;
 mod fs;
+mod handles;
 mod lock;
 mod mapping;
 mod mmap;

@@ -28,7 +28,7 @@ mod raw;
 mod recovery;
 mod report;
 mod rounds;
-mod storages;
+pub(crate) mod storages;
 mod suites;
 mod table;
 

@@ -11,6 +11,7 @@ use wal_recovery::{Applied, Recovery, Until, Verify, View};
 
 use super::cell::{Kind, strategy};
 use super::raw;
+use crate::memory;
 
 const RECORD: usize = 100;
 
@@ -158,7 +159,7 @@ pub(super) fn replay(dir: &Path, given: bool) -> anyhow::Result<Sample> {
         "{bytes} bytes in {} records",
         report.total
     );
-    Ok(Sample { peak_memory: peak_memory(), ..Sample::once(report.total, took) })
+    Ok(Sample { peak_memory: memory::peak(), ..Sample::once(report.total, took) })
 }
 
 fn verify(dir: &Path) -> anyhow::Result<Sample> {
@@ -166,18 +167,6 @@ fn verify(dir: &Path) -> anyhow::Result<Sample> {
     let recovery = Recovery::new(FileStorage::open(dir)?).verify(Verify::All);
     let (_recovered, report) = recovery.run()?;
     Ok(Sample::once(report.records, clock.monotonic()))
-}
-
-/// The most memory that this process ever had resident, in bytes, where the system tells.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    high_water(&status)
-}
-
-fn high_water(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib << 10)
 }
 
 #[cfg(test)]
@@ -200,14 +189,5 @@ mod tests {
         let raw = Recover::Raw { bytes };
         raw.prepare(kept.path()).unwrap();
         assert_eq!(raw.measure(kept.path()).unwrap().records, bytes / 100);
-    }
-
-    #[test]
-    fn the_high_water_mark_is_in_bytes() {
-        assert_eq!(
-            high_water("VmPeak:\t 9 kB\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"),
-            Some(2 << 20)
-        );
-        assert_eq!(high_water("VmRSS: 1 kB"), None);
     }
 }

@@ -8,14 +8,14 @@ use wal_fs::{DirectStorage, FileSettings, FileStorage, MmapStorage};
 
 /// A storage, and how it is set up.
 #[derive(Debug)]
-pub(super) struct Storage {
-    pub(super) name: &'static str,
+pub(crate) struct Storage {
+    pub(crate) name: &'static str,
     /// Whether a sync survives a power loss here.
     pub(super) durable: bool,
     /// Whether the log is truncated as it goes, as after checkpoints, so that segments are recycled.
     pub(super) recycles: bool,
     /// Builds it in an empty directory.
-    pub(super) build: fn(&Path) -> Result<Arc<dyn LogStorage>>,
+    pub(crate) build: fn(&Path) -> Result<Arc<dyn LogStorage>>,
 }
 
 /// All of them.
@@ -89,7 +89,7 @@ fn through(dir: &Path) -> Result<FileStorage> {
 }
 
 /// For command lines.
-pub(super) fn named(name: &str) -> std::result::Result<&'static Storage, String> {
+pub(crate) fn named(name: &str) -> std::result::Result<&'static Storage, String> {
     let names: Vec<_> = STORAGES.iter().map(|storage| storage.name).collect();
     let known = || format!("{name:?} is no storage; there are {}", names.join(", "));
     STORAGES.iter().find(|storage| storage.name == name).ok_or_else(known)

@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use crate::memory;
+
 /// At one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Look {
@@ -17,9 +19,7 @@ pub(super) struct Look {
 impl Look {
     /// Of this process, and of the logs in this folder.
     pub(super) fn at(dir: &Path) -> Self {
-        let memory = fs::read_to_string("/proc/self/status").ok();
-        let memory = memory.as_deref().and_then(resident).unwrap_or(0);
-        let mut look = Look { memory, ..Look::default() };
+        let mut look = Look { memory: memory::resident().unwrap_or(0), ..Look::default() };
         look.count(dir);
         look
     }
@@ -59,12 +59,6 @@ impl fmt::Display for Look {
 
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-fn resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib << 10)
 }
 
 /// All looks, in order.

@@ -2,35 +2,29 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use wal_core::{Durability, ErrorKind, LogStorage, Lsn, Settings, Wal, block_on};
-use wal_fs::{DirectStorage, FileStorage, MmapStorage};
+use wal_core::{Durability, ErrorKind, Lsn, Settings, Wal, block_on};
 use wal_recovery::{Recovery, Verify};
 use wal_sync::GroupCommit;
+
+use crate::bench::storages::{Storage, named};
 
 /// Small segments, so that there are many.
 const SEGMENT: u64 = 1 << 20;
 /// What a checkpoint leaves, in records.
 const KEPT: u64 = 5000;
 
-type Build = fn(&Path) -> wal_core::Result<Arc<dyn LogStorage>>;
-
-const STORAGES: [(&str, Build); 3] = [
-    ("file", |dir| Ok(Arc::new(FileStorage::create(dir)?))),
-    ("direct", |dir| Ok(Arc::new(DirectStorage::create(dir)?))),
-    ("mmap", |dir| Ok(Arc::new(MmapStorage::create(dir)?))),
-];
+/// Of those that are measured: each that writes in a way of its own.
+const STORAGES: [&str; 3] = ["file", "direct", "mmap"];
 
 /// A log that is soaked.
 pub(super) struct Soaked {
-    name: &'static str,
-    build: Build,
+    storage: &'static Storage,
     dir: PathBuf,
     log: Wal,
 }
@@ -41,10 +35,11 @@ pub(super) type Work<'a> = Box<dyn Fn(&AtomicBool) -> anyhow::Result<()> + Send 
 /// A log on each storage that this system has.
 pub(super) fn open_all(dir: &Path) -> anyhow::Result<Vec<Soaked>> {
     let mut all = Vec::new();
-    for (name, build) in STORAGES {
+    for name in STORAGES {
+        let storage = named(name).map_err(anyhow::Error::msg)?;
         let dir = dir.join(name);
-        match open(build, &dir) {
-            Ok((log, _)) => all.push(Soaked { name, build, dir, log }),
+        match open(storage, &dir) {
+            Ok((log, _)) => all.push(Soaked { storage, dir, log }),
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 println!("skipped: {name}: {error}");
             }
@@ -55,8 +50,8 @@ pub(super) fn open_all(dir: &Path) -> anyhow::Result<Vec<Soaked>> {
 }
 
 /// The log, and how many records recovery found.
-fn open(build: Build, dir: &Path) -> wal_core::Result<(Wal, u64)> {
-    let (recovered, report) = Recovery::new(build(dir)?).verify(Verify::All).run()?;
+fn open(storage: &Storage, dir: &Path) -> wal_core::Result<(Wal, u64)> {
+    let (recovered, report) = Recovery::new((storage.build)(dir)?).verify(Verify::All).run()?;
     let settings = Settings::default().segment_size(SEGMENT).buffer_bytes(SEGMENT);
     Ok((Wal::builder(GroupCommit::new()).settings(settings).open(recovered)?, report.records))
 }
@@ -74,7 +69,7 @@ impl fmt::Display for Soaked {
         write!(
             f,
             "{}: appends of all kinds, checkpoints, readers in {}",
-            self.name,
+            self.storage.name,
             self.dir.display()
         )
     }
@@ -101,7 +96,7 @@ impl Soaked {
                     if stop.load(Relaxed) {
                         break;
                     }
-                    turn(log, number).with_context(|| format!("{}: {what}", self.name))?;
+                    turn(log, number).with_context(|| format!("{}: {what}", self.storage.name))?;
                 }
                 Ok(())
             })
@@ -160,7 +155,8 @@ impl Soaked {
 
     /// Closes the log, and holds what a recovery finds against what was there.
     pub(super) fn close_and_check(self) -> anyhow::Result<()> {
-        let Soaked { name, build, dir, log } = self;
+        let Soaked { storage, dir, log } = self;
+        let name = storage.name;
         let told = || format!("{name}: after the end");
         let content = |log: &Wal| -> wal_core::Result<(u64, Lsn)> {
             let mut found = (0, Lsn::ZERO);
@@ -173,7 +169,7 @@ impl Soaked {
         let before = content(&log).with_context(told)?;
         log.close().with_context(told)?;
         drop(log);
-        let (log, records) = open(build, &dir).with_context(told)?;
+        let (log, records) = open(storage, &dir).with_context(told)?;
         let after = content(&log).with_context(told)?;
         ensure!(
             before == after && records == after.0,

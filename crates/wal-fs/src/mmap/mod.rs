@@ -6,12 +6,13 @@ mod segment;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use segment::MmapSegment;
 use wal_core::{Access, Capabilities, Io, Listing, LogStorage, Lsn, Result, Segment, StorageLock};
 
+use crate::handles::Handles;
 use crate::{FileStorage, FileSystem, MmapSettings, RealFs, dir};
 
 /// A log's segments as files in one directory, written by copying into mapped memory.
@@ -65,10 +66,8 @@ pub struct MmapStorage<F: FileSystem = RealFs> {
     files: FileStorage<F>,
     settings: MmapSettings,
     /// The segments that may be mapped.
-    mapped: Mutex<Vec<Mapped<F::File>>>,
+    mapped: Handles<MmapSegment<F::File>>,
 }
-
-type Mapped<H> = (Lsn, Weak<MmapSegment<H>>);
 
 impl MmapStorage {
     /// Uses an existing directory; nothing is created or changed, so it may be read-only.
@@ -117,7 +116,7 @@ impl<F: FileSystem> MmapStorage<F> {
     ) -> Result<Self> {
         settings.validate()?;
         let files = FileStorage::with_file_system(fs, dir, settings.files())?;
-        Ok(MmapStorage { files, settings, mapped: Mutex::default() })
+        Ok(MmapStorage { files, settings, mapped: Handles::new() })
     }
 
     /// Creates the directory in another file system, as [`create`](MmapStorage::create) does.
@@ -131,7 +130,7 @@ impl<F: FileSystem> MmapStorage<F> {
     ) -> Result<Self> {
         settings.validate()?;
         let files = FileStorage::create_with_file_system(fs, dir, settings.files())?;
-        Ok(MmapStorage { files, settings, mapped: Mutex::default() })
+        Ok(MmapStorage { files, settings, mapped: Handles::new() })
     }
 
     /// The directory.
@@ -153,9 +152,7 @@ impl<F: FileSystem> MmapStorage<F> {
         let plain = self.files.create_segment(name, header, capacity)?;
         let step = self.settings.window_bytes;
         let segment = Arc::new(MmapSegment::mapped(plain, header.len() as u64, step)?);
-        let mut mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
-        mapped.retain(|(_, segment)| segment.strong_count() > 0);
-        mapped.push((name, Arc::downgrade(&segment)));
+        self.mapped.add(name, &segment);
         Ok(segment)
     }
 
@@ -168,9 +165,7 @@ impl<F: FileSystem> MmapStorage<F> {
 
     /// Somebody else may cut the file from now on: no handle must have it mapped.
     fn unmap(&self, name: Lsn) {
-        let mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_name = mapped.iter().filter(|(mapped, _)| *mapped == name);
-        of_name.filter_map(|(_, segment)| segment.upgrade()).for_each(|segment| segment.unmap());
+        self.mapped.of(name).iter().for_each(|segment| segment.unmap());
     }
 }
 

@@ -16,7 +16,7 @@ mod work;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ring::Ring;
@@ -28,6 +28,7 @@ use wal_core::{
 };
 
 use crate::FileStorage;
+use crate::handles::Handles;
 
 /// A log's segments as files in one directory, made durable by io_uring. Linux only, with the feature
 /// `uring`.
@@ -89,7 +90,7 @@ pub struct UringStorage {
     settings: UringSettings,
     ring: Arc<Ring>,
     /// The files to which something may be under way.
-    written: Mutex<Vec<(Lsn, Weak<SharedFile>)>>,
+    written: Handles<SharedFile>,
 }
 
 impl UringStorage {
@@ -133,7 +134,7 @@ impl UringStorage {
     }
 
     fn new(files: FileStorage, settings: UringSettings, ring: Ring) -> Self {
-        UringStorage { files, settings, ring: Arc::new(ring), written: Mutex::default() }
+        UringStorage { files, settings, ring: Arc::new(ring), written: Handles::new() }
     }
 
     /// The directory.
@@ -144,10 +145,6 @@ impl UringStorage {
     /// The settings.
     pub fn settings(&self) -> &UringSettings {
         &self.settings
-    }
-
-    fn written(&self) -> MutexGuard<'_, Vec<(Lsn, Weak<SharedFile>)>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_lock(&self) -> Result<StorageLock> {
@@ -167,18 +164,15 @@ impl UringStorage {
     }
 
     fn watched(&self, name: Lsn, segment: UringSegment) -> UringSegment {
-        let mut written = self.written();
-        written.retain(|(_, file)| file.strong_count() > 0);
-        written.push((name, Arc::downgrade(segment.file())));
+        self.written.add(name, segment.file());
         segment
     }
 
     /// The files of that name to which something is under way.
     fn busy(&self, name: Lsn) -> Vec<Arc<SharedFile>> {
-        let written = self.written();
-        let of_name = written.iter().filter(|(written, _)| *written == name);
-        let open = of_name.filter_map(|(_, file)| file.upgrade());
-        open.filter(|file| file.turns.taken().is_some()).collect()
+        let mut files = self.written.of(name);
+        files.retain(|file| file.turns.taken().is_some());
+        files
     }
 }
 
