@@ -1,5 +1,7 @@
 //! What the log has to reach, and whether it did.
 
+use std::collections::BTreeMap;
+
 use wal_load::Sample;
 
 use super::cell::Kind;
@@ -25,6 +27,16 @@ pub(super) struct Pick {
     ends: &'static str,
 }
 
+/// Two cells that are held against each other, by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Pair {
+    pub(super) ours: usize,
+    pub(super) baseline: usize,
+}
+
+/// What pairs did, ours first, one measurement right after the other.
+pub(super) type Duels = BTreeMap<Pair, Vec<[Sample; 2]>>;
+
 /// What is compared.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Figure {
@@ -49,15 +61,16 @@ impl Pick {
         self
     }
 
-    fn best<'a>(&self, cells: &'a [CellReport]) -> Option<&'a CellReport> {
-        let meant = cells.iter().filter(|cell| {
+    /// Its number.
+    fn best(&self, cells: &[CellReport]) -> Option<usize> {
+        let meant = cells.iter().enumerate().filter(|(_, cell)| {
             cell.kind == self.kind
                 && cell.load == self.load
                 && cell.who.starts_with(self.begins)
                 && cell.who.ends_with(self.ends)
         });
-        let rated = meant.filter_map(|cell| cell.rate().map(|rate| (rate, cell)));
-        rated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, cell)| cell)
+        let rated = meant.filter_map(|(number, cell)| cell.rate().map(|rate| (rate, number)));
+        rated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, number)| number)
     }
 }
 
@@ -70,10 +83,14 @@ impl Figure {
             Figure::PeakMemory => sample.peak_memory.map(|bytes| bytes as f64),
         }
     }
+
+    fn ratio(self, [ours, baseline]: &[Sample; 2]) -> Option<f64> {
+        Some(self.of(ours)? / self.of(baseline)?)
+    }
 }
 
 impl Bar {
-    /// A ratio to somebody else in the same rounds.
+    /// A ratio to somebody else, measured right after each other.
     pub(super) fn ratio(
         text: impl Into<String>,
         figure: Figure,
@@ -94,22 +111,30 @@ impl Bar {
         Bar { text: text.into(), figure, bound, ours, baseline: None }
     }
 
-    /// Ratios are taken round by round, between measurements that followed each other.
-    pub(super) fn judge(&self, cells: &[CellReport]) -> BarReport {
+    pub(super) fn is_ratio(&self) -> bool {
+        self.baseline.is_some()
+    }
+
+    /// The numbers of the two cells whose ratio it is, if it is one and both were measured.
+    pub(super) fn pair(&self, cells: &[CellReport]) -> Option<Pair> {
+        Some(Pair { ours: self.ours.best(cells)?, baseline: self.baseline.as_ref()?.best(cells)? })
+    }
+
+    /// A ratio is taken duel by duel.
+    pub(super) fn judge(&self, cells: &[CellReport], duels: &Duels) -> BarReport {
         let ours = self.ours.best(cells);
         let baseline = self.baseline.as_ref().map(|pick| pick.best(cells));
-        let figures = |cell: &CellReport| -> Vec<_> {
-            cell.samples.iter().map(|sample| self.figure.of(sample)).collect()
-        };
-        let values = match (ours, baseline) {
-            (Some(ours), None) => figures(ours).into_iter().flatten().collect(),
+        let values: Vec<_> = match (ours, baseline) {
+            (Some(ours), None) => {
+                cells[ours].samples.iter().filter_map(|sample| self.figure.of(sample)).collect()
+            }
             (Some(ours), Some(Some(baseline))) => {
-                let rounds = figures(ours).into_iter().zip(figures(baseline));
-                rounds.filter_map(|(ours, baseline)| Some(ours? / baseline?)).collect()
+                let duels = duels.get(&Pair { ours, baseline }).into_iter().flatten();
+                duels.filter_map(|duel| self.figure.ratio(duel)).collect()
             }
             (None, _) | (_, Some(None)) => Vec::new(),
         };
-        let name = |cell: &CellReport| format!("{}, {}", cell.who, cell.load);
+        let name = |number: usize| format!("{}, {}", cells[number].who, cells[number].load);
         BarReport {
             text: self.text.clone(),
             bound: self.bound,
@@ -132,6 +157,8 @@ impl Bar {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::report::tests::cell;
     use super::*;
 
@@ -147,11 +174,16 @@ mod tests {
     }
 
     fn bar(ours: Pick, baseline: Pick) -> BarReport {
-        Bar::ratio("t", Figure::Rate, Bound::AtLeast(0.9), ours, baseline).judge(&cells())
+        let (cells, sample) = (cells(), |n| Sample::once(n, Duration::from_secs(1)));
+        let bar = Bar::ratio("t", Figure::Rate, Bound::AtLeast(0.9), ours, baseline);
+        let fought = |pair| (pair, [(100, 200), (190, 200), (400, 400)]);
+        let fought = bar.pair(&cells).map(fought).into_iter();
+        let duels = fought.map(|(pair, rates)| (pair, rates.map(|(a, b)| [sample(a), sample(b)])));
+        bar.judge(&cells, &duels.map(|(pair, duels)| (pair, duels.into())).collect())
     }
 
     #[test]
-    fn the_best_of_each_side_are_compared_round_by_round() {
+    fn the_best_of_each_side_are_compared_duel_by_duel() {
         let one = |kind| Pick::new(kind, "threads:1:100");
         let found = bar(one(Kind::Ours), one(Kind::Raw));
         assert_eq!(found.values, [0.5, 0.95, 1.0]);
@@ -160,7 +192,8 @@ mod tests {
         assert_eq!(found.baseline.unwrap(), "raw written, threads:1:100");
 
         let found = bar(one(Kind::Ours).ends("group"), one(Kind::Raw).begins("raw growing"));
-        assert_eq!(found.value, Some(10.0 / 90.0));
+        assert_eq!(found.ours.unwrap(), "wal file group, threads:1:100");
+        assert_eq!(found.baseline.unwrap(), "raw growing, threads:1:100");
     }
 
     #[test]
@@ -179,11 +212,12 @@ mod tests {
     fn absolute_figures_have_a_unit() {
         let four = Pick::new(Kind::Ours, "threads:4:100");
         let rate = Bar::absolute("t", Figure::Rate, Bound::AtLeast(1e3), four.clone());
-        let found = rate.judge(&cells());
+        let found = rate.judge(&cells(), &Duels::new());
         assert_eq!((found.unit, found.value), (Unit::RecordsPerSecond, Some(999.0)));
         assert_eq!(found.reached(), Some(false));
         let memory = Bar::absolute("t", Figure::PeakMemory, Bound::AtMost(1.0), four);
-        let found = memory.judge(&cells());
+        assert_eq!(rate.pair(&cells()), None, "nobody to be held against");
+        let found = memory.judge(&cells(), &Duels::new());
         assert_eq!((found.unit, found.value), (Unit::Bytes, None), "nobody counted it");
     }
 }

@@ -7,7 +7,7 @@
 //!   - `ours`: the log, on one of the `storages`; `many`: several logs
 //!   - `recovery`, `open`: reading and opening what was written
 //!   - `peers`: other logs
-//! - `rounds`: the cells in turns, with `progress` on standard error
+//! - `rounds`: the cells in turns, and the best of them one against one, with `progress` on standard error
 //! - `report`: what was measured, and on which `machine`; `table`, `html` and `doc` show it
 //!
 //! How a call is timed is told by the crate `wal-load`.
@@ -43,6 +43,7 @@ use peers::{Peers, Which};
 use progress::Progress;
 use report::{Machine, Report};
 use rounds::Rounds;
+use suites::Suite;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if let Some(dir) = &options.replay {
@@ -90,11 +91,13 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
     let chosen = options.suites();
     let makes = suites::SUITES.iter().filter(|(name, _)| chosen.contains(name));
     let suites: Vec<_> = makes.map(|(_, make)| make(&choice)).collect();
-    let cells: usize = suites.iter().map(|suite| suite.cells.len()).sum();
-    let progress = Progress::new(cells * options.rounds());
+    let (rounds, duels) = (options.rounds(), options.duels());
+    let count = |suite: &Suite| suite.measurements(rounds, duels);
+    let progress = Progress::new(suites.iter().map(count).sum());
     let rounds = Rounds {
         dir,
-        rounds: options.rounds(),
+        rounds,
+        duels,
         timing: options.timing(),
         peers: peers.as_ref(),
         progress: &progress,
@@ -104,7 +107,8 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
     let others = then.zip(Times::now()).map(|(then, now)| now.others_since(then));
     Ok(Report {
         machine: Machine { others, ..machine::describe(dir) },
-        rounds: options.rounds(),
+        rounds: rounds.rounds,
+        duels: rounds.duels,
         seconds: options.timing().measured.as_secs_f64(),
         suites,
     })

@@ -20,10 +20,14 @@ pub(crate) struct Options {
     /// Where to put the files; must lie on the disk that is to be measured.
     #[arg(long, default_value = "target/bench")]
     pub(super) dir: PathBuf,
-    /// Rounds, in each of which every cell of a suite is measured once. Ratios are taken round by round,
-    /// and medians are printed. [default: 5, quick: 3]
+    /// Rounds, in each of which every cell of a suite is measured once. Medians are printed.
+    /// [default: 5, quick: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
+    /// Duels after that: the best cells of the two sides of a bar are measured right after each other, so
+    /// many times. A bar's ratio is the median of theirs. [default: 11, quick: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    duels: Option<u32>,
     /// Seconds of each measurement, besides a fifth of it to warm up. [default: 1, quick: 0.2]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     seconds: Option<Duration>,
@@ -78,6 +82,10 @@ impl Options {
 
     pub(super) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 3 } else { 5 }) as usize
+    }
+
+    pub(super) fn duels(&self) -> usize {
+        self.duels.unwrap_or(if self.quick { 3 } else { 11 }) as usize
     }
 
     pub(super) fn timing(&self) -> Timing {
@@ -155,7 +163,8 @@ pub(super) mod tests {
         let options = parse("").unwrap();
         assert_eq!(options.suites().len(), SUITES.len() - 1);
         assert!(!options.suites().contains(&"matrix"));
-        assert_eq!((options.rounds(), options.timing().measured.as_millis()), (5, 1000));
+        assert_eq!((options.rounds(), options.duels()), (5, 11));
+        assert_eq!(options.timing().measured.as_millis(), 1000);
         let choice = options.choice();
         assert_eq!((choice.recovery_bytes, choice.open_segments), (1 << 30, 16));
         assert_eq!((choice.peers, choice.plain().name), (Which::None, "file"));
@@ -165,7 +174,8 @@ pub(super) mod tests {
     fn quick_is_short_unless_it_is_told_otherwise() {
         let options = parse("--quick --rounds 7 --suite threads,matrix --peers").unwrap();
         assert_eq!(options.suites(), ["threads", "matrix"]);
-        assert_eq!((options.rounds(), options.timing().measured.as_millis()), (7, 200));
+        assert_eq!((options.rounds(), options.duels()), (7, 3));
+        assert_eq!(options.timing().measured.as_millis(), 200);
         assert_eq!(options.choice().peers, Which::Fast);
         let choice = choice("--quick --seconds 0.5 --storage memory,file-through --full");
         assert_eq!((choice.plain().name, choice.open_segments), ("file-through", 160));
@@ -180,6 +190,7 @@ pub(super) mod tests {
         assert!(told("--seconds 0").contains("a number of seconds from 0.01 on"));
         assert!(told("--seconds=-1").contains("a number of seconds"));
         assert!(told("--rounds 0").contains("--rounds"));
+        assert!(told("--duels 0").contains("--duels"));
         assert!(told("--from a --json b").contains("cannot be used with"));
     }
 }

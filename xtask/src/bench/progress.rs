@@ -42,11 +42,11 @@ impl Progress {
         }
     }
 
-    /// One measurement more has ended.
-    pub(super) fn measured(&self) {
-        self.measured.set(self.measured.get() + 1);
+    /// So many measurements more have ended, or are not needed.
+    pub(super) fn measured(&self, more: usize) {
+        self.measured.set(self.measured.get() + more);
         if let Some(bar) = &self.bar {
-            bar.inc(1);
+            bar.inc(more as u64);
         }
     }
 }

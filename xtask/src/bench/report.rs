@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wal_load::{Sample, Workload, Writers};
 
-use super::cell::Kind;
+use super::cell::{Cell, Kind};
 
 /// The share of the processors that the system itself may take.
 const QUIET: f64 = 0.1;
@@ -13,6 +13,9 @@ const QUIET: f64 = 0.1;
 pub(super) struct Report {
     pub(super) machine: Machine,
     pub(super) rounds: usize,
+    /// How often those who stand for the two sides of a bar met again.
+    #[serde(default)]
+    pub(super) duels: usize,
     /// Of one measurement.
     pub(super) seconds: f64,
     pub(super) suites: Vec<SuiteReport>,
@@ -61,7 +64,7 @@ pub(super) struct BarReport {
     pub(super) ours: Option<String>,
     /// Whose figure it is divided by, if it is a ratio.
     pub(super) baseline: Option<String>,
-    /// One for each round.
+    /// One for each duel, or for each round if it is no ratio.
     pub(super) values: Vec<f64>,
     /// The median of them.
     pub(super) value: Option<f64>,
@@ -104,6 +107,18 @@ impl BarReport {
 }
 
 impl CellReport {
+    /// Before anything was measured.
+    pub(super) fn begun(cell: &Cell) -> Self {
+        CellReport {
+            kind: cell.kind,
+            who: cell.who.clone(),
+            load: cell.load.clone(),
+            claim: cell.claim.clone(),
+            skipped: None,
+            samples: Vec::new(),
+        }
+    }
+
     /// Records per second, the median of the rounds; none if it was skipped.
     pub(super) fn rate(&self) -> Option<f64> {
         median(self.samples.iter().map(Sample::rate))
@@ -195,6 +210,7 @@ pub(super) mod tests {
                 others: Some(0.25),
             },
             rounds: 3,
+            duels: 5,
             seconds: 1.0,
             suites: vec![SuiteReport {
                 name: "threads".into(),

@@ -22,6 +22,17 @@ pub(super) struct Suite {
     pub(super) bars: Vec<Bar>,
 }
 
+impl Suite {
+    pub(super) fn ratios(&self) -> usize {
+        self.bars.iter().filter(|bar| bar.is_ratio()).count()
+    }
+
+    /// How often something is measured, if no two bars are about the same pair.
+    pub(super) fn measurements(&self, rounds: usize, duels: usize) -> usize {
+        self.cells.len() * rounds + self.ratios() * duels * 2
+    }
+}
+
 /// Makes a suite of what was chosen.
 type Make = fn(&Choice) -> Suite;
 
@@ -322,19 +333,16 @@ mod tests {
         use super::super::report::CellReport;
         for (name, make) in SUITES {
             let suite = make(&choice("--peers fast"));
-            let report = |cell: &Cell| CellReport {
-                kind: cell.kind,
-                who: cell.who.clone(),
-                load: cell.load.clone(),
-                claim: None,
-                skipped: None,
-                samples: vec![wal_load::Sample {
-                    peak_memory: Some(1),
-                    ..wal_load::Sample::once(5, std::time::Duration::from_secs(1))
-                }],
+            let sample = || wal_load::Sample {
+                peak_memory: Some(1),
+                ..wal_load::Sample::once(5, std::time::Duration::from_secs(1))
             };
+            let report =
+                |cell: &Cell| CellReport { samples: vec![sample()], ..CellReport::begun(cell) };
             let cells: Vec<_> = suite.cells.iter().map(report).collect();
-            for bar in suite.bars.iter().map(|bar| bar.judge(&cells)) {
+            let pairs = suite.bars.iter().filter_map(|bar| bar.pair(&cells));
+            let duels = pairs.map(|pair| (pair, vec![[sample(), sample()]])).collect();
+            for bar in suite.bars.iter().map(|bar| bar.judge(&cells, &duels)) {
                 assert!(bar.value.is_some(), "{name}: {}", bar.text);
             }
         }

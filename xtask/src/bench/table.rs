@@ -85,12 +85,13 @@ pub(super) fn totals(report: &Report) -> String {
     let bars = || report.suites.iter().flat_map(|suite| &suite.bars);
     let count = |outcome| bars().filter(|bar| bar.reached() == outcome).count();
     format!(
-        "{} of {} bars reached, {} not reached, {} not measured; medians of {} rounds of {} s",
+        "{} of {} bars reached, {} not reached, {} not measured; medians of {} rounds and {} duels of {} s",
         count(Some(true)),
         bars().count(),
         count(Some(false)),
         count(None),
         report.rounds,
+        report.duels,
         report.seconds
     )
 }
@@ -114,7 +115,8 @@ mod tests {
         assert!(cell.contains("8,500") && cell.ends_with("1.00"), "{cell}");
         assert!(text.contains("raw direct 4096                    skipped: not here"), "{text}");
         assert!(text.contains("may lose at most 99 records"), "{text}");
-        let last = "0 of 2 bars reached, 1 not reached, 1 not measured; medians of 3 rounds of 1 s";
+        let last = "0 of 2 bars reached, 1 not reached, 1 not measured; \
+                    medians of 3 rounds and 5 duels of 1 s";
         assert_eq!(*lines.last().unwrap(), last);
         assert!(lines[lines.len() - 2].starts_with("Not a quiet machine"), "{text}");
     }

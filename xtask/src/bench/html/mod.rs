@@ -36,14 +36,16 @@ fn headline(report: &Report) -> String {
         figure(format!("{reached} / {}", bars().count()), "bars reached", bad_if(missed > 0)),
         figure(report.suites.iter().map(|s| s.cells.len()).sum::<usize>(), "things measured", ""),
         figure(report.rounds, "rounds, in turns", ""),
+        figure(report.duels, "duels of the best", ""),
         figure(format!("{} s", report.seconds), "each time", ""),
     ];
     let warning = report.machine.warning();
     let warning = warning.map(|w| format!("<div class=\"verdict bad\">{}</div>", Text(w)));
     format!(
         "<header><h1>A log beside the raw device</h1>\
-         <p class=\"lead\">Every round measures everything of a suite once; ratios are taken round by \
-         round, and their medians count. Absolute figures are those of one machine on one day.</p>\
+         <p class=\"lead\">Every round measures everything of a suite once. Then the best of the two sides of \
+         a bar are measured again, right after each other; the median of those ratios counts. Absolute \
+         figures are those of one machine on one day.</p>\
          {}<div class=\"verdict {class}\"><strong>{verdict}</strong></div>\
          <div class=\"figures\">{}</div>{}</header>",
         warning.unwrap_or_default(),

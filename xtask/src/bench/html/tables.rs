@@ -26,13 +26,13 @@ fn bar(bar: &BarReport) -> String {
         Some(false) => "bad",
         None => "",
     };
-    let rounds: Vec<_> = bar.values.iter().map(|&found| value(found, bar.unit)).collect();
+    let values: Vec<_> = bar.values.iter().map(|&found| value(found, bar.unit)).collect();
     format!(
         "<tr><th>{}<small>{}</small></th><td class=\"n\" title=\"{}\"><b>{}</b></td>\
          <td class=\"n\">{}</td><td><span class=\"badge {class}\">{}</span></td></tr>",
         Text(&bar.text),
         Text(sides.join(" / ")),
-        Text(rounds.join(", ")),
+        Text(values.join(", ")),
         bar.value.map(|found| value(found, bar.unit)).unwrap_or_default(),
         bound(bar),
         verdict(bar)
