@@ -90,7 +90,7 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
     let choice = options.choice();
     let chosen = options.suites();
     let makes = suites::SUITES.iter().filter(|(name, _)| chosen.contains(name));
-    let suites: Vec<_> = makes.map(|(_, make)| make(&choice)).collect();
+    let suites: Vec<_> = makes.map(|(_, make)| make(&choice).only(&options.only)).collect();
     let (rounds, duels) = (options.rounds(), options.duels());
     let count = |suite: &Suite| suite.measurements(rounds, duels);
     let progress = Progress::new(suites.iter().map(count).sum());

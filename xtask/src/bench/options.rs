@@ -40,6 +40,10 @@ pub(crate) struct Options {
     /// Only these storages.
     #[arg(long = "storage", value_name = "NAMES", value_delimiter = ',', value_parser = named)]
     storages: Vec<&'static Storage>,
+    /// Only what has each of these in its name or load, such as "file always",tasks:64: to look at a
+    /// profile of it.
+    #[arg(long, value_name = "TEXTS", value_delimiter = ',')]
+    pub(super) only: Vec<String>,
     /// Also other logs, each in a process of its own. The first time, building them takes minutes.
     #[arg(long, value_enum, default_value_t, num_args = 0..=1, default_missing_value = "fast")]
     pub(super) peers: Which,

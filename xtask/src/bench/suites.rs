@@ -23,6 +23,13 @@ pub(super) struct Suite {
 }
 
 impl Suite {
+    /// Only cells that have each of these in their name or load, if there are any.
+    pub(super) fn only(mut self, texts: &[String]) -> Self {
+        let has = |cell: &Cell, text: &String| cell.who.contains(text) || cell.load.contains(text);
+        self.cells.retain(|cell| texts.iter().all(|text| has(cell, text)));
+        self
+    }
+
     pub(super) fn ratios(&self) -> usize {
         self.bars.iter().filter(|bar| bar.is_ratio()).count()
     }
@@ -325,6 +332,18 @@ mod tests {
             let names: HashSet<_> = suite.cells.iter().map(|c| (&c.who, &c.load)).collect();
             assert_eq!(names.len(), suite.cells.len(), "{name}");
         }
+    }
+
+    #[test]
+    fn cells_are_picked_by_what_is_in_their_name_and_load() {
+        let pick = |texts: &[&str]| {
+            let texts: Vec<_> = texts.iter().map(ToString::to_string).collect();
+            one_writer(&choice("--storage file,mmap")).only(&texts).cells
+        };
+        let names: Vec<_> = pick(&["file", "1:100"]).into_iter().map(|cell| cell.who).collect();
+        assert_eq!(names, ["wal file always"]);
+        assert!(pick(&["tape"]).is_empty());
+        assert_eq!(pick(&[]).len(), one_writer(&choice("--storage file,mmap")).cells.len());
     }
 
     /// A bar whose cells do not exist would never be judged, and nobody would notice.

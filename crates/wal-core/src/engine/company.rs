@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use super::Engine;
-use super::state::State;
+use super::state::{Rest, State};
+use crate::sync::Ordering;
 
 /// The longest wait, whatever a sync takes.
 const LONGEST: Duration = Duration::from_micros(500);
@@ -39,20 +40,25 @@ impl State {
 impl Engine {
     /// Stays awake for a moment after a commit, since those whom it woke come back soon; to fall asleep and
     /// be woken again takes a good part of the time of a sync.
+    ///
+    /// It is called by a word of its own, and lets the short lock be: whoever appends needs that.
     pub(super) fn linger(&self) {
         let cost = {
             let mut st = self.state();
-            // Whoever has work finds the driver awake.
-            st.asleep = None;
+            let nobody_comes_back = st.crowd.0 == 0;
+            if !self.waits_for_company || nobody_comes_back || st.has_work() {
+                return;
+            }
+            self.called.store(false, Ordering::Relaxed);
+            st.rest = Rest::Lingers;
             st.sync_cost
         };
         let started = self.clock.monotonic();
         let longest = (cost / 2).min(LONGEST);
-        while self.waits_for_company && self.clock.monotonic().saturating_sub(started) < longest {
+        while !self.called.load(Ordering::Acquire)
+            && self.clock.monotonic().saturating_sub(started) < longest
+        {
             std::thread::yield_now();
-            if self.state().has_work() {
-                return;
-            }
         }
     }
 

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::state::{Job, State};
+use super::state::{Job, Rest, State};
 use super::{Engine, PanicGuard};
-use crate::sync::thread;
+use crate::sync::{Ordering, thread};
 use crate::{Error, ErrorKind, Result, Trigger};
 
 /// What [`Wal::drive`](crate::Wal::drive) found to do.
@@ -29,6 +29,7 @@ impl Engine {
         let _guard = PanicGuard(self);
         let now = self.clock.monotonic();
         let mut st = self.state();
+        st.rest = Rest::None;
         if let Some(job) = st.jobs.pop_front() {
             drop(st);
             job(self);
@@ -56,23 +57,28 @@ impl Engine {
                 return Drive::Worked;
             }
             if let Some(at) = st.next_deadline() {
-                st.asleep = Some(at);
+                st.rest = Rest::SleepsUntil(at);
                 return Drive::Until(at);
             }
         }
-        st.asleep = Some(Duration::MAX);
+        st.rest = Rest::SleepsUntil(Duration::MAX);
         Drive::Idle
     }
 
-    /// Wakes the driver if it sleeps and there is something that it does not know of.
+    /// Calls the driver if it rests and there is something that it does not know of.
     pub(super) fn kick_driver(&self, st: &mut State) {
-        let Some(until) = st.asleep else { return };
-        if st.has_work() || st.next_deadline().is_some_and(|at| at < until) {
-            st.asleep = None;
-            if let Some(thread) = self.driver_thread.get() {
-                thread.unpark();
+        match st.rest {
+            Rest::Lingers if st.has_work() => self.called.store(true, Ordering::Release),
+            Rest::SleepsUntil(until)
+                if st.has_work() || st.next_deadline().is_some_and(|at| at < until) =>
+            {
+                if let Some(thread) = self.driver_thread.get() {
+                    thread.unpark();
+                }
             }
+            Rest::None | Rest::Lingers | Rest::SleepsUntil(_) => return,
         }
+        st.rest = Rest::None;
     }
 
     /// Hands a job to the driver.
@@ -117,8 +123,6 @@ impl Engine {
                 Drive::Idle => thread::park(),
                 Drive::Until(at) => self.park_until(at),
             }
-            // Somebody who kicks from now on finds the driver awake and lets it be.
-            self.state().asleep = None;
         }
     }
 

@@ -69,6 +69,10 @@ struct Progress {
     failed: AtomicBool,
 }
 
+/// Begins at a cache line.
+#[repr(align(64))]
+struct CacheAligned<T>(T);
+
 /// One open log.
 pub(crate) struct Engine {
     pub(crate) storage: Arc<dyn LogStorage>,
@@ -79,7 +83,7 @@ pub(crate) struct Engine {
     layout: Layout,
     body_limit: u64,
     observer: Option<Observer>,
-    state: Mutex<State>,
+    state: CacheAligned<Mutex<State>>,
     writer: Mutex<Writer>,
     syncer: Mutex<()>,
     cohorts: Cohorts,
@@ -88,6 +92,8 @@ pub(crate) struct Engine {
     pub(crate) segments: Segments,
     storage_lock: Mutex<Option<StorageLock>>,
     driver_thread: OnceLock<thread::Thread>,
+    /// The driver lingers, and has something to do.
+    called: AtomicBool,
     waits_for_company: bool,
 }
 
@@ -154,7 +160,7 @@ impl Engine {
                 durable: AtomicU64::new(state.durable.lsn.get()),
                 failed: AtomicBool::new(false),
             },
-            state: Mutex::new(state),
+            state: CacheAligned(Mutex::new(state)),
             writer: Mutex::new(Writer::new()),
             syncer: Mutex::new(()),
             cohorts: Cohorts::new(),
@@ -162,13 +168,14 @@ impl Engine {
             segments,
             storage_lock: Mutex::new(Some(recovered.lock)),
             driver_thread: OnceLock::new(),
+            called: AtomicBool::new(false),
             // A model checker would try every number of rounds.
             waits_for_company: threads && cfg!(not(any(wal_loom, wal_shuttle))),
         })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        lock(&self.state.0)
     }
 
     pub(crate) fn log_id(&self) -> crate::format::LogId {
