@@ -194,6 +194,13 @@ pub trait File: Send + Sync + 'static {
     /// - **On `Ok`**, **`Err`**, **Concurrency**, **Durability**: as for `sync_data`.
     fn sync_all(&self) -> io::Result<()>;
 
+    /// Asks the system to begin to write a part of the file to the device, so that the next sync has less to
+    /// wait for. A hint: does nothing unless it is implemented, promises nothing, and takes no error away
+    /// from the sync that comes.
+    fn begin_write_back(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
+    }
+
     /// Cuts the file to `len` bytes, or grows it with zeros that take no space yet.
     ///
     /// - **On `Ok`**: later reads see the new length.

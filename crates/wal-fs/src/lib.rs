@@ -84,6 +84,7 @@ mod dir;
 mod direct;
 mod fs;
 mod handles;
+mod helper;
 mod lock;
 mod mapping;
 mod mmap;

@@ -137,6 +137,11 @@ impl File for RealFile {
         self.file.sync_all()
     }
 
+    #[cfg(target_os = "linux")]
+    fn begin_write_back(&self, offset: u64, len: u64) {
+        crate::through::begin_write_back(&self.file, offset, len);
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
     }

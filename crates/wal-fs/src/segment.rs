@@ -140,6 +140,13 @@ impl<H: File> FileSegment<H> {
         self.syncing("fill", File::sync_data)
     }
 
+    /// The same before a write that is still to come: nobody waits for the zeros to be durable.
+    pub(crate) fn fill_ahead(&self, end: u64) -> Result<()> {
+        let mut growth = self.growth();
+        let Some(target) = growth.target(end) else { return Ok(()) };
+        self.fill(&mut growth, target)
+    }
+
     /// Whether a write that ends at `end` has nothing filled ahead of it first.
     #[cfg(all(target_os = "linux", feature = "uring"))]
     pub(crate) fn is_filled(&self, end: u64) -> bool {

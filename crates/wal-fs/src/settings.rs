@@ -160,10 +160,12 @@ impl DirectSettings {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MmapSettings {
-    /// How many bytes are mapped at a time, and filled with zeros before that. A larger window is
-    /// moved less often; moving it takes as long as writing so many zeros. Default 1 MiB, 1 KiB to
-    /// 1 GiB.
+    /// How many bytes are mapped at a time, and filled with zeros before that. The first window of a
+    /// segment is prepared while an append waits. Default 1 MiB, 1 KiB to 1 GiB.
     pub window_bytes: u64,
+    /// Whether windows are prepared and written back by a thread of the storage, instead of by the one that
+    /// writes. Default true; false where all that happens shall happen in one order.
+    pub helper_thread: bool,
     /// As in [`FileSettings`]: how many removed segments are kept to become new ones. Default 2, 0 to 64.
     pub max_spares: usize,
 }
@@ -171,7 +173,7 @@ pub struct MmapSettings {
 impl Default for MmapSettings {
     fn default() -> Self {
         let FileSettings { preallocate_bytes, max_spares, .. } = FileSettings::default();
-        MmapSettings { window_bytes: preallocate_bytes, max_spares }
+        MmapSettings { window_bytes: preallocate_bytes, helper_thread: true, max_spares }
     }
 }
 
@@ -180,6 +182,13 @@ impl MmapSettings {
     #[must_use]
     pub const fn window_bytes(mut self, bytes: u64) -> Self {
         self.window_bytes = bytes;
+        self
+    }
+
+    /// Sets [`helper_thread`](Self::helper_thread).
+    #[must_use]
+    pub const fn helper_thread(mut self, wanted: bool) -> Self {
+        self.helper_thread = wanted;
         self
     }
 

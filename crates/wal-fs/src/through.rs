@@ -1,13 +1,14 @@
 //! What Linux has beyond plain files: write-through, one `pwritev2` with `RWF_DSYNC` in place of a write
-//! and a sync, and writes past the cache, `O_DIRECT`.
+//! and a sync; writes past the cache, `O_DIRECT`; write-back that nobody waits for.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, OFlags, StatxFlags, statx};
+use rustix::fs::{Advice, AtFlags, OFlags, StatxFlags, fadvise, statx};
 use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
 /// Remembers, for one file, whether its file system knows the flag.
@@ -33,6 +34,15 @@ impl Through {
             outcome => Some(outcome.map_err(io::Error::from)),
         }
     }
+}
+
+/// Begins to write a part of the file to the device, and waits for nothing.
+///
+/// The advice that the bytes are not needed in the cache has the kernel write those that are dirty. It then
+/// drops what is clean, which none of them is yet. Unlike a sync it takes note of no error.
+pub(crate) fn begin_write_back(file: &File, at: u64, len: u64) {
+    // Advice that is not taken costs nothing but time.
+    let _ = fadvise(file, at, NonZeroU64::new(len), Advice::DontNeed);
 }
 
 /// Opens a file for writing past the cache, and says in which blocks, if the kernel tells (it does

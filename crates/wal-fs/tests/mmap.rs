@@ -11,8 +11,9 @@ use wal_testkit::{Call, FaultFs, Faults, ModelFs};
 const WINDOW: u64 = 4096;
 const ONE: &str = "00000000000000000001.wal";
 
+/// Without a thread, so that calls come in one order.
 fn settings() -> MmapSettings {
-    MmapSettings::default().window_bytes(WINDOW)
+    MmapSettings::default().window_bytes(WINDOW).helper_thread(false)
 }
 
 fn watched<F: FileSystem>(fs: F, dir: &Path) -> (MmapStorage<FaultFs<F>>, Faults) {
@@ -47,30 +48,44 @@ fn within_the_window_writing_is_no_call() {
     let segment = create(&storage, 1);
     faults.clear_trace();
     write(&segment, 6, 1000);
-    write(&segment, 1006, 3090); // up to its last byte
-    write(&segment, 4096, 100); // opens the next
-    write(&segment, 4196, 3000);
-    write(&segment, 7196, 2000); // leaves it
-    write(&segment, 9196, 10);
-    write(&segment, 100, 10); // behind it
-    write(&segment, 9206, 10);
+    write(&segment, 1006, 3000); // into its second half
+    write(&segment, 4006, 90); // up to its last byte
+    write(&segment, 4096, 1000); // into the next
+    write(&segment, 5096, 2000);
+    write(&segment, 7096, 2000); // across
+    write(&segment, 9096, 10);
+    write(&segment, 100, 10); // behind
+    write(&segment, 9106, 10);
     segment.sync().wait().unwrap();
-    segment.write_at(9216, "x".into(), WriteMode::Through).wait().unwrap();
+    segment.write_at(9116, "x".into(), WriteMode::Through).wait().unwrap();
     let lines = [
         "copy ONE 6+1000",
-        "copy ONE 1006+3090",
-        "write ONE 4096+100",
-        "write ONE 4196+3996",
-        "copy ONE 4196+3000",
-        "write ONE 7196+2000",
-        "write ONE 9196+3092",
-        "copy ONE 9196+10",
+        "copy ONE 1006+3000",
+        "write ONE 4096+4096",
+        "copy ONE 4006+90",
+        "copy ONE 4096+1000",
+        "copy ONE 5096+2000",
+        "write ONE 8192+4096",
+        "copy ONE 7096+1096",
+        "copy ONE 8192+904",
+        "copy ONE 9096+10",
         "write ONE 100+10",
-        "copy ONE 9206+10",
+        "copy ONE 9106+10",
         "sync data ONE",
-        "copy ONE 9216+1",
+        "copy ONE 9116+1",
         "sync data ONE",
     ];
+    assert_eq!(faults.trace_lines(), lines.map(|line| line.replace("ONE", ONE)));
+}
+
+#[test]
+fn a_write_that_no_window_holds_is_a_call_and_the_next_is_none() {
+    let (storage, _, faults) = model();
+    let segment = create(&storage, 1);
+    faults.clear_trace();
+    write(&segment, 6, 10_000);
+    write(&segment, 10_006, 10);
+    let lines = ["write ONE 6+10000", "write ONE 10006+2282", "copy ONE 10006+10"];
     assert_eq!(faults.trace_lines(), lines.map(|line| line.replace("ONE", ONE)));
 }
 

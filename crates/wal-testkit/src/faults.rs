@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use crate::rules::Rules;
 use crate::trace::{Call, Counters, Op};
 
-type SyncHook = Arc<dyn Fn(&Op) + Send + Sync>;
+type Hook = Arc<dyn Fn(&Op) + Send + Sync>;
 
 /// The controls of a [`FaultFs`](crate::FaultFs). Clones control the same one.
 ///
@@ -31,7 +31,7 @@ struct State {
     short_reads: Option<usize>,
     interrupt_every: Option<u64>,
     interruptible: u64,
-    sync_hook: Option<SyncHook>,
+    hooks: Vec<(Call, Hook)>,
     names: Vec<Weak<Mutex<PathBuf>>>,
 }
 
@@ -74,7 +74,21 @@ impl Faults {
     /// Calls `hook` in every sync of a file or directory, before it reaches the disk. A hook that
     /// blocks makes the sync slow.
     pub fn on_sync(&self, hook: impl Fn(&Op) + Send + Sync + 'static) {
-        self.state().sync_hook = Some(Arc::new(hook));
+        let hook: Hook = Arc::new(hook);
+        self.hook(Call::Sync, hook.clone());
+        self.hook(Call::SyncDir, hook);
+    }
+
+    /// Calls `hook` in every call of this kind that changes something, before it reaches the disk. It takes
+    /// the place of the one that was there.
+    pub fn on_call(&self, call: Call, hook: impl Fn(&Op) + Send + Sync + 'static) {
+        self.hook(call, Arc::new(hook));
+    }
+
+    fn hook(&self, call: Call, hook: Hook) {
+        let mut state = self.state();
+        state.hooks.retain(|(of, _)| *of != call);
+        state.hooks.push((call, hook));
     }
 
     /// Lets `n` more changing calls go through. Then the power is off: every call fails, and nothing
@@ -140,8 +154,8 @@ impl Faults {
             let mut state = self.state();
             state.counters.count(&op);
             let fault = state.strike(op.call()).and_then(|()| state.pass_change());
-            let is_sync = matches!(op.call(), Call::Sync | Call::SyncDir);
-            (fault, state.sync_hook.clone().filter(|_| is_sync))
+            let hook = state.hooks.iter().find(|(call, _)| *call == op.call());
+            (fault, hook.map(|(_, hook)| hook.clone()))
         };
         if let Some(hook) = hook {
             hook(&op);

@@ -30,6 +30,10 @@ fn small_windows() -> MmapSettings {
     MmapSettings::default().window_bytes(2048)
 }
 
+fn small_windows_without_a_thread() -> MmapSettings {
+    small_windows().helper_thread(false)
+}
+
 // Files over the model of a disk: power is lost after every call.
 
 storage_conformance!(disk_recycling, disk(settings()), skips: [

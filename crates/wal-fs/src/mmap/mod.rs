@@ -1,8 +1,10 @@
 //! `MmapStorage`: a log in a directory, written through memory that is mapped to its files.
 //!
-//! - `segment`: one file, and the window of it that is mapped
+//! - `segment`: one file, and the part of it that is mapped
+//! - `windows`: that part, in pieces
 
 mod segment;
+mod windows;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use segment::MmapSegment;
 use wal_core::{Access, Capabilities, Io, Listing, LogStorage, Lsn, Result, Segment, StorageLock};
 
 use crate::handles::Handles;
+use crate::helper::Helper;
 use crate::{FileStorage, FileSystem, MmapSettings, RealFs, dir};
 
 /// A log's segments as files in one directory, written by copying into mapped memory.
@@ -40,11 +43,16 @@ use crate::{FileStorage, FileSystem, MmapSettings, RealFs, dir};
 /// # }
 /// ```
 ///
-/// # The window
+/// # Windows
 /// Of the segment that is being written [`window_bytes`](MmapSettings::window_bytes) are mapped at a time.
-/// A write within them is a copy; one that leaves them is an ordinary write, which fills the file with
-/// zeros up to the end of the next window and then maps that. Segments that were opened, to be read or
-/// mended, are not mapped: reads are ordinary ones everywhere.
+/// When half of such a window is full, the storage's [helper](MmapSettings::helper_thread) fills the file
+/// with zeros up to the end of the next one and maps that, so that who appends need not wait for it. Then it
+/// makes the window before durable, and unmaps it: the sync of the whole segment, for which the next segment
+/// waits, finds little left to do. A write that leaves what is mapped is an ordinary one. Segments that were
+/// opened, to be read or mended, are not mapped: reads are ordinary ones everywhere.
+///
+/// If the helper cannot map, the write that needs the window says why. If it cannot make bytes durable, the
+/// next sync fails, whatever the system says to it.
 ///
 /// # A store cannot fail
 /// A store into mapped memory has no way to report an error: the system kills the process (`SIGBUS`).
@@ -67,6 +75,7 @@ pub struct MmapStorage<F: FileSystem = RealFs> {
     settings: MmapSettings,
     /// The segments that may be mapped.
     mapped: Handles<MmapSegment<F::File>>,
+    helper: Arc<Helper>,
 }
 
 impl MmapStorage {
@@ -115,8 +124,8 @@ impl<F: FileSystem> MmapStorage<F> {
         settings: MmapSettings,
     ) -> Result<Self> {
         settings.validate()?;
-        let files = FileStorage::with_file_system(fs, dir, settings.files())?;
-        Ok(MmapStorage { files, settings, mapped: Handles::new() })
+        FileStorage::with_file_system(fs, dir, settings.files())
+            .map(|files| Self::new(files, settings))
     }
 
     /// Creates the directory in another file system, as [`create`](MmapStorage::create) does.
@@ -129,8 +138,13 @@ impl<F: FileSystem> MmapStorage<F> {
         settings: MmapSettings,
     ) -> Result<Self> {
         settings.validate()?;
-        let files = FileStorage::create_with_file_system(fs, dir, settings.files())?;
-        Ok(MmapStorage { files, settings, mapped: Handles::new() })
+        FileStorage::create_with_file_system(fs, dir, settings.files())
+            .map(|files| Self::new(files, settings))
+    }
+
+    fn new(files: FileStorage<F>, settings: MmapSettings) -> Self {
+        let helper = Arc::new(Helper::new(settings.helper_thread));
+        MmapStorage { files, settings, mapped: Handles::new(), helper }
     }
 
     /// The directory.
@@ -151,7 +165,7 @@ impl<F: FileSystem> MmapStorage<F> {
     ) -> Result<Arc<MmapSegment<F::File>>> {
         let plain = self.files.create_segment(name, header, capacity)?;
         let step = self.settings.window_bytes;
-        let segment = Arc::new(MmapSegment::mapped(plain, header.len() as u64, step)?);
+        let segment = MmapSegment::mapped(plain, self.helper.clone(), header.len() as u64, step)?;
         self.mapped.add(name, &segment);
         Ok(segment)
     }
@@ -160,12 +174,23 @@ impl<F: FileSystem> MmapStorage<F> {
         if access == Access::Write {
             self.unmap(name);
         }
-        self.files.open_segment(name, access).map(|plain| Arc::new(MmapSegment::plain(plain)))
+        let plain = self.files.open_segment(name, access)?;
+        Ok(MmapSegment::plain(plain, self.helper.clone()))
     }
 
     /// Somebody else may cut the file from now on: no handle must have it mapped.
     fn unmap(&self, name: Lsn) {
         self.mapped.of(name).iter().for_each(|segment| segment.unmap());
+    }
+}
+
+/// Waits for the helper when it is dropped. Beside a lock, and dropped before it: who has the lock after us
+/// must not find us filling files.
+struct Settled(Arc<Helper>);
+
+impl Drop for Settled {
+    fn drop(&mut self) {
+        self.0.settle();
     }
 }
 
@@ -183,7 +208,8 @@ impl<F: FileSystem> LogStorage for MmapStorage<F> {
     }
 
     fn lock(&self) -> Io<'_, StorageLock> {
-        self.files.lock()
+        let settled = Settled(self.helper.clone());
+        Io::ready(self.files.lock().wait().map(|lock| StorageLock::new((settled, lock))))
     }
 
     fn list(&self) -> Io<'_, Listing> {

@@ -1,92 +1,201 @@
 //! One segment in one file, of which the part that is being written is mapped into memory.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
-use wal_core::{Io, Result, Segment, WriteMode};
+use wal_core::{Error, Io, Result, Segment, WriteMode};
 
+use super::windows::{Window, Windows};
+use crate::File;
+use crate::helper::Helper;
 use crate::segment::FileSegment;
-use crate::{File, Mapping};
 
 /// An open segment file.
 pub(super) struct MmapSegment<H> {
     plain: FileSegment<H>,
     view: Mutex<View>,
+    /// The next window is no longer being prepared.
+    prepared: Condvar,
+    helper: Arc<Helper>,
+    own: Weak<Self>,
 }
 
 /// What is mapped.
 #[derive(Default)]
 struct View {
-    window: Option<Window>,
-    /// Where windows end: at multiples of this. 0: there are none.
+    windows: Windows,
+    next: Next,
+    /// Windows end at multiples of this. 0: there are none.
     step: u64,
 }
 
-struct Window {
-    start: u64,
-    end: u64,
-    mapping: Box<dyn Mapping>,
+/// The window behind the last one.
+#[derive(Default)]
+enum Next {
+    #[default]
+    None,
+    Asked,
+    Ready(Window),
+    /// There is none: the segment is full, or the disk.
+    Missing,
+    Failed(Error),
 }
 
 impl<H: File> MmapSegment<H> {
     /// A segment without a window: one that was opened, to be read or mended.
-    pub(super) fn plain(plain: FileSegment<H>) -> Self {
-        MmapSegment { plain, view: Mutex::default() }
+    pub(super) fn plain(plain: FileSegment<H>, helper: Arc<Helper>) -> Arc<Self> {
+        Self::new(plain, helper, 0)
     }
 
     /// A new segment, whose first window begins behind its header.
-    pub(super) fn mapped(plain: FileSegment<H>, header_len: u64, step: u64) -> Result<Self> {
-        let segment = MmapSegment { plain, view: Mutex::new(View { window: None, step }) };
-        segment.advance(&mut segment.view(), header_len)?;
+    pub(super) fn mapped(
+        plain: FileSegment<H>,
+        helper: Arc<Helper>,
+        header_len: u64,
+        step: u64,
+    ) -> Result<Arc<Self>> {
+        let segment = Self::new(plain, helper, step);
+        segment.map_anew(&mut segment.view(), header_len)?;
         Ok(segment)
+    }
+
+    fn new(plain: FileSegment<H>, helper: Arc<Helper>, step: u64) -> Arc<Self> {
+        Arc::new_cyclic(|own| MmapSegment {
+            plain,
+            view: Mutex::new(View { step, ..View::default() }),
+            prepared: Condvar::new(),
+            helper,
+            own: own.clone(),
+        })
     }
 
     fn view(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Maps nothing any more. Whoever goes on writing does so by ordinary calls.
-    pub(super) fn unmap(&self) {
-        *self.view() = View::default();
+    /// The view while nobody prepares a window: nothing but its holder touches the file's length.
+    fn settled<'a>(&'a self, mut view: MutexGuard<'a, View>) -> MutexGuard<'a, View> {
+        while matches!(view.next, Next::Asked) {
+            view = self.prepared.wait(view).unwrap_or_else(PoisonError::into_inner);
+        }
+        view
     }
 
-    /// A write within the window is a copy in memory. One that leaves it is an ordinary write, which
-    /// fills the file ahead; then the window moves to what was filled.
+    /// Maps nothing any more. Whoever goes on writing does so by ordinary calls.
+    pub(super) fn unmap(&self) {
+        *self.settled(self.view()) = View::default();
+    }
+
+    /// A write within the windows is a copy in memory. One that leaves them is an ordinary write, which
+    /// fills the file ahead; then the file is mapped anew from its end on.
     fn write(&self, offset: u64, data: &[u8], mode: WriteMode) -> Result<()> {
         self.plain.check_writable("write")?;
+        let end = offset.saturating_add(data.len() as u64);
         let mut view = self.view();
-        match view.window.as_mut().and_then(|window| window.place(offset, data.len())) {
-            Some((mapping, at)) => {
-                let copied = mapping.write(data, at);
+        if view.windows.end().is_some_and(|mapped| mapped < end) {
+            view = self.take_next(view)?;
+        }
+        match view.windows.write(offset, data) {
+            Some(copied) => {
                 copied.map_err(|source| self.plain.error("write", source).offset(offset))?;
             }
             None => {
                 self.plain.write(offset, data, WriteMode::Cached)?;
-                self.advance(&mut view, offset + data.len() as u64)?;
+                if view.windows.end().is_none_or(|mapped| mapped < end) {
+                    self.map_anew(&mut view, end)?;
+                }
             }
         }
+        let moving = view.moves_on(end);
         drop(view);
+        if let Some((left, next)) = moving {
+            self.move_on(left, next)?;
+        }
         match mode {
             WriteMode::Cached => Ok(()),
             WriteMode::Through => self.make_durable("write through").map_err(|e| e.offset(offset)),
         }
     }
 
-    /// Moves the window behind a write that ended at `end`. Only forward: who writes over earlier
+    /// Adds the next window, if one was asked for.
+    fn take_next<'a>(&'a self, view: MutexGuard<'a, View>) -> Result<MutexGuard<'a, View>> {
+        let mut view = self.settled(view);
+        match std::mem::take(&mut view.next) {
+            Next::Ready(window) => view.windows.push(window),
+            Next::Failed(error) => return Err(error),
+            Next::None | Next::Asked | Next::Missing => {}
+        }
+        Ok(view)
+    }
+
+    /// Has the next window prepared, and those that were left written back and unmapped.
+    fn move_on(&self, left: Vec<Window>, next: u64) -> Result<()> {
+        let Some(segment) = self.own.upgrade() else { return Ok(()) };
+        let flushed = left.iter().try_for_each(|window| window.mapping.flush());
+        self.helper.hand(move || {
+            segment.prepare(next);
+            segment.write_back(left);
+        });
+        flushed.map_err(|source| self.plain.error("write", source))
+    }
+
+    /// Maps what follows `start`, beside writes before it.
+    fn prepare(&self, start: u64) {
+        /// Tells whoever waits, also after a panic.
+        struct Prepared<'a, H: File>(&'a MmapSegment<H>, Next);
+        impl<H: File> Drop for Prepared<'_, H> {
+            fn drop(&mut self) {
+                self.0.view().next = std::mem::take(&mut self.1);
+                self.0.prepared.notify_all();
+            }
+        }
+        let panicked = self.plain.error("map", io::Error::other("the helper panicked"));
+        let mut prepared = Prepared(self, Next::Failed(panicked));
+        let step = self.view().step;
+        let filled = self.plain.fill_ahead(start + 1);
+        prepared.1 = match filled.and_then(|()| self.map(start, step)) {
+            Ok(window) => window.map_or(Next::Missing, Next::Ready),
+            Err(error) => Next::Failed(error),
+        };
+    }
+
+    /// Begins to write to the device what nobody writes to any more, so that the sync of the whole segment,
+    /// which those who append wait for, finds little left to do.
+    ///
+    /// Unmapped first: the system would have to tell every processor of each page that it writes.
+    fn write_back(&self, left: Vec<Window>) {
+        let part = left.first().map(|first| first.start).zip(left.last().map(|last| last.end));
+        drop(left);
+        if let Some((start, end)) = part {
+            self.plain.file().begin_write_back(start, end - start);
+        }
+    }
+
+    /// Maps the rest of the file's filled part that lies before the next multiple of `step`.
+    fn map(&self, start: u64, step: u64) -> Result<Option<Window>> {
+        let end = (start + 1).checked_next_multiple_of(step).unwrap_or(start);
+        let end = end.min(self.plain.filled());
+        if end <= start {
+            return Ok(None);
+        }
+        let mapping = self.plain.file().map(start, (end - start) as usize);
+        let mapping = mapping.map_err(|source| self.plain.error("map", source).offset(start))?;
+        Ok(Some(Window { start, end, mapping }))
+    }
+
+    /// Begins with new windows behind a write that ended at `end`. Only forward: who writes over earlier
     /// bytes will go on at the end.
-    fn advance(&self, view: &mut View, end: u64) -> Result<()> {
-        if view.step == 0 || view.window.as_ref().is_some_and(|window| end <= window.end) {
+    fn map_anew(&self, view: &mut View, end: u64) -> Result<()> {
+        if view.step == 0 {
             return Ok(());
         }
-        let error = |source| self.plain.error("map", source).offset(end);
-        if let Some(window) = view.window.take() {
-            window.mapping.flush().map_err(error)?;
+        for window in view.windows.take() {
+            let flushed = window.mapping.flush();
+            flushed.map_err(|source| self.plain.error("map", source).offset(end))?;
         }
-        let limit = end.checked_next_multiple_of(view.step).unwrap_or(end);
-        let limit = limit.min(self.plain.filled());
-        if limit > end {
-            let mapping = self.plain.file().map(end, (limit - end) as usize).map_err(error)?;
-            view.window = Some(Window { start: end, end: limit, mapping });
+        if let Some(window) = self.map(end, view.step)? {
+            view.windows.push(window);
         }
         Ok(())
     }
@@ -95,31 +204,36 @@ impl<H: File> MmapSegment<H> {
     fn make_durable(&self, op: &'static str) -> Result<()> {
         self.plain.check_writable(op)?;
         self.plain.syncing(op, |file| {
-            if let Some(window) = &self.view().window {
-                window.mapping.flush()?;
-            }
+            self.view().windows.flush()?;
             file.sync_data()
         })
     }
 
     fn cut(&self, len: u64) -> Result<()> {
         self.plain.check_writable("truncate")?;
-        let mut view = self.view();
+        let mut view = self.settled(self.view());
+        view.next = Next::None;
         // A mapping must not reach behind the end of its file.
-        if let Some(window) = view.window.take_if(|window| window.end > len) {
-            let flushed = window.mapping.flush();
-            flushed.map_err(|source| self.plain.error("truncate", source))?;
+        if view.windows.end().is_some_and(|end| end > len) {
+            for window in view.windows.take() {
+                let flushed = window.mapping.flush();
+                flushed.map_err(|source| self.plain.error("truncate", source))?;
+            }
         }
         self.plain.cut(len)
     }
 }
 
-impl Window {
-    /// The mapping, and the place in it, of a range of the file that lies within.
-    fn place(&mut self, offset: u64, len: usize) -> Option<(&mut Box<dyn Mapping>, usize)> {
-        let end = offset.checked_add(len as u64)?;
-        let within = self.start <= offset && end <= self.end;
-        within.then(|| (&mut self.mapping, (offset - self.start) as usize))
+impl View {
+    /// Whether it is time to have the next window prepared, as a write ended in the second half of the last
+    /// one: the windows that were left, and where the next one begins.
+    fn moves_on(&mut self, end: u64) -> Option<(Vec<Window>, u64)> {
+        if end < self.windows.middle_of_last()? || !matches!(self.next, Next::None) {
+            return None;
+        }
+        let next = self.windows.end()?;
+        self.next = Next::Asked;
+        Some((self.windows.leave(), next))
     }
 }
 

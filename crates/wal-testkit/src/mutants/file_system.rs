@@ -190,6 +190,10 @@ impl<H: File> File for LyingFile<H> {
         }
     }
 
+    fn begin_write_back(&self, offset: u64, len: u64) {
+        self.inner.begin_write_back(offset, len);
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.catch_up()?;
         self.inner.set_len(len)

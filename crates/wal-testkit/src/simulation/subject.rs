@@ -67,7 +67,7 @@ impl StorageUnderTest {
         let through = filled.clone().write_through(true);
         let direct = DirectSettings::default().block_bytes(Some(512));
         let direct = direct.preallocate_bytes(1024).max_spares(1);
-        let mmap = MmapSettings::default().window_bytes(1024).max_spares(1);
+        let mmap = MmapSettings::default().window_bytes(1024).helper_thread(false).max_spares(1);
         vec![
             Self::files("file", filled),
             Self::files("file-plain", plain),

@@ -106,6 +106,10 @@ impl<H: File> File for ForgetfulFile<H> {
             _ => self.inner.sync_all(),
         }
     }
+    fn begin_write_back(&self, offset: u64, len: u64) {
+        self.inner.begin_write_back(offset, len);
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.inner.set_len(len)
     }

@@ -1,0 +1,138 @@
+//! What is mapped of a file: pieces that follow each other.
+
+use std::io;
+
+use crate::Mapping;
+
+/// A piece of a file in memory.
+pub(super) struct Window {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) mapping: Box<dyn Mapping>,
+}
+
+/// Each window begins where the one before it ends.
+#[derive(Default)]
+pub(super) struct Windows(Vec<Window>);
+
+impl Windows {
+    /// Where the last one ends.
+    pub(super) fn end(&self) -> Option<u64> {
+        self.0.last().map(|window| window.end)
+    }
+
+    /// From here on a write lies in the second half of the last one.
+    pub(super) fn middle_of_last(&self) -> Option<u64> {
+        self.0.last().map(|window| window.start.midpoint(window.end))
+    }
+
+    /// Adds one, if it follows the last.
+    pub(super) fn push(&mut self, window: Window) {
+        if self.end().is_none_or(|end| end == window.start) {
+            self.0.push(window);
+        }
+    }
+
+    /// Takes out all but the last one.
+    pub(super) fn leave(&mut self) -> Vec<Window> {
+        let last = self.0.len().saturating_sub(1);
+        self.0.drain(..last).collect()
+    }
+
+    /// Takes out all of them.
+    pub(super) fn take(&mut self) -> Vec<Window> {
+        std::mem::take(&mut self.0)
+    }
+
+    pub(super) fn flush(&self) -> io::Result<()> {
+        self.0.iter().try_for_each(|window| window.mapping.flush())
+    }
+
+    /// Copies what is written at `offset`, if all of it lies within; `None` if it does not.
+    pub(super) fn write(&mut self, offset: u64, data: &[u8]) -> Option<io::Result<()>> {
+        let end = offset.checked_add(data.len() as u64)?;
+        if let Some(last) = self.0.last_mut()
+            && last.start <= offset
+            && end <= last.end
+        {
+            return Some(last.mapping.write(data, (offset - last.start) as usize));
+        }
+        let within = self.0.first()?.start <= offset && end <= self.end()?;
+        within.then(|| self.write_across(offset, data))
+    }
+
+    /// A write that begins before the last one.
+    fn write_across(&mut self, mut offset: u64, mut data: &[u8]) -> io::Result<()> {
+        for window in &mut self.0 {
+            if offset >= window.end || data.is_empty() {
+                continue;
+            }
+            let left = usize::try_from(window.end - offset).unwrap_or(usize::MAX);
+            let (here, behind) = data.split_at(left.min(data.len()));
+            window.mapping.write(here, (offset - window.start) as usize)?;
+            (offset, data) = (window.end, behind);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Where it was written to, and what.
+    type Log = Arc<Mutex<Vec<(u64, Vec<u8>)>>>;
+
+    struct Memory(u64, Log);
+
+    impl Mapping for Memory {
+        fn write(&mut self, data: &[u8], at: usize) -> io::Result<()> {
+            self.1.lock().unwrap().push((self.0 + at as u64, data.to_vec()));
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn windows(bounds: &[(u64, u64)]) -> (Windows, Log) {
+        let (mut windows, log) = (Windows::default(), Log::default());
+        for &(start, end) in bounds {
+            windows.push(Window { start, end, mapping: Box::new(Memory(start, log.clone())) });
+        }
+        (windows, log)
+    }
+
+    #[test]
+    fn a_write_goes_where_it_lies_and_across_the_bounds() {
+        let (mut windows, log) = windows(&[(10, 14), (14, 16), (16, 30)]);
+        windows.write(20, b"ab").unwrap().unwrap();
+        windows.write(12, b"cd").unwrap().unwrap();
+        windows.write(13, b"efghij").unwrap().unwrap();
+        let expected: [(u64, &[u8]); 5] =
+            [(20, b"ab"), (12, b"cd"), (13, b"e"), (14, b"fg"), (16, b"hij")];
+        assert_eq!(*log.lock().unwrap(), expected.map(|(at, bytes)| (at, bytes.to_vec())));
+    }
+
+    #[test]
+    fn what_does_not_lie_within_is_not_written_at_all() {
+        let (mut some, log) = windows(&[(10, 14), (14, 16)]);
+        for (offset, len) in [(9, 2), (15, 2), (16, 1), (0, 1), (u64::MAX, 2)] {
+            assert!(some.write(offset, &vec![0; len]).is_none(), "{offset}+{len}");
+        }
+        assert!(log.lock().unwrap().is_empty());
+        assert!(Windows::default().write(0, b"x").is_none());
+    }
+
+    #[test]
+    fn only_what_follows_is_added() {
+        let (mut some, _) = windows(&[(10, 20), (30, 40), (20, 24)]);
+        assert_eq!((some.end(), some.middle_of_last()), (Some(24), Some(22)));
+        let left: Vec<_> = some.leave().iter().map(|window| window.start).collect();
+        assert_eq!((left, some.end()), (vec![10], Some(24)));
+        assert_eq!((some.take().len(), some.end()), (1, None));
+    }
+}
