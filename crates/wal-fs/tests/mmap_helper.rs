@@ -69,13 +69,13 @@ fn write(segment: &Arc<dyn Segment>, offset: u64, len: usize) -> wal_core::Resul
 }
 
 /// A segment whose next window is being prepared, which gets no further than to the door: that is where
-/// the zeros are written.
-fn prepared_slowly() -> (MmapStorage<FaultFs<ModelFs>>, Arc<dyn Segment>, Door, Faults) {
+/// the zeros are written, or where they are mapped.
+fn prepared_slowly(call: Call) -> (MmapStorage<FaultFs<ModelFs>>, Arc<dyn Segment>, Door, Faults) {
     let (storage, _, faults) = storage();
     let segment = create(&storage);
     let door = Door::default();
     let before = door.clone();
-    faults.on_call(Call::Write, move |_| before.pass());
+    faults.on_call(call, move || before.pass());
     door.shut();
     write(&segment, 6, 3000).unwrap();
     door.await_somebody();
@@ -102,37 +102,47 @@ fn waits_for_the_door<T: Send>(door: &Door, f: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+const SLOW: [Call; 2] = [Call::Write, Call::Map];
+
 #[test]
 fn who_appends_within_the_window_does_not_wait() {
-    let (_storage, segment, door, _) = prepared_slowly();
-    write(&segment, 3006, 1000).unwrap();
-    assert_eq!(segment.read_at(3006, 1000).wait().unwrap(), vec![3006_u64 as u8 | 1; 1000]);
-    segment.sync().wait().unwrap();
-    door.open();
+    for call in SLOW {
+        let (_storage, segment, door, _) = prepared_slowly(call);
+        write(&segment, 3006, 1000).unwrap();
+        assert_eq!(segment.read_at(3006, 1000).wait().unwrap(), vec![3006_u64 as u8 | 1; 1000]);
+        segment.sync().wait().unwrap();
+        door.open();
+    }
 }
 
 #[test]
 fn who_leaves_the_window_waits_for_the_next() {
-    let (_storage, segment, door, _) = prepared_slowly();
-    waits_for_the_door(&door, || write(&segment, 3006, 3000)).unwrap();
-    assert_eq!(segment.read_at(3006, 3000).wait().unwrap(), vec![3006_u64 as u8 | 1; 3000]);
+    for call in SLOW {
+        let (_storage, segment, door, _) = prepared_slowly(call);
+        waits_for_the_door(&door, || write(&segment, 3006, 3000)).unwrap();
+        assert_eq!(segment.read_at(3006, 3000).wait().unwrap(), vec![3006_u64 as u8 | 1; 3000]);
+    }
 }
 
 #[test]
-fn who_cuts_waits_and_nothing_is_filled_behind_the_cut() {
-    let (_storage, segment, door, _) = prepared_slowly();
-    waits_for_the_door(&door, || segment.truncate(100).wait()).unwrap();
-    assert_eq!(segment.len().wait().unwrap(), 100);
-    write(&segment, 100, 3000).unwrap();
-    assert_eq!(segment.read_at(100, 3000).wait().unwrap(), vec![101; 3000]);
+fn who_cuts_waits_and_nothing_is_filled_or_mapped_behind_the_cut() {
+    for call in SLOW {
+        let (_storage, segment, door, _) = prepared_slowly(call);
+        waits_for_the_door(&door, || segment.truncate(100).wait()).unwrap();
+        assert_eq!(segment.len().wait().unwrap(), 100);
+        write(&segment, 100, 3000).unwrap();
+        assert_eq!(segment.read_at(100, 3000).wait().unwrap(), vec![101; 3000]);
+    }
 }
 
 #[test]
 fn who_removes_the_segment_or_opens_it_for_writing_waits() {
-    let (storage, _segment, door, _) = prepared_slowly();
-    waits_for_the_door(&door, || storage.open(Lsn::FIRST, Access::Write).wait()).unwrap();
-    let (storage, _segment, door, _) = prepared_slowly();
-    waits_for_the_door(&door, || storage.remove(Lsn::FIRST).wait()).unwrap();
+    for call in SLOW {
+        let (storage, _segment, door, _) = prepared_slowly(call);
+        waits_for_the_door(&door, || storage.open(Lsn::FIRST, Access::Write).wait()).unwrap();
+        let (storage, _segment, door, _) = prepared_slowly(call);
+        waits_for_the_door(&door, || storage.remove(Lsn::FIRST).wait()).unwrap();
+    }
 }
 
 #[test]
@@ -142,7 +152,7 @@ fn the_lock_is_not_let_go_of_while_a_file_is_being_filled() {
     let segment = create(&storage);
     let door = Door::default();
     let before = door.clone();
-    faults.on_call(Call::Write, move |_| before.pass());
+    faults.on_call(Call::Write, move || before.pass());
     door.shut();
     write(&segment, 6, 3000).unwrap();
     door.await_somebody();
@@ -160,13 +170,15 @@ fn the_lock_is_not_let_go_of_while_a_file_is_being_filled() {
 
 #[test]
 fn what_the_helper_could_not_do_is_told_to_the_write_that_needs_it() {
-    let (storage, _, faults) = storage();
-    let segment = create(&storage);
-    faults.fail_once(Call::Write, 1, std::io::ErrorKind::Other);
-    write(&segment, 6, 3000).unwrap();
-    write(&segment, 3006, 1000).unwrap();
-    let error = write(&segment, 4006, 1000).unwrap_err();
-    assert_eq!((error.kind(), error.at_segment()), (ErrorKind::Io, Some(Lsn::FIRST)));
+    for call in SLOW {
+        let (storage, _, faults) = storage();
+        let segment = create(&storage);
+        faults.fail_once(call, 1, std::io::ErrorKind::OutOfMemory);
+        write(&segment, 6, 3000).unwrap();
+        write(&segment, 3006, 1000).unwrap();
+        let error = write(&segment, 4006, 1000).unwrap_err();
+        assert_eq!((error.kind(), error.at_segment()), (ErrorKind::Io, Some(Lsn::FIRST)));
+    }
 }
 
 #[test]

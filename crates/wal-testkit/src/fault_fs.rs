@@ -165,7 +165,7 @@ impl<H: File> File for FaultFile<H> {
     }
 
     fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
-        self.faults.power()?;
+        self.faults.look(Call::Map)?;
         let inner = self.inner.map(offset, len)?;
         let (faults, name) = (self.faults.clone(), self.name.clone());
         Ok(Box::new(FaultMapping { inner, faults, name, offset }))

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use crate::rules::Rules;
 use crate::trace::{Call, Counters, Op};
 
-type Hook = Arc<dyn Fn(&Op) + Send + Sync>;
+type Hook = Arc<dyn Fn(Option<&Op>) + Send + Sync>;
 
 /// The controls of a [`FaultFs`](crate::FaultFs). Clones control the same one.
 ///
@@ -74,15 +74,15 @@ impl Faults {
     /// Calls `hook` in every sync of a file or directory, before it reaches the disk. A hook that
     /// blocks makes the sync slow.
     pub fn on_sync(&self, hook: impl Fn(&Op) + Send + Sync + 'static) {
-        let hook: Hook = Arc::new(hook);
+        let hook: Hook = Arc::new(move |op| op.into_iter().for_each(&hook));
         self.hook(Call::Sync, hook.clone());
         self.hook(Call::SyncDir, hook);
     }
 
-    /// Calls `hook` in every call of this kind that changes something, before it reaches the disk. It takes
-    /// the place of the one that was there.
-    pub fn on_call(&self, call: Call, hook: impl Fn(&Op) + Send + Sync + 'static) {
-        self.hook(call, Arc::new(hook));
+    /// Calls `hook` in every call of this kind, before it reaches the disk. It takes the place of the one
+    /// that was there.
+    pub fn on_call(&self, call: Call, hook: impl Fn() + Send + Sync + 'static) {
+        self.hook(call, Arc::new(move |_| hook()));
     }
 
     fn hook(&self, call: Call, hook: Hook) {
@@ -154,11 +154,10 @@ impl Faults {
             let mut state = self.state();
             state.counters.count(&op);
             let fault = state.strike(op.call()).and_then(|()| state.pass_change());
-            let hook = state.hooks.iter().find(|(call, _)| *call == op.call());
-            (fault, hook.map(|(_, hook)| hook.clone()))
+            (fault, state.hook(op.call()))
         };
         if let Some(hook) = hook {
-            hook(&op);
+            hook(Some(&op));
         }
         let outcome = fault.and_then(|()| run());
         op.error = outcome.as_ref().err().map(io::Error::kind);
@@ -178,8 +177,13 @@ impl Faults {
             Call::Read => state.counters.reads += 1,
             _ => {}
         }
-        state.strike(call)?;
-        state.power()
+        let fault = state.strike(call).and_then(|()| state.power());
+        let hook = state.hook(call);
+        drop(state);
+        if let Some(hook) = hook {
+            hook(None);
+        }
+        fault
     }
 
     /// Fails if the power is off.
@@ -218,6 +222,10 @@ impl Faults {
 }
 
 impl State {
+    fn hook(&self, call: Call) -> Option<Hook> {
+        self.hooks.iter().find(|(of, _)| *of == call).map(|(_, hook)| hook.clone())
+    }
+
     fn strike(&mut self, call: Call) -> io::Result<()> {
         if matches!(call, Call::Read | Call::Write) {
             self.interruptible += 1;

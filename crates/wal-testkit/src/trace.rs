@@ -20,6 +20,8 @@ pub enum Call {
     Write,
     /// Bytes were copied into a mapping.
     Copy,
+    /// A part of a file was mapped into memory.
+    Map,
     /// A length was set.
     SetLen,
     /// A file was synced.
