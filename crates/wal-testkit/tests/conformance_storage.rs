@@ -81,13 +81,13 @@ storage_conformance!(
         readers_of_a_removed_segment_see_nothing_else,
     ]
 );
-storage_conformance!(mmap_disk, places::mmap_disk(small_windows()), skips: [
+storage_conformance!(mmap_disk, places::mmap_disk(small_windows_without_a_thread()), skips: [
     a_new_segment_is_its_header_and_zeros,
     readers_of_a_removed_segment_see_nothing_else,
 ]);
 storage_conformance!(
     mmap_disk_without_recycling,
-    shared(places::mmap_disk(small_windows().max_spares(0))),
+    shared(places::mmap_disk(small_windows_without_a_thread().max_spares(0))),
     skips: [
         recycled_space_holds_what_is_written,
         a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
