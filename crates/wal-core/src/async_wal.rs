@@ -18,8 +18,9 @@ use crate::{Codec, Durability, Entry, Error, ErrorKind, Lsn, LsnRange, RawCodec,
 /// once.
 ///
 /// No runtime is needed. Writes and syncs are done by the log's driver thread, one for all tasks, so
-/// that no executor thread ever blocks on a disk. Reads are done where they are polled: usually they
-/// come from the page cache.
+/// that no executor thread ever blocks on a disk, unless
+/// [`commit_in_place`](crate::Settings::commit_in_place) asks for that. Reads are done where they are
+/// polled: usually they come from the page cache.
 ///
 /// # Cancel safety
 /// Every future may be dropped at any time. An append whose future was dropped before its first poll

@@ -36,6 +36,13 @@ pub struct Settings {
     pub buffer_delay: Duration,
     /// How many segments reading may keep open. Default 16, 1 to 4096.
     pub open_segments: usize,
+    /// Whether a task whose append has to wait, and that finds nobody at work, writes and syncs on its
+    /// executor's thread instead of leaving that to the log's driver.
+    ///
+    /// Spares two hand-overs between threads, a fifth of the time of an append by a single task. But the
+    /// executor's thread is blocked meanwhile, and with it all other tasks that it would run: for a runtime
+    /// that does little else, or has threads to spare. Default false.
+    pub commit_in_place: bool,
 }
 
 impl Default for Settings {
@@ -47,6 +54,7 @@ impl Default for Settings {
             buffer_bytes: 8 << 20,
             buffer_delay: Duration::from_millis(10),
             open_segments: 16,
+            commit_in_place: false,
         }
     }
 }
@@ -91,6 +99,13 @@ impl Settings {
     #[must_use]
     pub const fn open_segments(mut self, count: usize) -> Self {
         self.open_segments = count;
+        self
+    }
+
+    /// Sets [`commit_in_place`](Self::commit_in_place).
+    #[must_use]
+    pub const fn commit_in_place(mut self, wanted: bool) -> Self {
+        self.commit_in_place = wanted;
         self
     }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use anyhow::Context;
-use wal_core::{AsyncWal, Durability, ErrorKind, Event, Lsn, SyncStrategy, Wal};
+use wal_core::{AsyncWal, Durability, ErrorKind, Event, Lsn, Settings, SyncStrategy, Wal};
 use wal_load::{AsyncWriter, Sample, Timing, Workload, Writers, tasks, threads};
 use wal_recovery::Recovery;
 use wal_sync::Policy;
@@ -19,12 +19,24 @@ pub(super) struct Ours {
     pub(super) storage: &'static Storage,
     pub(super) strategy: Policy,
     durability: Durability,
+    /// Tasks commit on their executor's threads.
+    in_place: bool,
 }
 
 impl Ours {
     /// Appends as safe as the strategy makes them.
     pub(super) fn new(storage: &'static Storage, name: &str) -> Self {
-        Ours { storage, strategy: strategy(name), durability: Durability::Strategy }
+        Ours {
+            storage,
+            strategy: strategy(name),
+            durability: Durability::Strategy,
+            in_place: false,
+        }
+    }
+
+    /// The same, by tasks that commit in place.
+    pub(super) fn in_place(storage: &'static Storage, name: &str) -> Self {
+        Ours { in_place: true, ..Ours::new(storage, name) }
     }
 
     /// Appends that are acknowledged as soon as they are in memory, or have been written.
@@ -38,7 +50,8 @@ impl Ours {
             Durability::Written => "written".to_owned(),
             Durability::Durable | Durability::Strategy => self.strategy.to_string(),
         };
-        format!("wal {} {what}", self.storage.name)
+        let place = if self.in_place { " in place" } else { "" };
+        format!("wal {} {what}{place}", self.storage.name)
     }
 
     /// What a crash may take, if it may take anything.
@@ -58,7 +71,8 @@ impl Ours {
         timing: &Timing,
     ) -> anyhow::Result<Sample> {
         let (recovered, _) = Recovery::new((self.storage.build)(&dir.join("log"))?).run()?;
-        let builder = Wal::builder(self.strategy);
+        let settings = Settings::default().commit_in_place(self.in_place);
+        let builder = Wal::builder(self.strategy).settings(settings);
         let sample = if self.storage.recycles {
             let (tell, told) = mpsc::channel();
             let log = builder.on_event(move |event| tell_segments(&tell, event)).open(recovered)?;

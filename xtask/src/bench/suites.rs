@@ -122,6 +122,10 @@ fn tasks(choice: &Choice) -> Suite {
     for count in [1, 64, 1024, 10_000] {
         cells.push(Cell::raw(Raw::Sketch, load(count)));
         cells.extend(durable(choice, &["always", "group"], load(count)));
+        if count <= 64 {
+            let cell = |storage| Cell::ours(Ours::in_place(storage, "always"), load(count));
+            cells.extend(choice.durable_storages().map(cell));
+        }
     }
     let ours = |count| Pick::new(Kind::Ours, load(count));
     let raw = Pick::new(Kind::Raw, one);

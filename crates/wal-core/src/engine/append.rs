@@ -286,6 +286,9 @@ impl<'a, S: Source> AppendFuture<'a, S> {
             let next = engine.decide(&mut st, requested, now);
             let level = match next {
                 Next::Acknowledged => None,
+                Next::Wait(level) if engine.settings.commit_in_place && st.takes_role(level) => {
+                    return engine.lead_in_place(st, level).map(|()| Some((range, None)));
+                }
                 Next::Wait(level) => {
                     st.write_wanted |= level == Level::Written;
                     Some(level)
@@ -299,6 +302,33 @@ impl<'a, S: Source> AppendFuture<'a, S> {
             engine.kick_driver(&mut st);
             Ok(Some((range, level)))
         })?
+    }
+}
+
+impl State {
+    /// Takes the role of who writes or syncs, if there is anything to do and nobody is at it.
+    fn takes_role(&mut self, level: Level) -> bool {
+        let (role, wanted) = match level {
+            Level::Written => (&mut self.writing, true),
+            Level::Durable => (&mut self.syncing, self.sync_wanted),
+            Level::Followed => return false,
+        };
+        let takes = wanted && !*role;
+        *role |= takes;
+        takes
+    }
+}
+
+impl Engine {
+    /// Does on a task's thread what the driver would do. Nobody is waited for: those who would come may
+    /// need this very thread.
+    fn lead_in_place(&self, mut st: MutexGuard<'_, State>, level: Level) -> Result<()> {
+        if level == Level::Written {
+            self.kick_driver(&mut st);
+            return self.lead_write(st);
+        }
+        drop(st);
+        self.lead_at_once()
     }
 }
 

@@ -39,10 +39,16 @@ impl Engine {
         Ok((mark, self.clock.monotonic().saturating_sub(started)))
     }
 
-    /// Commits, publishes, and passes the syncing role on. Called in the syncing role.
+    /// Commits for everybody who comes in time. Called in the syncing role.
     pub(super) fn lead(&self) -> Result<()> {
         let _guard = PanicGuard(self);
         self.await_company();
+        self.lead_at_once()
+    }
+
+    /// Commits, publishes, and passes the syncing role on. Called in the syncing role.
+    pub(super) fn lead_at_once(&self) -> Result<()> {
+        let _guard = PanicGuard(self);
         let outcome = self.commit();
         // Declared before the lock is taken: also if the strategy panics, the lock is released first,
         // then those who are covered are woken, then everybody else is told of the failure.

@@ -55,14 +55,23 @@ impl World {
         Self::with(policy, Plan::default(), false)
     }
 
+    /// The same, and tasks commit in place.
+    pub fn in_place(policy: &str) -> Self {
+        Self::of(policy, Plan::default(), false, Settings::default().commit_in_place(true))
+    }
+
     /// A log whose disk fails as planned; with the real driver thread if `driver`.
     pub fn with(policy: &str, plan: Plan, driver: bool) -> Self {
+        Self::of(policy, plan, driver, Settings::default())
+    }
+
+    fn of(policy: &str, plan: Plan, driver: bool, settings: Settings) -> Self {
         let policy: Policy = policy.parse().expect("a policy");
         let clock = Arc::new(TestClock::default());
         let disk = Arc::new(Disk::new(plan, policy.claim(), clock.clone()));
         let storage = Arc::new(disk::Storage(disk.clone()));
         let recovered = Recovered::empty(storage, StorageLock::new(()), LogId([7; 16]));
-        let settings = Settings::default().segment_size(SMALL_SEGMENT);
+        let settings = settings.segment_size(SMALL_SEGMENT);
         let builder = Wal::builder(policy).settings(settings).clock(clock.clone());
         let builder = if driver { builder } else { builder.manual_driver() };
         let log = builder.open(recovered).expect("a new log");
