@@ -18,6 +18,8 @@ use wal_core::{Claim, Decision, SyncStrategy, SyncWhen, TailView};
 pub struct Always;
 
 impl Always {
+    const DECISION: Decision = Decision::durable(SyncWhen::Now);
+
     /// There is nothing to set.
     #[must_use]
     pub const fn new() -> Self {
@@ -35,7 +37,11 @@ impl SyncStrategy for Always {
     }
 
     fn decide(&self, _: &TailView) -> Decision {
-        Decision::durable(SyncWhen::Now)
+        Self::DECISION
+    }
+
+    fn fixed_decision(&self) -> Option<Decision> {
+        Some(Self::DECISION)
     }
 }
 

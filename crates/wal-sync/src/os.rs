@@ -19,6 +19,8 @@ use wal_core::{Claim, Decision, Loss, SyncStrategy, SyncWhen, TailView};
 pub struct Os;
 
 impl Os {
+    const DECISION: Decision = Decision::written(SyncWhen::OnRequest);
+
     /// There is nothing to set.
     #[must_use]
     pub const fn new() -> Self {
@@ -36,7 +38,11 @@ impl SyncStrategy for Os {
     }
 
     fn decide(&self, _: &TailView) -> Decision {
-        Decision::written(SyncWhen::OnRequest)
+        Self::DECISION
+    }
+
+    fn fixed_decision(&self) -> Option<Decision> {
+        Some(Self::DECISION)
     }
 }
 

@@ -112,6 +112,10 @@ impl SyncStrategy for Policy {
     fn decide(&self, tail: &TailView) -> Decision {
         self.strategy().decide(tail)
     }
+
+    fn fixed_decision(&self) -> Option<Decision> {
+        self.strategy().fixed_decision()
+    }
 }
 
 /// The parameters after the colon, each at most once.

@@ -100,6 +100,34 @@ fn a_claim_that_is_too_modest_is_told() {
     assert!(message.contains("20 records claimed, 9 lost at most"), "{message}");
 }
 
+/// What the log is told once is not what it would be told for a large tail.
+#[test]
+fn a_fixed_decision_that_is_not_fixed_is_told() {
+    struct Fixed;
+    impl SyncStrategy for Fixed {
+        fn name(&self) -> String {
+            "fixed".into()
+        }
+        fn claim(&self) -> Claim {
+            at_most(8)
+        }
+        fn decide(&self, tail: &TailView) -> Decision {
+            match tail.records > 8 {
+                true => Decision::durable(SyncWhen::Now),
+                false => Decision::written(SyncWhen::OnRequest),
+            }
+        }
+        fn fixed_decision(&self) -> Option<Decision> {
+            Some(Decision::written(SyncWhen::OnRequest))
+        }
+    }
+    let proof = Proof::of(Fixed);
+    let told = message(a_fixed_decision_is_the_one_that_is_made(&proof));
+    assert!(told.contains("is what `decide` says to every append"), "{told}");
+    let told = message(no_crash_takes_more_than_the_claim(&proof));
+    assert!(told.contains("the claim is: at most 8 records"), "{told}");
+}
+
 #[test]
 fn a_strategy_that_remembers_is_told() {
     static CALLS: AtomicU64 = AtomicU64::new(0);

@@ -111,7 +111,8 @@ impl Engine {
 
     /// Asks the strategy, and notes what is to be done about the tail.
     fn decide(&self, st: &mut State, requested: Durability, now: Duration) -> Next {
-        let decision = self.strategy.decide(&st.view(Trigger::Append, requested, now));
+        let asked = || self.strategy.decide(&st.view(Trigger::Append, requested, now));
+        let decision = self.fixed_decision.unwrap_or_else(asked);
         let own = match decision.acknowledge {
             Durability::Strategy => Durability::Durable,
             level => level,

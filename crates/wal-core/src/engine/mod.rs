@@ -54,8 +54,8 @@ use crate::format::{MAX_DATA_OFFSET, SEGMENT_HEADER_LEN};
 use crate::recovered::Recovered;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock, thread};
 use crate::{
-    Capabilities, Clock, CodecId, Error, ErrorKind, Event, LogStorage, Lsn, Result, Settings,
-    StorageLock, SyncStrategy,
+    Capabilities, Clock, CodecId, Decision, Error, ErrorKind, Event, LogStorage, Lsn, Result,
+    Settings, StorageLock, SyncStrategy,
 };
 use cohort::Cohorts;
 
@@ -78,6 +78,8 @@ pub(crate) struct Engine {
     pub(crate) storage: Arc<dyn LogStorage>,
     capabilities: Capabilities,
     pub(crate) strategy: Box<dyn SyncStrategy>,
+    /// What it says to every append, if that is always the same.
+    fixed_decision: Option<Decision>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     layout: Layout,
@@ -149,6 +151,7 @@ impl Engine {
         Ok(Engine {
             storage: recovered.storage,
             capabilities,
+            fixed_decision: strategy.fixed_decision(),
             strategy,
             clock,
             settings,

@@ -128,6 +128,21 @@ pub fn the_decision_depends_on_the_view_alone(proof: &Proof) -> Checked {
     Ok(Outcome::Passed)
 }
 
+/// A fixed decision is the one that is made for every append.
+pub fn a_fixed_decision_is_the_one_that_is_made(proof: &Proof) -> Checked {
+    let Some(fixed) = proof.strategy.fixed_decision() else { return Ok(Outcome::Passed) };
+    for view in views().filter(|view| view.trigger == Trigger::Append) {
+        let made = proof.strategy.decide(&view);
+        if made != fixed {
+            let seen = format!("{fixed:?} is fixed, and {made:?} is made for {view:?}");
+            return Err(
+                proof.broken("`fixed_decision` is what `decide` says to every append", seen)
+            );
+        }
+    }
+    Ok(Outcome::Passed)
+}
+
 /// No view makes the strategy panic: a panic under the log's lock poisons the log.
 pub fn no_view_makes_it_panic(proof: &Proof) -> Checked {
     for view in views() {
@@ -265,6 +280,7 @@ macro_rules! strategy_conformance {
             some_crash_takes_all_that_is_claimed
             whoever_waits_is_served
             the_decision_depends_on_the_view_alone
+            a_fixed_decision_is_the_one_that_is_made
             no_view_makes_it_panic
             name_and_claim_are_constant
             the_claim_does_not_contradict_itself
