@@ -19,6 +19,7 @@ fn bytes(status: &str, key: &str) -> Option<u64> {
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib << 10)
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

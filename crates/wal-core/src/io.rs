@@ -76,13 +76,25 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     thread_local! {
         static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
     }
+    /// A call within the poll of another one shares its thread, and may have taken a wake-up that was not
+    /// its own. So it wakes the thread once more, also if it ends by a panic.
+    struct Return;
+    impl Drop for Return {
+        fn drop(&mut self) {
+            thread::current().unpark();
+        }
+    }
     let mut future = pin!(future);
     WAKER.with(|waker| {
         let mut cx = Context::from_waker(waker);
+        let mut parked = None;
         loop {
             match future.as_mut().poll(&mut cx) {
                 Poll::Ready(output) => return output,
-                Poll::Pending => thread::park(),
+                Poll::Pending => {
+                    parked.get_or_insert(Return);
+                    thread::park();
+                }
             }
         }
     })
@@ -91,6 +103,32 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What wakes the outer one comes while the inner one sleeps.
+    #[test]
+    fn a_call_within_another_one_takes_no_wake_up_away() {
+        let (tell_outer, outer) = tokio::sync::oneshot::channel();
+        let (tell_inner, inner) = tokio::sync::oneshot::channel();
+        let worker = thread::spawn(move || {
+            thread::sleep(std::time::Duration::from_millis(20));
+            tell_outer.send(1).unwrap();
+            thread::sleep(std::time::Duration::from_millis(20));
+            tell_inner.send(2).unwrap();
+        });
+        let mut inner = Some(inner);
+        let (mut outer, mut found) = (pin!(outer), 0);
+        let sum = block_on(std::future::poll_fn(|cx| {
+            let polled = outer.as_mut().poll(cx);
+            if let Some(inner) = inner.take() {
+                assert!(polled.is_pending());
+                found = block_on(inner).unwrap();
+                return Poll::Pending;
+            }
+            polled.map(|outer| outer.unwrap() + found)
+        }));
+        assert_eq!(sum, 3);
+        worker.join().unwrap();
+    }
 
     #[test]
     fn waits_for_a_future_completed_by_another_thread() {

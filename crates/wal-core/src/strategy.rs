@@ -277,9 +277,10 @@ pub trait SyncStrategy: Send + Sync + 'static {
     /// The decision for the present tail.
     fn decide(&self, tail: &TailView) -> Decision;
 
-    /// What [`decide`](Self::decide) says to every [`Trigger::Append`], if that is always the same. It is
-    /// asked for once, when a log is opened, which then need not look at the tail for each append: a sixth
-    /// of the time of one that is acknowledged from memory. `None` unless it is implemented.
+    /// What [`decide`](Self::decide) says to every [`Trigger::Append`], if that is always the same, whatever
+    /// the view and whatever was requested. It is asked for once, when a log is opened, and spares each append
+    /// the making of a view, some 15 ns. At other triggers `decide` is asked as ever. `None` unless it is
+    /// implemented.
     fn fixed_decision(&self) -> Option<Decision> {
         None
     }

@@ -127,6 +127,11 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
+/// Whether nobody has it locked, at this moment.
+pub(crate) fn is_free<T>(mutex: &Mutex<T>) -> bool {
+    cfg!(wal_loom) || try_lock(mutex).is_some()
+}
+
 /// loom lets an attempt to lock wait like any other, and finds deadlocks that are none. So its models take
 /// the way of those who find the lock taken; it has all schedules of the other way, and more.
 #[cfg(wal_loom)]

@@ -195,8 +195,13 @@ pub trait File: Send + Sync + 'static {
     fn sync_all(&self) -> io::Result<()>;
 
     /// Asks the system to begin to write a part of the file to the device, so that the next sync has less to
-    /// wait for. A hint: does nothing unless it is implemented, promises nothing, and takes no error away
-    /// from the sync that comes.
+    /// wait for. A hint: does nothing unless it is implemented.
+    ///
+    /// Call it for what was written and not synced yet, where a little waiting does no harm. What is clean may
+    /// be dropped from the system's cache.
+    ///
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: none. No error is taken away from the sync that comes.
     fn begin_write_back(&self, offset: u64, len: u64) {
         let _ = (offset, len);
     }

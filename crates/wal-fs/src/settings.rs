@@ -160,8 +160,8 @@ impl DirectSettings {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MmapSettings {
-    /// How many bytes are mapped at a time, and filled with zeros before that. The first window of a
-    /// segment is prepared while an append waits. Default 1 MiB, 1 KiB to 1 GiB.
+    /// How many bytes are filled with zeros and mapped at once; up to three such windows are mapped. The
+    /// first one of a segment is prepared while an append waits. Default 1 MiB, 1 KiB to 1 GiB.
     pub window_bytes: u64,
     /// Whether windows are prepared and written back by a thread of the storage, instead of by the one that
     /// writes. Default true; false where all that happens shall happen in one order.

@@ -36,13 +36,16 @@ impl Through {
     }
 }
 
-/// Begins to write a part of the file to the device, and waits for nothing.
+/// Begins to write a part of the file to the device, and does not wait for the device to do so.
 ///
-/// The advice that the bytes are not needed in the cache has the kernel write those that are dirty. It then
-/// drops what is clean, which none of them is yet. Unlike a sync it takes note of no error.
+/// The advice that the bytes are not needed in the cache has the kernel write those that are dirty, and take
+/// note of no error. It then drops what is clean by then: of bytes that were just written that is little, but
+/// it is all of those that were synced.
 pub(crate) fn begin_write_back(file: &File, at: u64, len: u64) {
-    // Advice that is not taken costs nothing but time.
-    let _ = fadvise(file, at, NonZeroU64::new(len), Advice::DontNeed);
+    if let Some(len) = NonZeroU64::new(len) {
+        // Advice that is not taken costs nothing but time.
+        let _ = fadvise(file, at, Some(len), Advice::DontNeed);
+    }
 }
 
 /// Opens a file for writing past the cache, and says in which blocks, if the kernel tells (it does

@@ -90,6 +90,21 @@ fn a_write_that_no_window_holds_is_a_call_and_the_next_is_none() {
 }
 
 #[test]
+fn what_was_left_and_never_synced_is_given_to_the_device() {
+    let (storage, _, faults) = model();
+    let segment = create(&storage, 1);
+    let given = || faults.counters().write_back_bytes;
+    write(&segment, 6, 4000);
+    write(&segment, 4006, 2000);
+    assert_eq!(given(), 4096, "the header was synced, but is in a window's first page");
+    write(&segment, 6006, 500); // asks for the third window, and leaves the first
+    segment.sync().wait().unwrap();
+    let before = given();
+    write(&segment, 6506, 4000); // into the third one: only what was written after the sync
+    assert!(given() - before <= 4096 + 1782, "{}", given() - before);
+}
+
+#[test]
 fn a_copy_reaches_readers_and_other_storages() {
     let dir = tempfile::tempdir().unwrap();
     let storage = MmapStorage::open_with(dir.path(), settings()).unwrap();

@@ -130,8 +130,27 @@ fn who_cuts_waits_and_nothing_is_filled_or_mapped_behind_the_cut() {
         let (_storage, segment, door, _) = prepared_slowly(call);
         waits_for_the_door(&door, || segment.truncate(100).wait()).unwrap();
         assert_eq!(segment.len().wait().unwrap(), 100);
-        write(&segment, 100, 3000).unwrap();
-        assert_eq!(segment.read_at(100, 3000).wait().unwrap(), vec![101; 3000]);
+        // Nor is what was mapped before the cut written to: the file may not reach so far any more.
+        for at in (100..12_000).step_by(100) {
+            write(&segment, at, 100).unwrap();
+            assert!(segment.len().wait().unwrap() >= at + 100);
+            assert_eq!(segment.read_at(at, 100).wait().unwrap(), vec![at as u8 | 1; 100]);
+        }
+    }
+}
+
+#[test]
+fn a_helper_that_panics_is_told_of_and_goes_on() {
+    let (storage, _, faults) = storage();
+    let segment = create(&storage);
+    faults.on_call(Call::Map, || panic!("this is meant"));
+    write(&segment, 6, 3000).unwrap();
+    let error = write(&segment, 3006, 3000).unwrap_err();
+    assert!(error.to_string().contains("the helper panicked"), "{error}");
+    faults.clear();
+    let other = storage.create(Lsn::new(2), "header".into(), 40_000).wait().unwrap();
+    for at in (6..30_000).step_by(1000) {
+        write(&other, at, 1000).unwrap();
     }
 }
 

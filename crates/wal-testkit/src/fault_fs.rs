@@ -157,6 +157,7 @@ impl<H: File> File for FaultFile<H> {
     }
 
     fn begin_write_back(&self, offset: u64, len: u64) {
+        self.faults.count_write_back(len);
         self.inner.begin_write_back(offset, len);
     }
 

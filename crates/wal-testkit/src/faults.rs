@@ -186,6 +186,10 @@ impl Faults {
         fault
     }
 
+    pub(crate) fn count_write_back(&self, bytes: u64) {
+        self.state().counters.write_back_bytes += bytes;
+    }
+
     /// Fails if the power is off.
     pub(crate) fn power(&self) -> io::Result<()> {
         self.state().power()

@@ -167,6 +167,8 @@ pub struct Counters {
     pub removes: u64,
     /// Lengths set.
     pub set_lens: u64,
+    /// Bytes that the system was asked to begin to write to the device.
+    pub write_back_bytes: u64,
 }
 
 impl Counters {

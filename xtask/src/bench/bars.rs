@@ -22,9 +22,10 @@ pub(super) struct Bar {
 pub(super) struct Pick {
     kind: Kind,
     load: String,
-    /// How the name begins, and how it ends, if that matters.
+    /// How the name begins, and how it ends or does not, if that matters.
     begins: &'static str,
     ends: &'static str,
+    not: Option<&'static str>,
 }
 
 /// Two cells that are held against each other, by their numbers.
@@ -48,7 +49,7 @@ pub(super) enum Figure {
 
 impl Pick {
     pub(super) fn new(kind: Kind, load: impl ToString) -> Self {
-        Pick { kind, load: load.to_string(), begins: "", ends: "" }
+        Pick { kind, load: load.to_string(), begins: "", ends: "", not: None }
     }
 
     pub(super) fn begins(mut self, name: &'static str) -> Self {
@@ -61,6 +62,11 @@ impl Pick {
         self
     }
 
+    pub(super) fn does_not_end(mut self, name: &'static str) -> Self {
+        self.not = Some(name);
+        self
+    }
+
     /// Its number.
     fn best(&self, cells: &[CellReport]) -> Option<usize> {
         let meant = cells.iter().enumerate().filter(|(_, cell)| {
@@ -68,6 +74,7 @@ impl Pick {
                 && cell.load == self.load
                 && cell.who.starts_with(self.begins)
                 && cell.who.ends_with(self.ends)
+                && self.not.is_none_or(|not| !cell.who.ends_with(not))
         });
         let rated = meant.filter_map(|(number, cell)| cell.rate().map(|rate| (rate, number)));
         rated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, number)| number)
@@ -194,6 +201,9 @@ mod tests {
         let found = bar(one(Kind::Ours).ends("group"), one(Kind::Raw).begins("raw growing"));
         assert_eq!(found.ours.unwrap(), "wal file group, threads:1:100");
         assert_eq!(found.baseline.unwrap(), "raw growing, threads:1:100");
+
+        let found = bar(one(Kind::Ours).does_not_end("always"), one(Kind::Raw));
+        assert_eq!(found.ours.unwrap(), "wal file group, threads:1:100");
     }
 
     #[test]

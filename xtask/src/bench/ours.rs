@@ -13,6 +13,9 @@ use wal_sync::Policy;
 use super::cell::strategy;
 use super::storages::Storage;
 
+/// How the names end of those whose tasks commit in place.
+pub(super) const IN_PLACE: &str = " in place";
+
 /// A log, and how safe its appends are.
 #[derive(Clone, Debug)]
 pub(super) struct Ours {
@@ -50,7 +53,7 @@ impl Ours {
             Durability::Written => "written".to_owned(),
             Durability::Durable | Durability::Strategy => self.strategy.to_string(),
         };
-        let place = if self.in_place { " in place" } else { "" };
+        let place = if self.in_place { IN_PLACE } else { "" };
         format!("wal {} {what}{place}", self.storage.name)
     }
 

@@ -8,7 +8,7 @@ use super::cell::{Cell, Kind};
 use super::many::Many;
 use super::open::Open;
 use super::options::Choice;
-use super::ours::Ours;
+use super::ours::{IN_PLACE, Ours};
 use super::raw::Raw;
 use super::recovery::Recover;
 use super::report::Bound::{AtLeast, AtMost};
@@ -127,12 +127,14 @@ fn tasks(choice: &Choice) -> Suite {
             cells.extend(choice.durable_storages().map(cell));
         }
     }
-    let ours = |count| Pick::new(Kind::Ours, load(count));
-    let raw = Pick::new(Kind::Raw, one);
+    let ours = |count| Pick::new(Kind::Ours, load(count)).does_not_end(IN_PLACE);
+    let in_place = Pick::new(Kind::Ours, load(1)).ends(IN_PLACE);
+    let raw = || Pick::new(Kind::Raw, one);
     let peer = || Pick::new(Kind::Peer, threads);
     let ratio = |text, bound, ours, baseline| Bar::ratio(text, Figure::Rate, bound, ours, baseline);
     let bars = vec![
-        ratio("1 task: ours / best raw loop", AtLeast(0.8), ours(1), raw),
+        ratio("1 task: ours / best raw loop", AtLeast(0.8), ours(1), raw()),
+        ratio("1 task that commits in place: ours / best raw loop", AtLeast(0.8), in_place, raw()),
         ratio("64 tasks: ours / best durable peer, 64 threads", AtLeast(2.0), ours(64), peer()),
         ratio(
             "1,024 tasks: ours / best durable peer, 64 threads",

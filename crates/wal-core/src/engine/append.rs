@@ -10,7 +10,7 @@ use super::commit::{closed, schedule_sync};
 use super::state::{Body, NoRoom, State};
 use super::waiters::{Level, Ticket, Who};
 use crate::record::Source;
-use crate::sync::MutexGuard;
+use crate::sync::{MutexGuard, is_free};
 use crate::{Durability, Lsn, LsnRange, Result, Trigger};
 
 /// Records acknowledged from memory are handed on when this many bytes of frames have gathered.
@@ -287,7 +287,7 @@ impl<'a, S: Source> AppendFuture<'a, S> {
             let next = engine.decide(&mut st, requested, now);
             let level = match next {
                 Next::Acknowledged => None,
-                Next::Wait(level) if engine.settings.commit_in_place && st.takes_role(level) => {
+                Next::Wait(level) if engine.may_lead_in_place() && st.takes_role(level) => {
                     return engine.lead_in_place(st, level).map(|()| Some((range, None)));
                 }
                 Next::Wait(level) => {
@@ -321,6 +321,11 @@ impl State {
 }
 
 impl Engine {
+    /// Whether tasks commit in place, and nobody writes, rotates or truncates.
+    fn may_lead_in_place(&self) -> bool {
+        self.settings.commit_in_place && is_free(&self.writer)
+    }
+
     /// Does on a task's thread what the driver would do. Nobody is waited for: those who would come may
     /// need this very thread.
     fn lead_in_place(&self, mut st: MutexGuard<'_, State>, level: Level) -> Result<()> {

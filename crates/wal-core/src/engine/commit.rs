@@ -58,10 +58,10 @@ impl Engine {
         let successor = match &outcome {
             Ok((mark, elapsed)) if !self.has_failed() => {
                 self.publish_durable(&mut st, *mark, *elapsed, &mut wakes.0);
-                let served = 1 + st.commits.aboard() + wakes.0.len() as u64;
+                let woken = st.commits.aboard() + wakes.0.len() as u64;
                 landed = st.commits.land(&self.cohorts);
                 let left = st.gathered();
-                st.crowd.seen(served, left);
+                st.crowd.seen(woken, left);
                 self.ask_strategy(&mut st, Trigger::Synced);
                 self.hand_over_sync(&mut st)
             }

@@ -18,15 +18,21 @@ const LONGEST: Duration = Duration::from_micros(500);
 /// rest of it takes longer than the sync that is saved.
 const LARGEST: u64 = 256;
 
-/// How many callers wait for commits at once, lately.
+/// Those who wait for commits.
 #[derive(Default)]
-pub(crate) struct Crowd(u64);
+pub(crate) struct Crowd {
+    /// How many at once, lately.
+    size: u64,
+    /// Somebody was woken since the driver lingered last.
+    woken: bool,
+}
 
 impl Crowd {
-    /// A commit served `served` callers while `left` others came to wait for the next one.
-    pub(crate) fn seen(&mut self, served: u64, left: u64) {
+    /// A commit woke `woken` callers, beside its leader, while `left` others came to wait for the next one.
+    pub(crate) fn seen(&mut self, woken: u64, left: u64) {
         // Who stays away is forgotten after some commits.
-        self.0 = (served + left).max(self.0 - self.0.div_ceil(8));
+        self.size = (1 + woken + left).max(self.size - self.size.div_ceil(8));
+        self.woken |= woken > 0;
     }
 }
 
@@ -45,8 +51,8 @@ impl Engine {
     pub(super) fn linger(&self) {
         let cost = {
             let mut st = self.state();
-            let nobody_comes_back = st.crowd.0 == 0;
-            if !self.waits_for_company || nobody_comes_back || st.has_work() {
+            let somebody_comes_back = std::mem::take(&mut st.crowd.woken);
+            if !self.waits_for_company || !somebody_comes_back || st.has_work() {
                 return;
             }
             self.called.store(false, Ordering::Relaxed);
@@ -66,7 +72,7 @@ impl Engine {
     pub(super) fn await_company(&self) {
         let (crowd, cost, mut gathered) = {
             let st = self.state();
-            (st.crowd.0, st.sync_cost, st.gathered())
+            (st.crowd.size, st.sync_cost, st.gathered())
         };
         // The leader is one of the crowd and may not be among those who wait.
         if !self.waits_for_company || crowd > LARGEST || gathered + 1 >= crowd {

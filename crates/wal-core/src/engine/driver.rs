@@ -29,7 +29,6 @@ impl Engine {
         let _guard = PanicGuard(self);
         let now = self.clock.monotonic();
         let mut st = self.state();
-        st.rest = Rest::None;
         if let Some(job) = st.jobs.pop_front() {
             drop(st);
             job(self);
@@ -118,11 +117,15 @@ impl Engine {
                 // Then looks again, and says that it falls asleep.
                 _ if std::mem::take(&mut worked) => {
                     self.linger();
+                    self.state().rest = Rest::None;
                     continue;
                 }
                 Drive::Idle => thread::park(),
                 Drive::Until(at) => self.park_until(at),
             }
+            // Only here: somebody else may call `step` while this thread sleeps, and must not keep others
+            // from waking it.
+            self.state().rest = Rest::None;
         }
     }
 

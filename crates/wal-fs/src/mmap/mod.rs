@@ -44,15 +44,16 @@ use crate::{FileStorage, FileSystem, MmapSettings, RealFs, dir};
 /// ```
 ///
 /// # Windows
-/// Of the segment that is being written [`window_bytes`](MmapSettings::window_bytes) are mapped at a time.
-/// When half of such a window is full, the storage's [helper](MmapSettings::helper_thread) fills the file
-/// with zeros up to the end of the next one and maps that, so that who appends need not wait for it. Then it
-/// makes the window before durable, and unmaps it: the sync of the whole segment, for which the next segment
-/// waits, finds little left to do. A write that leaves what is mapped is an ordinary one. Segments that were
-/// opened, to be read or mended, are not mapped: reads are ordinary ones everywhere.
+/// Of the segment that is being written pieces of [`window_bytes`](MmapSettings::window_bytes) are mapped,
+/// up to three at a time. When half of one is full, the storage's [helper](MmapSettings::helper_thread) fills
+/// the file with zeros up to the end of the next one and maps that, so that who appends need not wait for
+/// it. Then it unmaps the one before, and has the system begin to write to the device what no sync has
+/// covered: the sync of the whole segment, for which the next segment waits, finds little left to do. A write
+/// that leaves what is mapped is an ordinary one. Segments that were opened, to be read or mended, are not
+/// mapped: reads are ordinary ones everywhere.
 ///
-/// If the helper cannot map, the write that needs the window says why. If it cannot make bytes durable, the
-/// next sync fails, whatever the system says to it.
+/// If the helper cannot map, the write that needs the window says why. What the system cannot write to the
+/// device it tells to the next sync, as always.
 ///
 /// # A store cannot fail
 /// A store into mapped memory has no way to report an error: the system kills the process (`SIGBUS`).
@@ -172,20 +173,20 @@ impl<F: FileSystem> MmapStorage<F> {
 
     fn open_segment(&self, name: Lsn, access: Access) -> Result<Arc<MmapSegment<F::File>>> {
         if access == Access::Write {
-            self.unmap(name);
+            self.unmap(name)?;
         }
         let plain = self.files.open_segment(name, access)?;
         Ok(MmapSegment::plain(plain, self.helper.clone()))
     }
 
     /// Somebody else may cut the file from now on: no handle must have it mapped.
-    fn unmap(&self, name: Lsn) {
-        self.mapped.of(name).iter().for_each(|segment| segment.unmap());
+    fn unmap(&self, name: Lsn) -> Result<()> {
+        self.mapped.of(name).iter().try_for_each(|segment| segment.unmap())
     }
 }
 
-/// Waits for the helper when it is dropped. Beside a lock, and dropped before it: who has the lock after us
-/// must not find us filling files.
+/// Waits for the helper when it is dropped: for the filling of a window, if it is at that. Beside a lock, and
+/// dropped before it: who has the lock after us must not find us filling files.
 struct Settled(Arc<Helper>);
 
 impl Drop for Settled {
@@ -208,8 +209,8 @@ impl<F: FileSystem> LogStorage for MmapStorage<F> {
     }
 
     fn lock(&self) -> Io<'_, StorageLock> {
-        let settled = Settled(self.helper.clone());
-        Io::ready(self.files.lock().wait().map(|lock| StorageLock::new((settled, lock))))
+        let beside = |lock| StorageLock::new((Settled(self.helper.clone()), lock));
+        Io::ready(self.files.lock().wait().map(beside))
     }
 
     fn list(&self) -> Io<'_, Listing> {
@@ -226,8 +227,10 @@ impl<F: FileSystem> LogStorage for MmapStorage<F> {
 
     fn remove(&self, name: Lsn) -> Io<'_, ()> {
         // The file may become a spare, and be cut when it becomes a segment again.
-        self.unmap(name);
-        self.files.remove(name)
+        match self.unmap(name) {
+            Ok(()) => self.files.remove(name),
+            Err(error) => Io::ready(Err(error)),
+        }
     }
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {

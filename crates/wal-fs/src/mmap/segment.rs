@@ -28,6 +28,10 @@ struct View {
     next: Next,
     /// Windows end at multiples of this. 0: there are none.
     step: u64,
+    /// Where the last write ended.
+    end: u64,
+    /// Where the last write had ended that a sync covered.
+    synced: u64,
 }
 
 /// The window behind the last one.
@@ -83,8 +87,11 @@ impl<H: File> MmapSegment<H> {
     }
 
     /// Maps nothing any more. Whoever goes on writing does so by ordinary calls.
-    pub(super) fn unmap(&self) {
-        *self.settled(self.view()) = View::default();
+    pub(super) fn unmap(&self) -> Result<()> {
+        let mut view = self.settled(self.view());
+        let unmapped = view.windows.take().map_err(|source| self.plain.error("unmap", source));
+        *view = View::default();
+        unmapped.map(drop)
     }
 
     /// A write within the windows is a copy in memory. One that leaves them is an ordinary write, which
@@ -107,10 +114,11 @@ impl<H: File> MmapSegment<H> {
                 }
             }
         }
-        let moving = view.moves_on(end);
+        view.end = end;
+        let moving = view.moves_on().map_err(|source| self.plain.error("write", source))?;
         drop(view);
-        if let Some((left, next)) = moving {
-            self.move_on(left, next)?;
+        if let Some(moving) = moving {
+            self.move_on(moving);
         }
         match mode {
             WriteMode::Cached => Ok(()),
@@ -129,19 +137,20 @@ impl<H: File> MmapSegment<H> {
         Ok(view)
     }
 
-    /// Has the next window prepared, and those that were left written back and unmapped.
-    fn move_on(&self, left: Vec<Window>, next: u64) -> Result<()> {
-        let Some(segment) = self.own.upgrade() else { return Ok(()) };
-        let flushed = left.iter().try_for_each(|window| window.mapping.flush());
+    /// Has the next window prepared, and those that were left unmapped and written back.
+    fn move_on(&self, Moving { left, unsynced, next }: Moving) {
+        let segment = self.own.upgrade().expect("whoever calls has it");
         self.helper.hand(move || {
-            segment.prepare(next);
-            segment.write_back(left);
+            segment.prepare(next, left);
+            // Not sooner: of a page that is mapped, every processor would be told that it is written.
+            if unsynced < next {
+                segment.plain.file().begin_write_back(unsynced, next - unsynced);
+            }
         });
-        flushed.map_err(|source| self.plain.error("write", source))
     }
 
-    /// Maps what follows `start`, beside writes before it.
-    fn prepare(&self, start: u64) {
+    /// Maps what follows `start`, beside writes before it, and unmaps what was left.
+    fn prepare(&self, start: u64, left: Vec<Window>) {
         /// Tells whoever waits, also after a panic.
         struct Prepared<'a, H: File>(&'a MmapSegment<H>, Next);
         impl<H: File> Drop for Prepared<'_, H> {
@@ -158,18 +167,8 @@ impl<H: File> MmapSegment<H> {
             Ok(window) => window.map_or(Next::Missing, Next::Ready),
             Err(error) => Next::Failed(error),
         };
-    }
-
-    /// Begins to write to the device what nobody writes to any more, so that the sync of the whole segment,
-    /// which those who append wait for, finds little left to do.
-    ///
-    /// Unmapped first: the system would have to tell every processor of each page that it writes.
-    fn write_back(&self, left: Vec<Window>) {
-        let part = left.first().map(|first| first.start).zip(left.last().map(|last| last.end));
+        // Some systems cut no file of which anything is mapped, and who cuts waits for `prepared` alone.
         drop(left);
-        if let Some((start, end)) = part {
-            self.plain.file().begin_write_back(start, end - start);
-        }
     }
 
     /// Maps the rest of the file's filled part that lies before the next multiple of `step`.
@@ -190,22 +189,25 @@ impl<H: File> MmapSegment<H> {
         if view.step == 0 {
             return Ok(());
         }
-        for window in view.windows.take() {
-            let flushed = window.mapping.flush();
-            flushed.map_err(|source| self.plain.error("map", source).offset(end))?;
-        }
+        view.windows.take().map_err(|source| self.plain.error("map", source).offset(end))?;
         if let Some(window) = self.map(end, view.step)? {
             view.windows.push(window);
         }
         Ok(())
     }
 
-    /// Locks the view during a sync; nothing syncs while it has locked the view.
+    /// First the lock of syncs, then that of the view; nobody takes them the other way round.
     fn make_durable(&self, op: &'static str) -> Result<()> {
         self.plain.check_writable(op)?;
         self.plain.syncing(op, |file| {
-            self.view().windows.flush()?;
-            file.sync_data()
+            let end = {
+                let view = self.view();
+                view.windows.flush()?;
+                view.end
+            };
+            file.sync_data()?;
+            self.view().synced = end;
+            Ok(())
         })
     }
 
@@ -215,25 +217,35 @@ impl<H: File> MmapSegment<H> {
         view.next = Next::None;
         // A mapping must not reach behind the end of its file.
         if view.windows.end().is_some_and(|end| end > len) {
-            for window in view.windows.take() {
-                let flushed = window.mapping.flush();
-                flushed.map_err(|source| self.plain.error("truncate", source))?;
-            }
+            view.windows.take().map_err(|source| self.plain.error("truncate", source))?;
         }
+        (view.end, view.synced) = (view.end.min(len), view.synced.min(len));
         self.plain.cut(len)
     }
 }
 
+/// What the helper is to do.
+struct Moving {
+    /// Windows that nobody writes to any more.
+    left: Vec<Window>,
+    /// From here on nothing was synced.
+    unsynced: u64,
+    /// Where the next window begins.
+    next: u64,
+}
+
 impl View {
-    /// Whether it is time to have the next window prepared, as a write ended in the second half of the last
-    /// one: the windows that were left, and where the next one begins.
-    fn moves_on(&mut self, end: u64) -> Option<(Vec<Window>, u64)> {
-        if end < self.windows.middle_of_last()? || !matches!(self.next, Next::None) {
-            return None;
+    /// Whether it is time for the next window, as the last write ended in the second half of the last one.
+    fn moves_on(&mut self) -> io::Result<Option<Moving>> {
+        let Some((middle, next)) = self.windows.middle_of_last().zip(self.windows.end()) else {
+            return Ok(None);
+        };
+        if self.end < middle || !matches!(self.next, Next::None) {
+            return Ok(None);
         }
-        let next = self.windows.end()?;
+        let left = self.windows.leave()?;
         self.next = Next::Asked;
-        Some((self.windows.leave(), next))
+        Ok(Some(Moving { left, unsynced: self.synced, next }))
     }
 }
 

@@ -33,19 +33,21 @@ impl Windows {
         }
     }
 
-    /// Takes out all but the last one.
-    pub(super) fn leave(&mut self) -> Vec<Window> {
+    /// Takes out all but the last one. What is taken out was flushed: nobody else will.
+    pub(super) fn leave(&mut self) -> io::Result<Vec<Window>> {
         let last = self.0.len().saturating_sub(1);
-        self.0.drain(..last).collect()
+        flush(&self.0[..last])?;
+        Ok(self.0.drain(..last).collect())
     }
 
     /// Takes out all of them.
-    pub(super) fn take(&mut self) -> Vec<Window> {
-        std::mem::take(&mut self.0)
+    pub(super) fn take(&mut self) -> io::Result<Vec<Window>> {
+        self.flush()?;
+        Ok(std::mem::take(&mut self.0))
     }
 
     pub(super) fn flush(&self) -> io::Result<()> {
-        self.0.iter().try_for_each(|window| window.mapping.flush())
+        flush(&self.0)
     }
 
     /// Copies what is written at `offset`, if all of it lies within; `None` if it does not.
@@ -76,8 +78,13 @@ impl Windows {
     }
 }
 
+fn flush(windows: &[Window]) -> io::Result<()> {
+    windows.iter().try_for_each(|window| window.mapping.flush())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -94,9 +101,17 @@ mod tests {
         }
 
         fn flush(&self) -> io::Result<()> {
-            Ok(())
+            self.1.lock().unwrap().push((self.0, b"flush".to_vec()));
+            if FULL.load(Ordering::Relaxed) {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(())
+            }
         }
     }
+
+    /// Whether no window can be flushed. Only one test needs that.
+    static FULL: AtomicBool = AtomicBool::new(false);
 
     fn windows(bounds: &[(u64, u64)]) -> (Windows, Log) {
         let (mut windows, log) = (Windows::default(), Log::default());
@@ -129,10 +144,21 @@ mod tests {
 
     #[test]
     fn only_what_follows_is_added() {
-        let (mut some, _) = windows(&[(10, 20), (30, 40), (20, 24)]);
+        let (some, _) = windows(&[(10, 20), (30, 40), (20, 24)]);
         assert_eq!((some.end(), some.middle_of_last()), (Some(24), Some(22)));
-        let left: Vec<_> = some.leave().iter().map(|window| window.start).collect();
+    }
+
+    /// A sync flushes what it finds; what it does not find any more must have been flushed.
+    #[test]
+    fn what_is_taken_out_was_flushed() {
+        let (mut some, log) = windows(&[(10, 20), (20, 24)]);
+        FULL.store(true, Ordering::Relaxed);
+        assert!(some.leave().is_err() && some.take().is_err());
+        FULL.store(false, Ordering::Relaxed);
+        log.lock().unwrap().clear();
+        let left: Vec<_> = some.leave().unwrap().iter().map(|window| window.start).collect();
         assert_eq!((left, some.end()), (vec![10], Some(24)));
-        assert_eq!((some.take().len(), some.end()), (1, None));
+        assert_eq!((some.take().unwrap().len(), some.end()), (1, None));
+        assert_eq!(*log.lock().unwrap(), [10, 20].map(|at| (at, b"flush".to_vec())));
     }
 }
