@@ -155,3 +155,20 @@ fn without_a_driver_thread_the_caller_drives() {
     assert_eq!(log.drive(), Drive::Idle);
     assert!(matches!(append.as_mut().poll(&mut cx), Poll::Ready(Ok(Lsn::FIRST))));
 }
+
+/// The driver sleeps, and somebody else does its work: it is to be woken all the same.
+#[test]
+fn driving_beside_the_driver_takes_no_wake_up_from_it() {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let log = Probe::default().open(always(), Settings::default());
+        // Long enough for the driver to fall asleep; if it does not, this proves less.
+        std::thread::sleep(Duration::from_millis(50));
+        let submitted = log.submit(b"x", Durability::Strategy).unwrap();
+        assert_eq!(log.drive(), Drive::Worked);
+        assert_eq!(submitted.wait().unwrap().last, log.durable_lsn());
+        block_on(log.into_async().close()).unwrap();
+        tell.send(()).unwrap();
+    });
+    told.recv_timeout(Duration::from_secs(8)).expect("the driver was not woken");
+}

@@ -6,10 +6,8 @@ use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::Duration;
 
 use support::*;
 use wal_core::*;
@@ -100,24 +98,6 @@ fn a_storage_that_panics_in_place_leaves_nobody_waiting() {
     let panicked = panic::catch_unwind(AssertUnwindSafe(|| poll(log.append(b"x"))));
     assert!(panicked.is_err());
     assert_eq!(poll(log.append(b"y")).unwrap().unwrap_err().kind(), ErrorKind::Poisoned);
-}
-
-/// Also who drives a log that has a thread of its own takes no wake-up away from that.
-#[test]
-fn driving_beside_the_driver_keeps_it_awake() {
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        let probe = Probe::default();
-        let log = probe.open(os(), Settings::default().buffer_delay(Duration::from_micros(100)));
-        for _ in 0..300 {
-            log.append_with(b"x", Durability::Buffered).unwrap();
-            thread::sleep(Duration::from_micros(80));
-            while log.drive() != Drive::Worked && log.written_lsn() < log.last_lsn() {}
-        }
-        block_on(log.into_async().sync()).unwrap();
-        tell.send(()).unwrap();
-    });
-    told.recv_timeout(Duration::from_secs(20)).expect("the driver was not woken");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
