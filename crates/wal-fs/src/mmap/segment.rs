@@ -1,6 +1,7 @@
 //! One segment in one file, of which the part that is being written is mapped into memory.
 
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -30,8 +31,8 @@ struct View {
     step: u64,
     /// Where the last write ended.
     end: u64,
-    /// Where the last write had ended that a sync covered.
-    synced: u64,
+    /// Up to here a sync has covered everything, or the system was asked to write it to the device.
+    begun: u64,
 }
 
 /// The window behind the last one.
@@ -60,7 +61,10 @@ impl<H: File> MmapSegment<H> {
         step: u64,
     ) -> Result<Arc<Self>> {
         let segment = Self::new(plain, helper, step);
-        segment.map_anew(&mut segment.view(), header_len)?;
+        let mut view = segment.view();
+        view.begun = header_len;
+        segment.map_anew(&mut view, header_len)?;
+        drop(view);
         Ok(segment)
     }
 
@@ -143,8 +147,9 @@ impl<H: File> MmapSegment<H> {
         self.helper.hand(move || {
             segment.prepare(next, left);
             // Not sooner: of a page that is mapped, every processor would be told that it is written.
-            if unsynced < next {
-                segment.plain.file().begin_write_back(unsynced, next - unsynced);
+            if !unsynced.is_empty() {
+                let bytes = unsynced.end - unsynced.start;
+                segment.plain.file().begin_write_back(unsynced.start, bytes);
             }
         });
     }
@@ -206,7 +211,8 @@ impl<H: File> MmapSegment<H> {
                 view.end
             };
             file.sync_data()?;
-            self.view().synced = end;
+            let mut view = self.view();
+            view.begun = view.begun.max(end);
             Ok(())
         })
     }
@@ -219,7 +225,7 @@ impl<H: File> MmapSegment<H> {
         if view.windows.end().is_some_and(|end| end > len) {
             view.windows.take().map_err(|source| self.plain.error("truncate", source))?;
         }
-        (view.end, view.synced) = (view.end.min(len), view.synced.min(len));
+        (view.end, view.begun) = (view.end.min(len), view.begun.min(len));
         self.plain.cut(len)
     }
 }
@@ -228,8 +234,8 @@ impl<H: File> MmapSegment<H> {
 struct Moving {
     /// Windows that nobody writes to any more.
     left: Vec<Window>,
-    /// From here on nothing was synced.
-    unsynced: u64,
+    /// What lies in them and was not synced.
+    unsynced: Range<u64>,
     /// Where the next window begins.
     next: u64,
 }
@@ -237,15 +243,15 @@ struct Moving {
 impl View {
     /// Whether it is time for the next window, as the last write ended in the second half of the last one.
     fn moves_on(&mut self) -> io::Result<Option<Moving>> {
-        let Some((middle, next)) = self.windows.middle_of_last().zip(self.windows.end()) else {
-            return Ok(None);
-        };
-        if self.end < middle || !matches!(self.next, Next::None) {
+        let Some(last) = self.windows.last() else { return Ok(None) };
+        if self.end < last.start.midpoint(last.end) || !matches!(self.next, Next::None) {
             return Ok(None);
         }
         let left = self.windows.leave()?;
         self.next = Next::Asked;
-        Ok(Some(Moving { left, unsynced: self.synced, next }))
+        let unsynced = self.begun..last.start;
+        self.begun = self.begun.max(last.start);
+        Ok(Some(Moving { left, unsynced, next: last.end }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is mapped of a file: pieces that follow each other.
 
 use std::io;
+use std::ops::Range;
 
 use crate::Mapping;
 
@@ -21,9 +22,9 @@ impl Windows {
         self.0.last().map(|window| window.end)
     }
 
-    /// From here on a write lies in the second half of the last one.
-    pub(super) fn middle_of_last(&self) -> Option<u64> {
-        self.0.last().map(|window| window.start.midpoint(window.end))
+    /// Which part of the file the last one is.
+    pub(super) fn last(&self) -> Option<Range<u64>> {
+        self.0.last().map(|window| window.start..window.end)
     }
 
     /// Adds one, if it follows the last.
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn only_what_follows_is_added() {
         let (some, _) = windows(&[(10, 20), (30, 40), (20, 24)]);
-        assert_eq!((some.end(), some.middle_of_last()), (Some(24), Some(22)));
+        assert_eq!((some.end(), some.last()), (Some(24), Some(20..24)));
     }
 
     /// A sync flushes what it finds; what it does not find any more must have been flushed.
