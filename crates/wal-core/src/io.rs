@@ -1,5 +1,6 @@
 //! The future that storages return: ready without a heap allocation, or truly asynchronous.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -75,26 +76,29 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     }
     thread_local! {
         static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+        static DEPTH: Cell<usize> = const { Cell::new(0) };
     }
+    DEPTH.set(DEPTH.get() + 1);
+    let _depth = Depth;
     /// A call within the poll of another one shares its thread, and may have taken a wake-up that was not
     /// its own. So it wakes the thread once more, also if it ends by a panic.
-    struct Return;
-    impl Drop for Return {
+    struct Depth;
+    impl Drop for Depth {
         fn drop(&mut self) {
-            thread::current().unpark();
+            let outer = DEPTH.get() - 1;
+            DEPTH.set(outer);
+            if outer > 0 {
+                thread::current().unpark();
+            }
         }
     }
     let mut future = pin!(future);
     WAKER.with(|waker| {
         let mut cx = Context::from_waker(waker);
-        let mut parked = None;
         loop {
             match future.as_mut().poll(&mut cx) {
                 Poll::Ready(output) => return output,
-                Poll::Pending => {
-                    parked.get_or_insert(Return);
-                    thread::park();
-                }
+                Poll::Pending => thread::park(),
             }
         }
     })

@@ -32,7 +32,12 @@ impl Crowd {
     pub(crate) fn seen(&mut self, woken: u64, left: u64) {
         // Who stays away is forgotten after some commits.
         self.size = (1 + woken + left).max(self.size - self.size.div_ceil(8));
-        self.woken |= woken > 0;
+        self.woke(woken > 0);
+    }
+
+    /// Somebody was woken, or not: by a commit, or by a write for which tasks waited.
+    pub(crate) fn woke(&mut self, somebody: bool) {
+        self.woken |= somebody;
     }
 }
 

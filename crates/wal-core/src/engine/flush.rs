@@ -158,7 +158,9 @@ impl Engine {
         }
         st.writing_since = None;
         self.progress.written.store(flushed.mark.lsn.get(), Ordering::Release);
+        let before = w.wakes.len();
         st.waiters.written.take(flushed.mark.lsn, &mut w.wakes);
+        st.crowd.woke(w.wakes.len() > before);
         Ok(())
     }
 }
