@@ -22,6 +22,8 @@ pub(crate) struct Cursor {
 struct Open {
     entry: Arc<SegmentEntry>,
     reader: FrameReader,
+    /// Records in front of the reader.
+    records: u32,
     /// What is left of the present frame, and the LSN of its next record.
     frame: Option<(Lsn, Timestamp, Records)>,
 }
@@ -106,16 +108,16 @@ impl Cursor {
         }
         let Some(entry) = self.engine.segments.locate(self.next) else { return Ok(false) };
         self.next = self.next.max(entry.header.first_lsn);
-        let at = entry
-            .seek(self.next)
-            .map_or(u64::from(entry.header.data_offset), |e| u64::from(e.offset));
+        let start = entry.seek(self.next);
+        let at = start.map_or(u64::from(entry.header.data_offset), |e| u64::from(e.offset));
+        let records = start.map_or(0, |e| e.lsn_delta);
         let segment = match self.engine.segments.handle(&entry) {
             Ok(segment) => segment,
             Err(error) => return Err(self.explain(&entry, error)),
         };
         let reader = FrameReader::new(segment, &entry.header, at, entry.data_end())
             .read_size(self.read_size);
-        self.open = Some(Open { entry, reader, frame: None });
+        self.open = Some(Open { entry, reader, records, frame: None });
         Ok(true)
     }
 
@@ -125,8 +127,18 @@ impl Cursor {
         let offset = open.reader.offset();
         let header = &open.entry.header;
         let damage = match open.reader.next().await {
+            // A sector that went astray may begin with a frame, whose checksum holds in any place.
+            Ok(FrameStep::Frame(frame)) if frame.header.lsn_delta != open.records => {
+                let (is, was) = (frame.header.lsn_delta, open.records);
+                Error::new(ErrorKind::Corrupt, "read").detail(format!(
+                    "a valid frame of LSN {}, expected was LSN {}",
+                    header.first_lsn.advance(is.into()),
+                    header.first_lsn.advance(was.into())
+                ))
+            }
             Ok(FrameStep::Frame(frame)) => match frame.header.records(frame.body) {
                 Ok(records) => {
+                    open.records += records.len() as u32;
                     let lsn = frame.header.lsn(header.first_lsn);
                     open.frame = Some((lsn, frame.header.timestamp(header.created), records));
                     return Ok(());
