@@ -28,6 +28,12 @@ pub struct Capabilities {
     pub atomic_write_unit: u32,
     /// Whether one [`WriteMode::Through`] write is cheaper than a cached write and a sync.
     pub write_through: bool,
+    /// Every write of frames is to end at a multiple of this many bytes: behind its last record comes
+    /// [padding](crate::format::Padding), which takes up to this many bytes and 23 of the segment and of
+    /// the buffer. So whatever is written next begins in a block that holds nothing yet, or the blank
+    /// header of a storage that [`recycles`](Self::recycles). 1 if a write may end anywhere; otherwise the
+    /// [`alignment`](Self::alignment) is a multiple of it.
+    pub padding: u32,
 }
 
 impl Capabilities {
@@ -41,6 +47,7 @@ impl Capabilities {
             alignment: 1,
             atomic_write_unit: 512,
             write_through: false,
+            padding: 1,
         }
     }
 

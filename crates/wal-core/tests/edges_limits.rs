@@ -159,10 +159,10 @@ fn memory_survives_nothing_and_says_so() {
 #[test]
 fn the_format_s_numbers_are_those_of_its_specification() {
     assert_eq!([1, 2, 10, 1000].map(record_overhead), [24, 24 + 8, 24 + 40, 24 + 4000]);
-    for number in 1..=7 {
+    for number in 1..=8 {
         assert_eq!(FrameKind::from_number(number).unwrap() as u8, number);
     }
-    assert_eq!([0, 8, 255].map(FrameKind::from_number), [None; 3]);
+    assert_eq!([0, 9, 255].map(FrameKind::from_number), [None; 3]);
     let both = Flags(Flags::BATCH.0 | Flags::COMPRESSED.0);
     assert!(both.contains(Flags::BATCH) && both.contains(both) && !both.contains(Flags::STREAM));
     assert!(!Flags::BATCH.contains(both) && !Flags::default().contains(Flags::BATCH));

@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use support::*;
 use wal_core::format::LogId;
 use wal_core::*;
@@ -72,4 +74,65 @@ fn golden_bytes() {
         ["02ddd6b1a145afce", "2473461b032d12e6"],
         "the format changed: raise the version, or undo it"
     );
+}
+
+/// A memory that asks for padding.
+struct Padded(MemoryStorage);
+
+impl LogStorage for Padded {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = self.0.capabilities();
+        (capabilities.alignment, capabilities.padding) = (256, 256);
+        capabilities
+    }
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+    fn lock(&self) -> Io<'_, StorageLock> {
+        self.0.lock()
+    }
+    fn list(&self) -> Io<'_, Listing> {
+        self.0.list()
+    }
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        self.0.create(name, header, capacity)
+    }
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        self.0.open(name, access)
+    }
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        self.0.remove(name)
+    }
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.0.set_aside(label, data)
+    }
+}
+
+#[test]
+fn golden_bytes_of_a_padded_log() {
+    let memory = MemoryStorage::new();
+    let mut recovered = memory.clone().into_empty_log().unwrap();
+    recovered.log_id = LogId(*b"golden-log-id-16");
+    recovered.storage = Arc::new(Padded(memory.clone()));
+    let log = Wal::builder(os()).clock(FixedClock).open(recovered).unwrap();
+    log.append(b"hello").unwrap();
+    log.sync().unwrap();
+    log.append(&[7; 220]).unwrap();
+    log.close().unwrap();
+
+    let segments = segment_bytes(&memory);
+    // 256 header; 24+5 and padding; 24+220, too little for a header, so a block more; footer.
+    assert_eq!(segments[0].len(), 256 + 256 + 512 + 72);
+    // The first padding, 203 bytes of body: LSN delta 1, durable lag 1, kind 8, no flags.
+    assert_eq!(segments[0][285 + 4..285 + 24], {
+        let mut frame = [0; 20];
+        frame[0] = 203;
+        frame[4] = 1;
+        frame[8] = 1;
+        frame[18] = 8;
+        frame
+    });
+    assert!(segments[0][285 + 24..512].iter().all(|&byte| byte == 0));
+    let hashes: Vec<_> = segments.iter().map(|bytes| format!("{:016x}", hash(bytes))).collect();
+    assert_eq!(hashes, ["0b4b82a6de1f9e3d"], "the format changed: raise the version, or undo it");
 }

@@ -90,6 +90,7 @@ impl Engine {
     fn take_buffer(&self, st: &mut State, w: &mut Writer, purpose: Purpose) -> Flushed {
         std::mem::swap(&mut st.buf, &mut w.taken);
         std::mem::swap(&mut st.breaks, &mut w.breaks);
+        w.padding = st.pad(&self.layout);
         let mark = st.appended;
         let nothing_unsynced = st.written == st.durable;
         st.writing_since = st.buffered_since.take();
@@ -129,6 +130,9 @@ impl Engine {
 
     /// Writes what was taken, segment by segment.
     fn write_pieces(&self, w: &mut Writer, mode: WriteMode) -> Result<()> {
+        if let Some((padding, salt)) = w.padding.take() {
+            padding.put(&mut w.taken, salt);
+        }
         let mut terminator = 0;
         if self.capabilities.recycles && !w.taken.is_empty() {
             terminator = FRAME_HEADER_LEN;

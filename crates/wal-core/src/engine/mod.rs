@@ -50,7 +50,7 @@ use state::{Layout, State};
 pub use submit::{Acknowledged, Submitted};
 use writer::Writer;
 
-use crate::format::{MAX_DATA_OFFSET, SEGMENT_HEADER_LEN};
+use crate::format::{FRAME_HEADER_LEN, MAX_DATA_OFFSET, SEGMENT_HEADER_LEN};
 use crate::recovered::Recovered;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock, thread};
 use crate::{
@@ -122,7 +122,22 @@ impl Engine {
                 "the storage's alignment is {alignment} bytes, allowed are 1 to {MAX_DATA_OFFSET}"
             )));
         }
-        let body_limit = settings.body_limit(data_offset);
+        let padding = capabilities.padding.max(1);
+        if !alignment.is_multiple_of(padding) {
+            return Err(Error::new(ErrorKind::Invalid, "open log").detail(format!(
+                "the storage's writes are to end at multiples of {padding} bytes, of which its alignment of \
+                 {alignment} bytes is none"
+            )));
+        }
+        let segment_size = match padding {
+            1 => settings.segment_size,
+            // The last place at which a write may end, with a blank behind it.
+            _ => {
+                (settings.segment_size - FRAME_HEADER_LEN as u64) / u64::from(padding)
+                    * u64::from(padding)
+            }
+        };
+        let body_limit = Settings { segment_size, ..settings.clone() }.body_limit(data_offset);
         if body_limit < u64::from(alignment) {
             return Err(Error::new(ErrorKind::Invalid, "open log").detail(format!(
                 "segment_size {} is too small for the storage's alignment of {alignment} bytes",
@@ -133,8 +148,9 @@ impl Engine {
             log_id: recovered.log_id,
             codec,
             data_offset,
-            segment_size: settings.segment_size,
+            segment_size,
             buffer_bytes: settings.buffer_bytes as usize,
+            padding,
         };
         let state = State::new(
             recovered.last_lsn,

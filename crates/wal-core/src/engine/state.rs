@@ -10,7 +10,8 @@ use super::company::Crowd;
 use super::waiters::Waiters;
 use super::{Engine, buffer};
 use crate::format::{
-    FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Salt, SegmentHeader, UNKNOWN_LAG,
+    FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Padding, Salt, SegmentHeader,
+    UNKNOWN_LAG,
 };
 use crate::{Clock, CodecId, Durability, Lsn, Recent, TailView, Timestamp, Trigger};
 
@@ -69,8 +70,11 @@ pub(crate) struct Layout {
     pub(crate) log_id: LogId,
     pub(crate) codec: CodecId,
     pub(crate) data_offset: u32,
+    /// How far frames reach at most. If nothing is padded, so does the blank behind them.
     pub(crate) segment_size: u64,
     pub(crate) buffer_bytes: usize,
+    /// Writes end at multiples of this; 1 if anywhere.
+    pub(crate) padding: u32,
 }
 
 /// The buffer has no room; the caller must wait for a write.
@@ -256,8 +260,34 @@ impl State {
         Ok(first)
     }
 
+    /// Gives up the space up to where a write may end: the padding for it, which belongs behind the last
+    /// frame that was placed. `None` if nothing is to be filled.
+    #[inline]
+    pub(super) fn pad(&mut self, layout: &Layout) -> Option<(Padding, Salt)> {
+        if layout.padding <= 1 {
+            return None;
+        }
+        let place = self.place.as_mut()?;
+        let lag = self.next_lsn.prev().since(self.durable.lsn.min(self.next_lsn.prev()));
+        let next = FrameHeader {
+            crc: 0,
+            body_len: 0,
+            lsn_delta: self.next_lsn.since(place.first_lsn) as u32,
+            durable_lag: u32::try_from(lag).unwrap_or(UNKNOWN_LAG),
+            time_delta: self.last_time.as_micros() - place.created.as_micros(),
+            kind: FrameKind::Padding as u8,
+            flags: Flags::default(),
+        };
+        let padding = Padding::behind(place.used, layout.padding, next)?;
+        place.used += padding.frame_len();
+        Some((padding, place.salt))
+    }
+
     /// Begins a new segment: whatever is placed from now on belongs to it.
     pub(crate) fn roll(&mut self, layout: &Layout, wall: Timestamp) {
+        if let Some((padding, salt)) = self.pad(layout) {
+            padding.put(&mut self.buf, salt);
+        }
         // The next append may have read its clock before this thread did.
         self.last_time = wall.max(self.last_time);
         let header = SegmentHeader {
@@ -334,6 +364,7 @@ mod tests {
             data_offset: 128,
             segment_size: 4096,
             buffer_bytes: 4096,
+            padding: 1,
         };
         let mut state = State::new(Lsn::ZERO, Lsn::FIRST, Lsn::FIRST, 1, Timestamp::EPOCH);
         state.roll(&layout, Timestamp::from_micros(1000));

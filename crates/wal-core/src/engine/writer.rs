@@ -9,7 +9,7 @@ use super::segments::SegmentEntry;
 use super::state::{Break, Mark};
 use super::waiters::{Outcome, Who};
 use super::{Engine, PanicGuard, buffer};
-use crate::format::{Footer, SEGMENT_HEADER_LEN, SegmentHeader};
+use crate::format::{Footer, Padding, SEGMENT_HEADER_LEN, Salt, SegmentHeader};
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Event, Lsn, Result, Segment, WriteMode};
 
@@ -19,6 +19,8 @@ pub(super) struct Writer {
     /// The buffer taken from the state, to be written; empty otherwise.
     pub(super) taken: BytesMut,
     pub(super) breaks: Vec<Break>,
+    /// What is still to be put behind `taken`.
+    pub(super) padding: Option<(Padding, Salt)>,
     /// Writes that the statistics do not know of yet.
     pub(super) writes: u64,
     pub(super) wakes: Vec<Who>,
@@ -34,7 +36,8 @@ struct Active {
 impl Writer {
     pub(super) fn new() -> Self {
         let taken = buffer::new();
-        Writer { active: None, taken, breaks: Vec::new(), writes: 0, wakes: Vec::new() }
+        let (breaks, wakes) = (Vec::new(), Vec::new());
+        Writer { active: None, taken, breaks, padding: None, writes: 0, wakes }
     }
 
     pub(super) fn has_work(&self) -> bool {

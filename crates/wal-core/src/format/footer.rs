@@ -25,7 +25,7 @@ pub struct IndexEntry {
 pub struct SegmentSummary {
     /// Records.
     pub records: u32,
-    /// Frames.
+    /// Frames, padding included.
     pub frames: u32,
     /// Offset behind the last frame; 0 before the first frame was added.
     pub data_end: u64,
@@ -41,10 +41,11 @@ impl SegmentSummary {
     /// Distance in bytes between two index entries.
     pub const INDEX_STEP: u64 = 64 * 1024;
 
-    /// Takes account of the next frame, which starts at `offset` and holds `records` records.
+    /// Takes account of the next frame, which starts at `offset` and holds `records` records. Only a frame
+    /// that holds some is an entry of the index.
     pub fn add(&mut self, header: &FrameHeader, records: u32, offset: u64) {
         let indexed_upto = self.index.last().map(|e| u64::from(e.offset));
-        if indexed_upto.is_none_or(|last| offset >= last + Self::INDEX_STEP) {
+        if records > 0 && indexed_upto.is_none_or(|last| offset >= last + Self::INDEX_STEP) {
             let offset = u32::try_from(offset).expect("segments are bounded below 4 GiB");
             self.index.push(IndexEntry { lsn_delta: header.lsn_delta, offset });
         }
@@ -184,8 +185,8 @@ fn contradiction(
         let delta = frame.lsn_delta;
         return Some(format!("the footer says {records} records, its LSN delta is {delta}"));
     }
-    // A frame holds at least one record.
-    if frames > records || (*frames == 0) != (*records == 0) {
+    // A frame holds at least one record, and there is no more than one padding behind each.
+    if u64::from(*frames) > 2 * u64::from(*records) || (*frames == 0) != (*records == 0) {
         return Some(format!("the footer says {records} records in {frames} frames"));
     }
     let mut before: Option<&IndexEntry> = None;
@@ -264,7 +265,7 @@ mod tests {
         );
         for (at, value, what) in [
             (0, 39, "says 39 records"),
-            (4, 41, "40 records in 41 frames"),
+            (4, 81, "40 records in 81 frames"),
             (4, 0, "40 records in 0 frames"),
             (36, 0, "index entry 1 says LSN delta 0"),
             (32, 127, "index entry 0 says LSN delta 0 at offset 127"),

@@ -48,6 +48,8 @@ pub enum FrameKind {
     Abort = 6,
     /// The footer of a sealed segment.
     Footer = 7,
+    /// No records, but space up to where a write shall end.
+    Padding = 8,
 }
 
 impl FrameKind {
@@ -62,6 +64,7 @@ impl FrameKind {
             5 => FrameKind::Commit,
             6 => FrameKind::Abort,
             7 => FrameKind::Footer,
+            8 => FrameKind::Padding,
             _ => return None,
         })
     }
@@ -123,7 +126,8 @@ pub struct FrameHeader {
     pub crc: u32,
     /// Bytes that follow this header.
     pub body_len: u32,
-    /// LSN of the first record, counted from the segment's first LSN. In a footer: of the next record.
+    /// LSN of the first record, counted from the segment's first LSN. In a footer and in padding: of the
+    /// next record.
     pub lsn_delta: u32,
     /// `first LSN - 1 - durable_upto`, or [`UNKNOWN_LAG`].
     pub durable_lag: u32,
@@ -184,7 +188,8 @@ impl FrameHeader {
         FRAME_HEADER_LEN as u64 + self.body_len as u64
     }
 
-    /// LSN of the first record (in a footer: of the next record) in a segment that starts at `first_lsn`.
+    /// LSN of the first record (in a footer and in padding: of the next record) in a segment that starts at
+    /// `first_lsn`.
     #[must_use]
     pub const fn lsn(&self, first_lsn: Lsn) -> Lsn {
         first_lsn.advance(self.lsn_delta as u64)
@@ -206,7 +211,7 @@ impl FrameHeader {
         Timestamp::from_micros(created.as_micros().saturating_add(self.time_delta))
     }
 
-    /// The records of a data frame whose checksum is right.
+    /// The records of a data frame whose checksum is right; none of padding.
     ///
     /// # Errors
     /// `Unsupported` for a kind or flag this build does not know, `Corrupt` if the table of lengths
@@ -232,14 +237,24 @@ impl FrameHeader {
         if self.kind == FrameKind::Data as u8 && self.flags.0 & Flags::KNOWN == self.flags.0 {
             return if self.flags.contains(Flags::BATCH) { batch(body) } else { Ok((1, 0)) };
         }
+        self.layout_of_other()
+    }
+
+    /// The same of a frame that is none of plain data.
+    #[cold]
+    fn layout_of_other(&self) -> Result<(u32, usize)> {
+        if self.kind == FrameKind::Padding as u8 && self.flags == Flags::default() {
+            return Ok((0, 0));
+        }
         Err(self.unsupported())
     }
 
-    #[cold]
     fn unsupported(&self) -> Error {
-        let detail = match self.kind {
-            kind if kind != FrameKind::Data as u8 => format!("frame kind {kind} is unknown here"),
-            _ => format!("frame flags {:#04x} are unknown here", self.flags.0),
+        let detail = match FrameKind::from_number(self.kind) {
+            Some(FrameKind::Data | FrameKind::Padding) => {
+                format!("frame flags {:#04x} are unknown here", self.flags.0)
+            }
+            _ => format!("frame kind {} is unknown here", self.kind),
         };
         Error::new(ErrorKind::Unsupported, "read frame").detail(detail)
     }

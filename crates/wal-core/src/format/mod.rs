@@ -6,6 +6,7 @@ mod crc;
 mod footer;
 mod frame;
 mod header;
+mod padding;
 mod records;
 
 pub use footer::{FOOTER_TRAILER_LEN, Footer, IndexEntry, SegmentSummary};
@@ -15,6 +16,7 @@ pub use frame::{
 };
 pub(crate) use header::MAX_DATA_OFFSET;
 pub use header::{FORMAT_VERSION, LogId, SEGMENT_HEADER_LEN, SEGMENT_MAGIC, SegmentHeader};
+pub use padding::Padding;
 pub use records::{Records, RecordsIn};
 
 /// A fixed-size piece of a slice whose length was checked before.
