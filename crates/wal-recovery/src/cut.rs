@@ -6,7 +6,7 @@
 //!
 //! [`settle`]: crate::settle
 
-use wal_core::format::{SEGMENT_HEADER_LEN, SegmentHeader};
+use wal_core::format::{FrameKind, SEGMENT_HEADER_LEN, SegmentHeader};
 use wal_core::{
     Access, Clock, Error, ErrorKind, Frame, FrameReader, FrameStep, Lsn, Result, Timestamp,
     block_on,
@@ -170,7 +170,7 @@ fn last_before(scan: &Scan, repair: &Repair<'_>, until: Timestamp) -> Result<Lsn
     Ok(start)
 }
 
-/// Reads the frames of a settled segment, until told to stop.
+/// Reads the frames of a settled segment that hold records, until told to stop.
 fn each_frame(
     repair: &Repair<'_>,
     live: Live<'_>,
@@ -186,6 +186,9 @@ fn each_frame(
                 .offset(reader.offset())
                 .detail("a frame of a sealed segment does not check"));
         };
+        if frame.header.kind == FrameKind::Padding as u8 {
+            continue;
+        }
         let lsn = frame.header.lsn(header.first_lsn);
         if !each(&frame, lsn, time(header, frame.header.time_delta)) {
             break;

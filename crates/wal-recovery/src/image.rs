@@ -2,7 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use wal_core::format::{
-    Footer, FrameHeader, SEGMENT_HEADER_LEN, Salt, SegmentHeader, SegmentSummary, UNKNOWN_LAG,
+    Flags, Footer, FrameHeader, FrameKind, Padding, SEGMENT_HEADER_LEN, Salt, SegmentHeader,
+    SegmentSummary, UNKNOWN_LAG,
 };
 use wal_core::{Frame, LogStorage, Lsn, Result};
 
@@ -50,6 +51,29 @@ impl Image {
         self.summary = summary.clone();
     }
 
+    /// Lets the footer begin at a multiple of so many bytes, as it may have to be written again, and no
+    /// record shall stand in a block with it.
+    fn pad(&mut self, multiple: u32) {
+        // A segment without records is one without frames.
+        if self.summary.records == 0 {
+            return;
+        }
+        let next = FrameHeader {
+            crc: 0,
+            body_len: 0,
+            lsn_delta: self.summary.records,
+            durable_lag: UNKNOWN_LAG,
+            time_delta: self.summary.last_time_delta,
+            kind: FrameKind::Padding as u8,
+            flags: Flags::default(),
+        };
+        let offset = self.bytes.len() as u64;
+        if let Some(padding) = Padding::behind(offset, multiple, next) {
+            let header = padding.put(&mut self.bytes, self.salt);
+            self.summary.add(&header, 0, offset);
+        }
+    }
+
     /// Adds the footer; the segment's bytes.
     pub(crate) fn seal(mut self) -> Bytes {
         debug_assert_eq!(self.bytes.len() as u64, self.summary.data_end);
@@ -59,8 +83,9 @@ impl Image {
 
     /// Creates the segment, sealed, or replaces one of that name, in one step that a crash cannot
     /// divide.
-    pub(crate) fn create(self, storage: &dyn LogStorage) -> Result<()> {
+    pub(crate) fn create(mut self, storage: &dyn LogStorage) -> Result<()> {
         let name = self.header.first_lsn;
+        self.pad(storage.capabilities().padding);
         replace(storage, name, self.seal())
     }
 }

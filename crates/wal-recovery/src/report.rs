@@ -62,7 +62,7 @@ pub struct SegmentReport {
     pub last_lsn: Lsn,
     /// Records that it holds, those included that were truncated.
     pub records: u64,
-    /// Frames that hold them.
+    /// Frames that hold them, and padding between.
     pub frames: u64,
     /// Its length.
     pub bytes: u64,

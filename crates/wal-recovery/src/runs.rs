@@ -63,6 +63,12 @@ pub(crate) fn find(storage: &dyn LogStorage, live: Live<'_>, watch: &Watch) -> R
                 in_run = false;
                 continue;
             }
+            // It neither ends a run nor begins one.
+            if expected && frame.kind == FrameKind::Padding as u8 && frame.records_in(&body).is_ok()
+            {
+                time_delta = frame.time_delta;
+                continue;
+            }
             let count = frame.records(body).map_or(0, |records| records.len() as u32);
             if expected && count > 0 {
                 records += count;

@@ -5,7 +5,7 @@
 //! newest to the oldest, every step in one piece: so each state in between is a log whose salvage
 //! ends in the same.
 
-use wal_core::format::{SegmentHeader, SegmentSummary};
+use wal_core::format::{FrameKind, SegmentHeader, SegmentSummary};
 use wal_core::{Access, Clock, Error, ErrorKind, FrameReader, FrameStep, Lsn, Result, block_on};
 
 use crate::cut;
@@ -208,7 +208,10 @@ impl Output<'_> {
                     let FrameStep::Frame(frame) = block_on(reader.next())? else {
                         return Err(changed(reader.offset()));
                     };
-                    image.push(&frame);
+                    // The new segment gets its own padding.
+                    if frame.header.kind != FrameKind::Padding as u8 {
+                        image.push(&frame);
+                    }
                 }
             }
         }

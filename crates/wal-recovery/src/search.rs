@@ -138,7 +138,7 @@ impl Search<'_> {
                 continue;
             }
             // Up to the next byte that can be a kind.
-            let skip = kinds.iter().position(|&kind| kind == 1 || kind == 7);
+            let skip = kinds.iter().position(|&kind| matches!(kind, 1 | 7 | 8));
             let Some(skip) = skip else {
                 i += kinds.len();
                 continue;
@@ -217,26 +217,35 @@ impl Search<'_> {
         if passed > (offset - place.offset) / 4 + 1 {
             return None;
         }
-        if frame.kind == FrameKind::Footer as u8 {
-            let plausible = frame.flags == Flags::default()
-                && footer::plausible_body(frame.body_len, place.len);
-            return plausible.then_some(Weight::Wanted);
-        }
-        if frame.kind != FrameKind::Data as u8 || frame.flags.0 & !Flags::BATCH.0 != 0 {
-            return None;
-        }
-        if frame.flags.contains(Flags::BATCH) {
-            let count = body.get(..BATCH_COUNT_LEN).map(|_| u64::from(frame.record_count(body)));
-            let fits = |count| count > 0 && 4 * count <= u64::from(frame.body_len);
-            if !count.is_none_or(fits) {
-                return None;
+        match FrameKind::from_number(frame.kind) {
+            Some(FrameKind::Footer) => {
+                let plausible = frame.flags == Flags::default()
+                    && footer::plausible_body(frame.body_len, place.len);
+                return plausible.then_some(Weight::Wanted);
             }
+            Some(FrameKind::Data) if frame.flags == Flags::BATCH => {
+                let count = body.get(..BATCH_COUNT_LEN);
+                let count = count.map(|_| u64::from(frame.record_count(body)));
+                let fits = |count| count > 0 && 4 * count <= u64::from(frame.body_len);
+                if !count.is_none_or(fits) {
+                    return None;
+                }
+            }
+            Some(FrameKind::Data | FrameKind::Padding) if frame.flags == Flags::default() => {}
+            _ => return None,
         }
+        // If no record is missing in front of the frame, padding is, which is as durable as the record
+        // before it.
+        let needed = match passed {
+            0 if offset - place.offset < FRAME_HEADER_LEN as u64 => 0,
+            0 => 1,
+            _ => passed,
+        };
         match self.want {
             Want::Any => Some(Weight::Wanted),
             // A frame that says less than that the place was durable proves nothing.
-            Want::Proof if u64::from(frame.durable_lag) < passed => Some(Weight::Wanted),
-            Want::Proof => (passed > 0).then_some(Weight::Unproving),
+            Want::Proof if u64::from(frame.durable_lag) < needed => Some(Weight::Wanted),
+            Want::Proof => (needed > 0).then_some(Weight::Unproving),
         }
     }
 

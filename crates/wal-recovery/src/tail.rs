@@ -10,6 +10,10 @@
 //! A crash leaves the old segment alone, or both: then the old one has no footer, or the beginnings of
 //! one, in front of a segment that was created at the same time. [`moved_behind`] tells it by that.
 //!
+//! Padding is not moved: where the storage asks for it, the new segment gets its own in front of its footer.
+//! In the old one it stays behind the last frame that is kept, so that the footer there begins in a block
+//! without records.
+//!
 //! Memory: what is moved is held at once, at most the records of one segment.
 
 use std::sync::Arc;
@@ -84,8 +88,9 @@ fn each_unproven(
             FrameStep::Frame(frame) if frame.header.lsn_delta == records => frame,
             _ => return Err(changed(reader.offset())),
         };
-        records += frame.header.record_count(&frame.body);
-        if first.advance(u64::from(records)) > proven.next() {
+        let count = frame.header.record_count(&frame.body);
+        records += count;
+        if count > 0 && first.advance(u64::from(records)) > proven.next() {
             each(frame);
         }
     }

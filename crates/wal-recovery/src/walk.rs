@@ -108,13 +108,15 @@ struct Walker<'a> {
 impl Walker<'_> {
     fn run(&mut self) -> Result<End> {
         loop {
-            if self.footer.is_none()
-                && self.manner.moved_behind.is_some_and(|last| last < self.expected())
-            {
+            let is_moved = self.footer.is_none()
+                && self.manner.moved_behind.is_some_and(|last| last < self.expected());
+            let step = self.step()?;
+            // Padding stays with the record in front of it.
+            if is_moved && !matches!(step, Ok(Weighed::Data { records: 0, .. })) {
                 self.tick(0)?;
                 return Ok(End::Moved);
             }
-            let stop = match self.step()? {
+            let stop = match step {
                 Ok(Weighed::Data { header, records, offset }) => {
                     self.proven = self.proven.max(header.durable_upto(self.header.first_lsn));
                     self.summary.add(&header, records, offset);

@@ -177,17 +177,30 @@ fn claims_are_checked_up_to_a_bound_and_those_that_would_prove_nothing_to_a_narr
     assert!((3 * MIB..6 * MIB).contains(&report.bytes_scanned), "{report}");
 }
 
-/// The next record can only be written right behind the last one.
+/// The next record can only be written right behind the last one, or behind padding.
 #[test]
-fn a_frame_of_the_next_record_in_another_place_was_not_torn_off_here() {
-    let mut image = log(|log| {
-        for _ in 0..3 {
+fn a_frame_of_the_next_record_was_torn_off_here_only_if_padding_was_between() {
+    let moved_by = |bytes: usize, synced: bool| {
+        let mut image = log(|log| {
             log.append(b"record").unwrap();
-        }
-    });
-    let bytes = image.get_mut(&1).unwrap();
-    let third = offsets_of(bytes, 1)[2];
-    bytes.splice(third..third, [0; 40]);
-    let report = inspect(&image);
-    assert_eq!((report.verdict(), report.records), (Verdict::Clean, 2), "{report}");
+            log.append(b"record").unwrap();
+            if synced {
+                log.sync().unwrap();
+            }
+            log.append(b"record").unwrap();
+        });
+        let segment = image.get_mut(&1).unwrap();
+        let third = offsets_of(segment, 1)[2];
+        segment.splice(third..third, vec![0; bytes]);
+        let report = inspect(&image);
+        assert_eq!(report.records, 2, "{report}");
+        (report.verdict(), report.damages[0].reason.contains("the frame of LSN 3"))
+    };
+    for synced in [false, true] {
+        assert_eq!(moved_by(FRAME_HEADER_LEN - 1, synced), (Verdict::TornTail, false));
+    }
+    // Of two writes the later one alone reached the disk.
+    assert_eq!(moved_by(FRAME_HEADER_LEN, false), (Verdict::TornTail, true));
+    // But padding in front of which all was durable had been so, too.
+    assert_eq!(moved_by(FRAME_HEADER_LEN, true), (Verdict::Corrupt, true));
 }
