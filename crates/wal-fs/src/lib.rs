@@ -104,7 +104,7 @@ pub use direct::DirectStorage;
 pub use fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
 pub use mmap::MmapStorage;
 pub use real::{RealFile, RealFs};
-pub use settings::{DirectSettings, FileSettings, MmapSettings};
+pub use settings::{DirectSettings, FileSettings, LastBlock, MmapSettings};
 pub use storage::FileStorage;
 #[cfg(all(target_os = "linux", feature = "uring"))]
 pub use uring::{UringSettings, UringStorage};

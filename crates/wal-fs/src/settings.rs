@@ -83,22 +83,53 @@ pub struct DirectSettings {
     pub preallocate_bytes: u64,
     /// As in [`FileSettings`]: how many removed segments are kept to become new ones. Default 2, 0 to 64.
     pub max_spares: usize,
-    /// What is written at least, in bytes: every write is made of whole blocks, and the last one, if it
-    /// is filled partly, is written again with the next commit (see
-    /// [the last block](crate::DirectStorage#the-last-block)). `None`: the least that the file system
-    /// takes, often 512. A power of two, 512 to 65 536, and a multiple of that least.
+    /// What is written at least, in bytes: every write is made of whole blocks. What becomes of the last
+    /// one, if it is filled partly, says `last_block`. `None`: the least that the file system takes, often
+    /// 512. A power of two, 512 to 65 536, and a multiple of that least.
     ///
     /// Frames begin in a block of their own, behind the header's, so segments have to be some blocks large.
     ///
     /// Default 4096: nearly every device has physical sectors or pages of this size, and one that takes
     /// less has to read the rest of the sector before it can write it.
     pub block_bytes: Option<u32>,
+    /// What becomes of a last block that is filled partly: whether the next commit writes it again, or
+    /// begins behind it. Default [`LastBlock::Rewritten`].
+    pub last_block: LastBlock,
+}
+
+/// What becomes of the last block of a write, if the records fill only a part of it.
+///
+/// Both are as durable on a device that keeps the sectors' other bytes when the power fails during a write;
+/// see [the last block](crate::DirectStorage#the-last-block).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum LastBlock {
+    /// The next commit begins in it, and writes it again with what it holds. No space is given up, and a
+    /// write has as few blocks as its bytes need. What is assumed of the device is what a buffered append
+    /// assumes as well: *powersafe overwrite*.
+    #[default]
+    Rewritten,
+    /// It is filled up with padding, and the next commit begins in a block of its own. No block that holds an
+    /// acknowledged record is ever written again, so nothing is assumed of what an interrupted write does
+    /// to the block that it writes.
+    ///
+    /// For devices of which that is not known, and for those to which writing a block again is dear. The
+    /// blocks must be at least what the device writes at once: on one that says 512 and has sectors of
+    /// 4096, `block_bytes` is to be 4096.
+    ///
+    /// It costs half a block of space for each write on average, whole blocks for small records that are
+    /// synced one by one: 4096 bytes for a record of 100. Where segments are recycled (`max_spares`), each
+    /// write is one block longer, for the blank header behind it. Segments have to hold four blocks at
+    /// least.
+    Padded,
 }
 
 impl Default for DirectSettings {
     fn default() -> Self {
         let FileSettings { preallocate_bytes, max_spares, .. } = FileSettings::default();
-        DirectSettings { preallocate_bytes, max_spares, block_bytes: Some(4096) }
+        let last_block = LastBlock::default();
+        DirectSettings { preallocate_bytes, max_spares, block_bytes: Some(4096), last_block }
     }
 }
 
@@ -121,6 +152,13 @@ impl DirectSettings {
     #[must_use]
     pub const fn block_bytes(mut self, bytes: Option<u32>) -> Self {
         self.block_bytes = bytes;
+        self
+    }
+
+    /// Sets [`last_block`](Self::last_block).
+    #[must_use]
+    pub const fn last_block(mut self, last_block: LastBlock) -> Self {
+        self.last_block = last_block;
         self
     }
 

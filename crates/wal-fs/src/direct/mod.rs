@@ -18,7 +18,7 @@ use wal_core::{
     StorageLock,
 };
 
-use crate::{DirectFile, DirectSettings, FileStorage, FileSystem, RealFs, dir, names};
+use crate::{DirectFile, DirectSettings, FileStorage, FileSystem, LastBlock, RealFs, dir, names};
 
 /// What the block size is taken for where neither the settings nor the system say.
 const USUAL_BLOCK: u32 = 4096;
@@ -55,18 +55,35 @@ const USUAL_BLOCK: u32 = 4096;
 /// ```
 ///
 /// # The last block
-/// Frames follow each other without gaps, so the last block of the data is most often partly filled,
-/// and the next commit begins in it. The block is then *rewritten*: its bytes, which the segment keeps
-/// in memory, then the new ones, then zeros up to the end of the block.
+/// Records rarely end where a block does. What happens to a last block that is filled partly is a
+/// setting, [`DirectSettings::last_block`].
+///
+/// **[`Rewritten`](LastBlock::Rewritten)**, the default. Frames follow each other without gaps, and the next
+/// commit begins in that block. It is written again: its bytes, which the segment keeps in memory, then the
+/// new ones, then zeros up to the end of the block.
 ///
 /// Does that endanger what was acknowledged? The bytes that are written again are the bytes that are
 /// there. A write that a power loss interrupts leaves of each byte, or of each sector, the old or the
 /// new, and in the durable part these are the same. Only a device that loses a whole sector while it
-/// writes it, old bytes and new, could hurt; nothing on such a device is safe from an append that
+/// writes it, old bytes and new, could hurt; on such a device nothing is safe from an append that
 /// begins within a sector, and [`FileStorage`] is not either: the kernel writes whole blocks as well.
 /// The claims exclude such devices (see *powersafe overwrite* in ASSUMPTIONS.md; the model's fate is
-/// `TornSectors`). The header of a segment is never rewritten: frames begin in a block of their own,
-/// which [`Capabilities::alignment`] asks for.
+/// `TornSectors`).
+///
+/// **[`Padded`](LastBlock::Padded)**. The log puts a frame without records behind the last record of each
+/// write, which ends where the block does ([`Capabilities::padding`]). So every write begins with a block
+/// that no record was acknowledged in: one that was never written, or one that holds the blank header
+/// behind the write before. What a power loss makes of a block while it is being written, all of it
+/// garbage included, costs only records of that write, of which none was acknowledged as durable. The same
+/// holds for what recovery writes: a footer begins in a block of its own, and records that are to be
+/// written again go to a new file. The claims then hold on such devices, too, if `block_bytes` is no less
+/// than what the device writes at once.
+///
+/// That is said of segments that were written so. Where a log is opened padded that was written otherwise,
+/// the recovery may still write the footer of its newest segment into a block with records, once.
+///
+/// The header of a segment is never rewritten in either case: frames begin in a block of their own, which
+/// [`Capabilities::alignment`] asks for.
 ///
 /// # Reading
 /// Reads go through the page cache, on a handle of their own. They see every write that returned
@@ -184,6 +201,13 @@ impl<F: FileSystem> DirectStorage<F> {
                     path.display()
                 )))
             }
+            // Known too late: writes would end where the usual block does, in the middle of this one.
+            _ if self.is_padded() && !self.alignment().is_multiple_of(block) => {
+                Err(Error::new(ErrorKind::Invalid, "open for direct writes").detail(format!(
+                    "{} is written in blocks of {block} bytes; block_bytes must say so to have them padded",
+                    path.display()
+                )))
+            }
             _ => Ok((file, block)),
         }
     }
@@ -227,6 +251,10 @@ impl<F: FileSystem> DirectStorage<F> {
     fn alignment(&self) -> u32 {
         self.settings.block_bytes.unwrap_or(USUAL_BLOCK)
     }
+
+    fn is_padded(&self) -> bool {
+        self.settings.last_block == LastBlock::Padded
+    }
 }
 
 fn refused(path: &Path, source: io::Error) -> Error {
@@ -250,6 +278,9 @@ impl<F: FileSystem> LogStorage for DirectStorage<F> {
         let mut capabilities = self.files.capabilities();
         capabilities.write_through = true;
         capabilities.alignment = self.alignment();
+        if self.is_padded() {
+            capabilities.padding = self.alignment();
+        }
         capabilities
     }
 
