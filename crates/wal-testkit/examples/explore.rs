@@ -43,8 +43,7 @@ fn options() -> Result<Options> {
 fn subject(options: &Options) -> Result<Subject> {
     let strategy = options.strategy.as_deref().unwrap_or("always");
     let storage = options.storage.as_deref().unwrap_or("file");
-    let mut shipped = StorageUnderTest::shipped().into_iter();
-    let storage = shipped.find(|one| one.name() == storage).ok_or("no such storage is shipped")?;
+    let storage = StorageUnderTest::named(storage).ok_or("no such storage is shipped")?;
     Ok(Subject::new(strategy.parse::<Policy>()?).spelled(strategy).on(storage))
 }
 

@@ -2,7 +2,7 @@
 //! its cases replay. `cargo xtask faults` explores every strategy on every storage.
 
 use wal_sync::Policy;
-use wal_testkit::{Case, Explorer, Outcome, StorageUnderTest, Subject};
+use wal_testkit::{Case, Explorer, FaultKind, Outcome, StorageUnderTest, Subject};
 
 fn explore(policy: &str, storage: StorageUnderTest, seed: u64) -> Outcome {
     let subject = Subject::new(policy.parse::<Policy>().unwrap()).spelled(policy).on(storage);
@@ -19,6 +19,35 @@ fn what_is_shipped_keeps_its_claim() {
         }
         assert!(outcome.holds(), "{policy}: {:?}", outcome.tightness());
         assert!(outcome.states >= 1500 && outcome.recoveries >= outcome.states);
+    }
+}
+
+/// On a device without powersafe overwrite: whatever becomes of the sectors that it writes.
+#[test]
+fn padded_blocks_keep_the_claim_where_an_interrupted_write_ruins_all_that_it_touches() {
+    for (policy, seed) in [("always", 2), ("batch:8,400,3ms", 3), ("os", 4)] {
+        let outcome = explore(policy, StorageUnderTest::direct_padded(), seed);
+        if let Some(failure) = &outcome.failure {
+            panic!("{policy}:\n{failure}");
+        }
+        assert!(outcome.holds(), "{policy}: {:?}", outcome.tightness());
+        assert!(outcome.kinds[&FaultKind::TornSectors] > 100, "{:?}", outcome.kinds);
+        assert_eq!(outcome.outside_claim, 0);
+    }
+}
+
+/// The same device takes durable records where a block is written again, and breaks every other storage as
+/// well.
+#[test]
+fn a_rewritten_block_breaks_the_claim_on_such_a_device() {
+    for storage in StorageUnderTest::shipped() {
+        let name = storage.name().to_owned();
+        let outcome = explore("always", storage.without_powersafe_overwrite(), 1);
+        let failure = outcome.failure.unwrap_or_else(|| panic!("{name} keeps its claim"));
+        if name == "direct" {
+            assert_eq!(failure.violation.oracle, "O3", "{failure}");
+            assert!(failure.violation.what.contains("had reported 1 durable"), "{failure}");
+        }
     }
 }
 

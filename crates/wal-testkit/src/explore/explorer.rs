@@ -82,7 +82,10 @@ impl Explorer {
     }
 
     /// Also tries what the default claim excludes: sectors that are torn together with durable
-    /// neighbours, and renames that are not atomic. What is lost then is counted apart.
+    /// neighbours, and renames that are not atomic. What is lost then is counted apart. A storage that is
+    /// explored on a device without powersafe overwrite
+    /// ([`StorageUnderTest::without_powersafe_overwrite`]) is held to its claim under the former, whatever
+    /// this says.
     #[must_use]
     pub fn exotic(mut self, on: bool) -> Self {
         self.exotic = on;
@@ -204,8 +207,11 @@ impl Explorer {
 
     /// How thorough to be, with all subsets of so many atoms.
     fn density(&self, exhaustive: u32) -> Density {
-        let samples = if exhaustive < 4 { 3 } else { 6 };
-        Density { exhaustive, samples, spoiled: samples.div_ceil(3), exotic: self.exotic }
+        let samples: usize = if exhaustive < 4 { 3 } else { 6 };
+        let torn_sectors = !self.subject.storage.is_powersafe();
+        // Where sectors are torn, that is what is looked for.
+        let spoiled = if torn_sectors { samples } else { samples.div_ceil(3) };
+        Density { exhaustive, samples, spoiled, exotic: self.exotic, torn_sectors }
     }
 
     /// A random workload; now and then a short one of which everything is tried.

@@ -13,6 +13,8 @@ pub(crate) struct Density {
     pub(crate) spoiled: usize,
     /// Whether fates are tried that only unusual devices and file systems bring.
     pub(crate) exotic: bool,
+    /// Whether sectors are torn together with their neighbours, be that unusual or not.
+    pub(crate) torn_sectors: bool,
 }
 
 /// The most atoms of which all subsets are tried.
@@ -50,7 +52,7 @@ pub(crate) fn choices(pending: &[Atom], density: Density, rng: &mut Rng) -> Vec<
         let of_16 = 4 + rng.below(12);
         let fates = pending.iter().map(|atom| match rng.below(16) < of_16 {
             true => Fate::Kept,
-            false => spoiled(atom, density.exotic, rng),
+            false => spoiled(atom, density, rng),
         });
         choices.push(fates.collect());
     }
@@ -62,13 +64,14 @@ fn kept_or_not(kept: bool) -> Fate {
 }
 
 /// What else than being lost can happen to a change.
-fn spoiled(atom: &Atom, exotic: bool, rng: &mut Rng) -> Fate {
-    match (&atom.kind, rng.below(if exotic { 5 } else { 4 })) {
+fn spoiled(atom: &Atom, density: Density, rng: &mut Rng) -> Fate {
+    let Density { exotic, torn_sectors, .. } = density;
+    match (&atom.kind, rng.below(if exotic || torn_sectors { 5 } else { 4 })) {
         (AtomKind::Bytes { .. }, 0) => Fate::Zeroed,
         (AtomKind::Bytes { .. }, 1) => Fate::Garbage(atom.seq),
         (AtomKind::Bytes { .. }, 2) => Fate::Stale,
         (AtomKind::Bytes { .. }, 4) => Fate::TornSectors(atom.seq),
-        (AtomKind::Entries { names }, 4) if names.len() > 1 => match rng.below(2) {
+        (AtomKind::Entries { names }, 4) if exotic && names.len() > 1 => match rng.below(2) {
             0 => Fate::BothNames,
             _ => Fate::NeitherName,
         },
@@ -112,7 +115,8 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: Density = Density { exhaustive: 8, samples: 10, spoiled: 0, exotic: false };
+    const PLAIN: Density =
+        Density { exhaustive: 8, samples: 10, spoiled: 0, exotic: false, torn_sectors: false };
 
     fn atoms(n: u64) -> Vec<Atom> {
         let kind = AtomKind::Bytes { offset: 0, len: 1 };

@@ -56,7 +56,8 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// All of them; from [`TornSectors`](Self::TornSectors) on they are beyond every claim.
+    /// All of them; from [`TornSectors`](Self::TornSectors) on they are beyond the claims, unless a storage
+    /// is explored on a device that does this.
     pub const ALL: &[FaultKind] = &[
         FaultKind::ProcessCrash,
         FaultKind::PowerLoss,
@@ -79,7 +80,7 @@ impl FaultKind {
         FaultKind::TornRename,
     ];
 
-    /// Whether no claim covers it, so that it is tried only if somebody asks for that.
+    /// Whether the usual claim does not cover it, so that it is tried only if somebody asks for that.
     #[must_use]
     pub fn is_exotic(self) -> bool {
         self >= FaultKind::TornSectors

@@ -210,7 +210,8 @@ fn search(
     workload: &Workload,
     oracle: &str,
 ) -> Option<(Violation, Vec<CrashSpec>)> {
-    let density = Density { exhaustive: 5, samples: 6, spoiled: 3, exotic: false };
+    let torn_sectors = !subject.storage.is_powersafe();
+    let density = Density { exhaustive: 5, samples: 6, spoiled: 3, exotic: false, torn_sectors };
     for seed in 0..3 {
         let mut walk = Walk::new(subject, workload, density, seed);
         if let Some((violation, crashes)) = walk.everywhere()
@@ -230,7 +231,8 @@ fn whole_sectors(subject: &Subject, violation: &mut Violation, case: &mut Case) 
     let [CrashSpec::Power { point, atom_bytes, .. }] = case.crashes[..] else { return };
     let Ok(run) = run_caught(subject, &case.workload) else { return };
     let Some(moment) = run.moments.get(point).filter(|_| atom_bytes != ATOM_BYTES) else { return };
-    let density = Density { exhaustive: 6, samples: 20, spoiled: 4, exotic: false };
+    let torn_sectors = !subject.storage.is_powersafe();
+    let density = Density { exhaustive: 6, samples: 20, spoiled: 4, exotic: false, torn_sectors };
     for fates in images::choices(&moment.pending(ATOM_BYTES), density, &mut Rng::new(1)) {
         let fates = images::spell(&fates);
         let spec = CrashSpec::Power { point, atom_bytes: ATOM_BYTES, fates };

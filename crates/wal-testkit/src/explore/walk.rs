@@ -165,7 +165,10 @@ impl<'a> Walk<'a> {
         let seed = self.rng.next();
         let watch = depth < 2 && seed.is_multiple_of(6);
         let faulty = (depth == 0 && seed.is_multiple_of(31)).then(|| image.moment());
-        let exotic = self.density.exotic && kinds.iter().any(|kind| kind.is_exotic());
+        let beyond = |kind: &FaultKind| {
+            kind.is_exotic() && (*kind != FaultKind::TornSectors || !self.density.torn_sectors)
+        };
+        let exotic = self.density.exotic && kinds.iter().any(beyond);
         let examined = match self.probe.examine(known, crash, &image, seed % LAST_CRASHES, watch) {
             Ok(examined) => examined,
             Err(_) if exotic => {
@@ -210,7 +213,9 @@ impl<'a> Walk<'a> {
             let point = self.rng.below(moments.len() as u64) as usize;
             let moment = &moments[point];
             let pending = moment.pending(ATOM_BYTES);
-            let density = Density { exhaustive: 1, samples: 2, spoiled: 2, exotic: false };
+            let torn_sectors = self.density.torn_sectors;
+            let density =
+                Density { exhaustive: 1, samples: 2, spoiled: 2, exotic: false, torn_sectors };
             let choices = images::choices(&pending, density, &mut self.rng);
             let fates = &choices[self.rng.below(choices.len() as u64) as usize];
             let spec =

@@ -25,6 +25,8 @@ pub(super) struct Disk {
     pub(super) capacity: Option<u64>,
     /// An error made the file system refuse changes.
     pub(super) read_only: bool,
+    /// The device keeps what it writes again as it is.
+    pub(super) powersafe: bool,
     /// What the file held that was removed last: its blocks are the next to be given out.
     buried: Arc<Vec<u8>>,
 }
@@ -38,8 +40,15 @@ enum Node {
 impl Disk {
     pub(super) fn new() -> Self {
         let nodes = BTreeMap::from([(ROOT, Arc::new(Node::Directory(Directory::default())))]);
-        let buried = Arc::default();
-        Disk { nodes, next_node: ROOT + 1, seq: 0, capacity: None, read_only: false, buried }
+        Disk {
+            nodes,
+            next_node: ROOT + 1,
+            seq: 0,
+            capacity: None,
+            read_only: false,
+            powersafe: true,
+            buried: Arc::default(),
+        }
     }
 
     pub(super) fn next_seq(&mut self) -> u64 {

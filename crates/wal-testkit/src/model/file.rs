@@ -45,7 +45,7 @@ impl ModelFile {
                 return Err(io::ErrorKind::StorageFull.into());
             }
         }
-        let new = match self.direct {
+        let new = match self.direct && state.disk.powersafe {
             true => changed(state.disk.inode(self.inode)?.cache(), &buf[..n as usize], offset),
             false => 0..n as usize,
         };
@@ -102,7 +102,7 @@ impl ModelFile {
 ///
 /// Who rewrites a block writes bytes once more that are there already. To the disk a plain write is a
 /// write of whole sectors as well; that their other bytes stay, unless a sector is torn, is assumed of
-/// it as it is of this one.
+/// it as it is of this one. On a device that is not powersafe all of the write is at risk.
 fn changed(present: &[u8], new: &[u8], offset: u64) -> Range<usize> {
     let old = present.get(offset as usize..).unwrap_or_default();
     let old = &old[..old.len().min(new.len())];

@@ -154,6 +154,16 @@ impl ModelFs {
         Moment(self.state.lock().unwrap_or_else(PoisonError::into_inner).disk.clone())
     }
 
+    /// Whether a write that the power interrupts leaves bytes alone that it does not change (*powersafe
+    /// overwrite*, see ASSUMPTIONS.md); it does unless this says otherwise. If not, all that a direct write
+    /// touches is at risk, also what it writes again as it is; what a cached one touches is spoiled by
+    /// [`Fate::TornSectors`].
+    pub fn set_powersafe(&self, powersafe: bool) {
+        if let Ok(mut state) = self.state() {
+            state.disk.powersafe = powersafe;
+        }
+    }
+
     /// Keeps the state before every change from now on, for [`take_moments`](Self::take_moments).
     pub fn record_moments(&self) {
         if let Ok(mut state) = self.state() {

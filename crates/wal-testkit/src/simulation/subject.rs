@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use wal_core::{LogStorage, Result, SyncStrategy};
-use wal_fs::{DirectSettings, DirectStorage, FileSettings, FileStorage, MmapSettings, MmapStorage};
+use wal_fs::{
+    DirectSettings, DirectStorage, FileSettings, FileStorage, LastBlock, MmapSettings, MmapStorage,
+};
 
 use crate::{FaultFs, ModelFs};
 
@@ -18,6 +20,7 @@ type MakeStorage = dyn Fn(Tested) -> Result<Arc<dyn LogStorage>> + Send + Sync;
 pub struct StorageUnderTest {
     name: String,
     make: Arc<MakeStorage>,
+    powersafe: bool,
 }
 
 impl StorageUnderTest {
@@ -27,7 +30,7 @@ impl StorageUnderTest {
         name: impl Into<String>,
         open: impl Fn(Tested) -> Result<Arc<dyn LogStorage>> + Send + Sync + 'static,
     ) -> Self {
-        StorageUnderTest { name: name.into(), make: Arc::new(open) }
+        StorageUnderTest { name: name.into(), make: Arc::new(open), powersafe: true }
     }
 
     /// `FileStorage` with these settings.
@@ -65,8 +68,7 @@ impl StorageUnderTest {
         let filled = FileSettings::default().preallocate_bytes(1024).max_spares(1);
         let plain = FileSettings::default().preallocate_bytes(0).max_spares(0);
         let through = filled.clone().write_through(true);
-        let direct = DirectSettings::default().block_bytes(Some(512));
-        let direct = direct.preallocate_bytes(1024).max_spares(1);
+        let direct = small_blocks();
         let mmap = MmapSettings::default().window_bytes(1024).helper_thread(false).max_spares(1);
         vec![
             Self::files("file", filled),
@@ -75,6 +77,46 @@ impl StorageUnderTest {
             Self::direct("direct", direct),
             Self::mmap("mmap", mmap),
         ]
+    }
+
+    /// `DirectStorage` that pads the last block of each write, on a device without powersafe overwrite:
+    /// whatever becomes of a block that is being written, the claims hold.
+    #[must_use]
+    pub fn direct_padded() -> Self {
+        // What is filled ahead is synced, with all that was written before: where each record takes a block,
+        // little filling would make more durable than a strategy claims.
+        let settings = small_blocks().preallocate_bytes(8192).last_block(LastBlock::Padded);
+        Self::direct("direct-padded", settings).without_powersafe_overwrite()
+    }
+
+    /// The one of [`all`](Self::all) that is called so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().into_iter().find(|storage| storage.name == name)
+    }
+
+    /// The [`shipped`](Self::shipped) ones, and [`direct_padded`](Self::direct_padded).
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let mut all = Self::shipped();
+        all.push(Self::direct_padded());
+        all
+    }
+
+    /// The same on a device that may ruin every sector that it was writing when the power failed, with the
+    /// durable bytes in it.
+    #[must_use]
+    pub fn without_powersafe_overwrite(&self) -> Self {
+        let inner = self.make.clone();
+        let make = move |fs: Tested| {
+            fs.inner().set_powersafe(false);
+            inner(fs)
+        };
+        StorageUnderTest { name: self.name.clone(), make: Arc::new(make), powersafe: false }
+    }
+
+    pub(crate) fn is_powersafe(&self) -> bool {
+        self.powersafe
     }
 
     /// Its name, for reports.
@@ -90,12 +132,18 @@ impl StorageUnderTest {
         wrap: impl Fn(Arc<dyn LogStorage>) -> Arc<dyn LogStorage> + Send + Sync + 'static,
     ) -> Self {
         let inner = self.make.clone();
-        StorageUnderTest { name: self.name.clone(), make: Arc::new(move |fs| inner(fs).map(&wrap)) }
+        let make = move |fs| inner(fs).map(&wrap);
+        StorageUnderTest { make: Arc::new(make), ..self.clone() }
     }
 
     pub(crate) fn open(&self, fs: Tested) -> Result<Arc<dyn LogStorage>> {
         (self.make)(fs)
     }
+}
+
+/// Small, so that a short workload fills ahead several times.
+fn small_blocks() -> DirectSettings {
+    DirectSettings::default().block_bytes(Some(512)).preallocate_bytes(1024).max_spares(1)
 }
 
 impl fmt::Debug for StorageUnderTest {
