@@ -158,6 +158,7 @@ const LIES: &[(Lie, Where, &[&str])] = &[
     (Lie::LockOutlivesItsHolder, Where::Memory, &["a_killed_holder_loses_the_lock"]),
     (Lie::RefusalRemovesASegment, Where::Memory, &["a_refused_lock_changes_nothing"]),
     (Lie::CapabilitiesChange, Where::Memory, &["capabilities_are_constant"]),
+    (Lie::PadsBesideItsAlignment, Where::Memory, &["capabilities_are_constant"]),
     (Lie::ListsBackwards, Where::Memory, &["a_listing_names_every_segment_in_order"]),
     (Lie::HidesForeign, Where::Files, &["foreign_names_are_listed"]),
     (Lie::ListsSetAside, Where::Memory, &["what_is_set_aside_is_no_segment"]),

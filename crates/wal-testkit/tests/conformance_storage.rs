@@ -6,7 +6,7 @@ use places::*;
 use wal_core::MemoryStorage;
 #[cfg(target_os = "linux")]
 use wal_fs::UringSettings;
-use wal_fs::{DirectSettings, FileSettings, MmapSettings};
+use wal_fs::{DirectSettings, FileSettings, LastBlock, MmapSettings};
 use wal_testkit::conformance::Place;
 use wal_testkit::{FaultStorage, Reuse, storage_conformance};
 
@@ -24,6 +24,10 @@ fn no_filling() -> FileSettings {
 
 fn small_blocks() -> DirectSettings {
     DirectSettings::default().block_bytes(Some(512)).preallocate_bytes(2048)
+}
+
+fn padded_blocks() -> DirectSettings {
+    small_blocks().last_block(LastBlock::Padded)
 }
 
 fn small_windows() -> MmapSettings {
@@ -81,6 +85,10 @@ storage_conformance!(
         readers_of_a_removed_segment_see_nothing_else,
     ]
 );
+storage_conformance!(direct_disk_padded, shared(places::direct_disk(padded_blocks())), skips: [
+    a_new_segment_is_its_header_and_zeros,
+    readers_of_a_removed_segment_see_nothing_else,
+]);
 storage_conformance!(mmap_disk, places::mmap_disk(small_windows_without_a_thread()), skips: [
     a_new_segment_is_its_header_and_zeros,
     readers_of_a_removed_segment_see_nothing_else,
@@ -123,6 +131,8 @@ storage_conformance!(
     direct_directory_with_the_least_blocks,
     shared(places::direct_directory(small_blocks().block_bytes(None).max_spares(0)))
 );
+#[cfg(target_os = "linux")]
+storage_conformance!(direct_directory_padded, boxed(places::direct_directory(padded_blocks())));
 storage_conformance!(mmap_directory, places::mmap_directory(small_windows()));
 storage_conformance!(
     mmap_directory_shared,

@@ -22,6 +22,7 @@ pub enum Lie {
     LockOutlivesItsHolder,
     RefusalRemovesASegment,
     CapabilitiesChange,
+    PadsBesideItsAlignment,
     ListsBackwards,
     HidesForeign,
     ListsSetAside,
@@ -156,6 +157,9 @@ impl LogStorage for Liar {
         }
         if self.lie == Lie::Aligned {
             capabilities.alignment = 4096;
+        }
+        if self.lie == Lie::PadsBesideItsAlignment {
+            (capabilities.alignment, capabilities.padding) = (512, 4096);
         }
         capabilities
     }

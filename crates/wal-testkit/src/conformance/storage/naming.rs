@@ -17,12 +17,16 @@ use crate::conformance::place::{Need, Place};
 /// What a storage says of itself makes sense and stays as it is.
 pub fn capabilities_are_constant<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
-        "capabilities: what this storage can do; constant over its life. alignment: at least 1",
+        "capabilities: what this storage can do; constant over its life. alignment: at least 1, and a \
+         multiple of padding",
         &[],
     )?;
     let (place, storage) = bench.start();
     let first = storage.capabilities();
     ensure(first.alignment >= 1, || "alignment is 0".into())?;
+    ensure(first.padding >= 1 && first.alignment.is_multiple_of(first.padding), || {
+        format!("alignment is {}, padding {}", first.alignment, first.padding)
+    })?;
     ensure(first.atomic_write_unit >= 1, || "atomic_write_unit is 0".into())?;
     ensure(!first.survives_power_loss || first.survives_process_crash, || {
         "it claims to survive a power loss, but not the death of the process".into()
