@@ -48,10 +48,19 @@ pub(crate) fn command() -> clap::Command {
 
 /// A required directory is missing; clap's own words for it.
 pub(crate) fn missing_directory(subcommand: &str) -> ! {
+    refuse(subcommand, ErrorKind::MissingRequiredArgument, "DIR is required")
+}
+
+/// Arguments that do not go together; `why` says which.
+pub(crate) fn conflict(subcommand: &str, why: &str) -> ! {
+    refuse(subcommand, ErrorKind::ArgumentConflict, why)
+}
+
+fn refuse(subcommand: &str, kind: ErrorKind, why: &str) -> ! {
     let mut command = command();
     command.build();
     let subcommand = command.find_subcommand_mut(subcommand).expect("named in the tree");
-    subcommand.error(ErrorKind::MissingRequiredArgument, "DIR is required").exit()
+    subcommand.error(kind, why).exit()
 }
 
 /// Parses, runs, reports.

@@ -179,6 +179,33 @@ fn storages_on_files_take_turns() {
     run(dir.path(), "verify DIR", b"").expect(0);
 }
 
+/// The same log with each setting of the last block, by turns; only padding takes a block for each record.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_last_block_is_rewritten_or_padded_as_asked() {
+    let sizes = ["", " --last-block rewritten", " --last-block padded"].map(|option| {
+        let dir = tempdir().unwrap();
+        let args = format!("append DIR --storage direct --sync always{option}");
+        run(dir.path(), &args, &seq(1, 50)).expect(0);
+        assert!(records(&dir).stdout == seq(1, 50), "{option}");
+        run(dir.path(), "verify DIR", b"").expect(0);
+        let segments = common::segments(dir.path());
+        segments.iter().map(|path| fs::metadata(path).unwrap().len()).sum::<u64>()
+    });
+    assert!(sizes[0] == sizes[1] && sizes[0] < 3 * 4096, "{sizes:?}");
+    assert!(sizes[2] > 50 * 4096 && sizes[2] < 54 * 4096, "{sizes:?}");
+    let dir = tempdir().unwrap();
+    let mut expected = Vec::new();
+    for (n, how) in ["padded", "rewritten", "padded", "padded"].into_iter().enumerate() {
+        let input = seq(n as u64 * 1000, n as u64 * 1000 + 999);
+        let args = format!("append DIR --storage direct --last-block {how} --segment-size 64k");
+        run(dir.path(), &format!("{args} --batch 10"), &input).expect(0);
+        expected.extend_from_slice(&input);
+        assert!(records(&dir).stdout == expected, "after {how}");
+    }
+    run(dir.path(), "verify DIR", b"").expect(0);
+}
+
 #[test]
 fn segments_are_as_large_as_asked() {
     let dir = tempdir().unwrap();
@@ -201,6 +228,8 @@ fn wrong_usage_exits_with_2_and_says_what_is_expected() {
         ("append DIR --segment-size 17", "segment_size is 17, allowed are 4096 to"),
         ("append DIR --segment-size big", "expected a size such as 65536, 64k or 1MiB"),
         ("append DIR --input xml", "possible values: lines, jsonl, len32"),
+        ("append DIR --last-block torn", "possible values: rewritten, padded"),
+        ("append DIR --last-block padded", "--last-block is for --storage direct"),
         ("append", "DIR"),
         ("append --storage file", "DIR is required"),
         ("grow DIR", "unrecognized subcommand"),

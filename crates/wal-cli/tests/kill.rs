@@ -246,6 +246,7 @@ macro_rules! storages {
 #[cfg(target_os = "linux")]
 storages! {
     direct: "direct",
+    direct_padded: "direct --last-block padded",
 }
 
 storages! {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use wal_core::{Durability, MemoryStorage, Settings, Wal};
-use wal_fs::{DirectStorage, FileStorage, MmapStorage};
+use wal_fs::{DirectSettings, DirectStorage, FileStorage, MmapStorage};
 use wal_sync::Policy;
 
 use crate::failure::{Failure, say};
@@ -73,6 +73,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Storage::File, value_name = "WHERE")]
     storage: Storage,
 
+    /// What becomes of the last block of a write that the records fill only in part; only with --storage direct
+    #[arg(long, value_enum, value_name = "WHAT")]
+    last_block: Option<LastBlock>,
+
     /// How safe a record is when it is acknowledged
     #[arg(long, value_enum, default_value_t = Level::Strategy, value_name = "LEVEL")]
     durability: Level,
@@ -97,6 +101,14 @@ enum Storage {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LastBlock {
+    /// The next commit begins in it and writes it again [default]
+    Rewritten,
+    /// It is filled up: no block with an acknowledged record is written again, at the cost of space
+    Padded,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Level {
     /// In the process's memory: its death may lose the record
     Buffered,
@@ -106,6 +118,15 @@ enum Level {
     Durable,
     /// As the strategy decides
     Strategy,
+}
+
+impl From<LastBlock> for wal_fs::LastBlock {
+    fn from(last_block: LastBlock) -> Self {
+        match last_block {
+            LastBlock::Rewritten => wal_fs::LastBlock::Rewritten,
+            LastBlock::Padded => wal_fs::LastBlock::Padded,
+        }
+    }
 }
 
 impl From<Level> for Durability {
@@ -130,6 +151,9 @@ fn segment_size(text: &str) -> Result<u64, String> {
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    if args.last_block.is_some() && args.storage != Storage::Direct {
+        cli::conflict("append", "--last-block is for --storage direct");
+    }
     survive_file_size_limit()?;
     let mut settings = Settings::default();
     if let Some(bytes) = args.segment_size {
@@ -161,7 +185,11 @@ fn open(args: &Args, settings: Settings) -> Result<Wal, Failure> {
         (Storage::Memory, _) => MemoryStorage::new().into_empty_log()?,
         (_, None) => cli::missing_directory("append"),
         (Storage::File, Some(dir)) => open::recover(FileStorage::create(dir)?)?,
-        (Storage::Direct, Some(dir)) => open::recover(DirectStorage::create(dir)?)?,
+        (Storage::Direct, Some(dir)) => {
+            let last_block = args.last_block.map(Into::into).unwrap_or_default();
+            let settings = DirectSettings::default().last_block(last_block);
+            open::recover(DirectStorage::create_with(dir, settings)?)?
+        }
         (Storage::Mmap, Some(dir)) => open::recover(MmapStorage::create(dir)?)?,
         (Storage::Uring, Some(dir)) => open::recover(open::uring(dir)?)?,
     };
