@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wal_core::{LogStorage, MemoryStorage, Result};
-use wal_fs::{DirectStorage, FileSettings, FileStorage, MmapStorage};
+use wal_fs::{DirectSettings, DirectStorage, FileSettings, FileStorage, LastBlock, MmapStorage};
 
 /// A storage, and how it is set up.
 #[derive(Debug)]
@@ -51,6 +51,12 @@ pub(super) const STORAGES: &[Storage] = &[
         build: |dir| shared(DirectStorage::create(dir)),
     },
     Storage {
+        name: "direct-padded",
+        durable: true,
+        recycles: false,
+        build: |dir| shared(padded(dir)),
+    },
+    Storage {
         name: "mmap",
         durable: true,
         recycles: false,
@@ -86,6 +92,10 @@ fn shared(storage: Result<impl LogStorage>) -> Result<Arc<dyn LogStorage>> {
 
 fn through(dir: &Path) -> Result<FileStorage> {
     FileStorage::create_with(dir, FileSettings::default().write_through(true))
+}
+
+fn padded(dir: &Path) -> Result<DirectStorage> {
+    DirectStorage::create_with(dir, DirectSettings::default().last_block(LastBlock::Padded))
 }
 
 /// For command lines.

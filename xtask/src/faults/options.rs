@@ -22,6 +22,10 @@ const STRATEGIES: [&str; 8] = [
     "adaptive",
 ];
 
+/// On the device that ruins what it writes, as padded blocks are there for: the strategies differ in when they
+/// write, not in what. So of those that sync with every record, now and then, and never, one of each.
+const ON_PADDED: [&str; 3] = ["always", "batch:8,400,3ms", "os"];
+
 /// How long an exploration takes if nobody says it.
 const BUDGET: Duration = Duration::from_secs(60);
 
@@ -31,7 +35,7 @@ pub(crate) struct Options {
     /// A strategy, spelled as everywhere: batch:8,400,3ms. May be repeated. [default: one or two of each]
     #[arg(long = "strategy", value_name = "SPEC")]
     strategies: Vec<Strategy>,
-    /// A storage. May be repeated. [default: every shipped one]
+    /// A storage. May be repeated. [default: every shipped one, and direct-padded with a few strategies]
     #[arg(long = "storage", value_name = "NAME", value_parser = storage)]
     storages: Vec<StorageUnderTest>,
     /// How long the claims are explored, such as 90s or 10min; the mutants come on top. Counts differ from run
@@ -121,11 +125,14 @@ impl Options {
             [] => STRATEGIES.map(|text| text.parse().expect("a default is spelled well")).to_vec(),
             named => named.to_vec(),
         };
-        let storages = match &self.storages[..] {
-            [] => StorageUnderTest::shipped(),
-            named => named.to_vec(),
-        };
         let on_all = |strategy: Strategy| {
+            let mut storages = self.storages.clone();
+            if storages.is_empty() {
+                storages = StorageUnderTest::shipped();
+                if !self.strategies.is_empty() || ON_PADDED.contains(&strategy.spelling.as_str()) {
+                    storages.push(StorageUnderTest::direct_padded());
+                }
+            }
             let on = move |storage: &StorageUnderTest| subject(&strategy, storage);
             storages.iter().map(on).collect::<Vec<_>>()
         };
@@ -143,10 +150,10 @@ pub(super) fn subject_named(strategy: &str, name: &str) -> anyhow::Result<Subjec
 }
 
 fn storage(name: &str) -> Result<StorageUnderTest, String> {
-    let shipped = StorageUnderTest::shipped();
-    let names: Vec<_> = shipped.iter().map(StorageUnderTest::name).collect();
+    let all = StorageUnderTest::all();
+    let names: Vec<_> = all.iter().map(StorageUnderTest::name).collect();
     let known = format!("{name:?} is no storage; there are {}", names.join(", "));
-    shipped.into_iter().find(|storage| storage.name() == name).ok_or(known)
+    StorageUnderTest::named(name).ok_or(known)
 }
 
 fn time(text: &str) -> Result<Duration, String> {
@@ -186,7 +193,9 @@ mod tests {
         let options = parse("").unwrap();
         assert!(matches!(options.effort(), Effort::Budget(time) if time.as_secs() == 60));
         let subjects = options.subjects();
-        assert_eq!(subjects.len(), 8 * StorageUnderTest::shipped().len());
+        assert_eq!(subjects.len(), 8 * StorageUnderTest::shipped().len() + ON_PADDED.len());
+        let padded = subjects.iter().filter(|s| s.storage.name() == "direct-padded");
+        assert_eq!(padded.map(|s| s.spelling.as_str()).collect::<Vec<_>>(), ON_PADDED);
         assert_eq!(format!("{:?}", subjects[1]), "always on file-plain");
         assert_eq!(options.mutants, Mutants::Seams);
     }
@@ -202,7 +211,9 @@ mod tests {
     #[test]
     fn mistakes_are_told_with_what_there_is() {
         let told = |line: &str| parse(line).unwrap_err().to_string();
-        assert!(told("--storage tape").contains("there are file, file-plain"));
+        let storages = told("--storage tape");
+        assert!(storages.contains("there are file, file-plain"), "{storages}");
+        assert!(storages.contains("direct-padded"), "{storages}");
         assert!(told("--strategy never").contains("never"));
         assert!(told("--budget 60").contains("such as 90s"));
         assert!(told("--budget 0s").contains("such as 90s"));
