@@ -170,8 +170,10 @@ fn records_of_one_write_share_its_padding() {
 fn a_footer_begins_in_a_block_of_its_own_counts_padding_and_has_none_in_its_index() {
     let storage = Padded::new(false);
     let log = storage.open(1 << 20);
+    // Long enough to reach over the places at which entries of the index are due: the next frame there is
+    // padding.
     for n in 0..300_u64 {
-        log.append_with(&[n as u8; 400], Durability::Written).unwrap();
+        log.append_with(&[n as u8; 1100], Durability::Written).unwrap();
     }
     log.close().unwrap();
     let frames = storage.frames(1);
