@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use wal_core::format::{
-    FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind, LogId, SEGMENT_HEADER_LEN, Salt,
-    SegmentHeader, SegmentSummary, UNKNOWN_LAG,
+    FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind, LogId, Padding, SEGMENT_HEADER_LEN,
+    Salt, SegmentHeader, SegmentSummary, UNKNOWN_LAG,
 };
 use wal_core::{
     CodecId, ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, Segment, Timestamp,
@@ -181,6 +181,7 @@ impl Writer {
                 self.bytes.resize(self.bytes.len() + size % 100, 0);
                 self.gap = true;
             }
+            6 => self.padding(1 << (size % 10)),
             // The end that a clean close writes, wherever it comes.
             _ => {
                 self.bytes.extend(Footer { summary: self.summary.clone() }.encode(self.salt));
@@ -192,6 +193,26 @@ impl Writer {
     fn ended(&mut self) {
         if !self.gap {
             self.ends.push(self.bytes.len());
+        }
+    }
+
+    fn padding(&mut self, multiple: u32) {
+        let next = FrameHeader {
+            crc: 0,
+            body_len: 0,
+            lsn_delta: self.summary.records,
+            durable_lag: if multiple > 16 { 0 } else { UNKNOWN_LAG },
+            time_delta: u64::from(self.summary.frames),
+            kind: FrameKind::Padding as u8,
+            flags: Flags::default(),
+        };
+        let offset = self.bytes.len() as u64;
+        if let Some(padding) = Padding::behind(offset, multiple, next) {
+            let mut frame = BytesMut::new();
+            let header = padding.put(&mut frame, self.salt);
+            self.summary.add(&header, 0, offset);
+            self.bytes.extend(frame);
+            self.ended();
         }
     }
 
