@@ -116,7 +116,9 @@ pub enum LastBlock {
     ///
     /// For devices of which that is not known, and for those to which writing a block again is dear. The
     /// blocks must be at least what the device writes at once: on one that says 512 and has sectors of
-    /// 4096, `block_bytes` is to be 4096.
+    /// 4096, `block_bytes` is to be 4096. And at least a block of the file system, as what is filled ahead
+    /// and what is left of a file that was cut is written by the kernel, in such blocks. The default is
+    /// right for nearly all of them.
     ///
     /// It costs half a block of space for each write on average, whole blocks for small records that are
     /// synced one by one: 4096 bytes for a record of 100. Where segments are recycled (`max_spares`), each

@@ -77,7 +77,7 @@ const USUAL_BLOCK: u32 = 4096;
 /// garbage included, costs only records of that write, of which none was acknowledged as durable. The same
 /// holds for what recovery writes: a footer begins in a block of its own, and records that are to be
 /// written again go to a new file. The claims then hold on such devices, too, if `block_bytes` is no less
-/// than what the device writes at once.
+/// than what the device writes at once, and than a block of the file system.
 ///
 /// That is said of segments that were written so. Where a log is opened padded that was written otherwise,
 /// the recovery may still write the footer of its newest segment into a block with records, once.
