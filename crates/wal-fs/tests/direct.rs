@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use wal_core::{Access, ErrorKind, LogStorage, Lsn, Segment, WriteMode};
-use wal_fs::{DirectSettings, DirectStorage, FileStorage, FileSystem, RealFs};
+use wal_fs::{DirectSettings, DirectStorage, FileStorage, FileSystem, LastBlock, RealFs};
 use wal_testkit::{Call, CrashPolicy, FaultFs, Faults, ModelFs};
 
 const BLOCK: u64 = 4096;
@@ -260,6 +260,21 @@ fn a_full_disk_is_told() {
 }
 
 #[test]
+fn only_padded_blocks_are_asked_for_as_such() {
+    for (block, multiple) in [(Some(512), 512), (Some(8192), 8192), (None, 4096)] {
+        let open = |last_block| {
+            let settings = settings().block_bytes(block).last_block(last_block);
+            DirectStorage::create_with_file_system(ModelFs::new(), "/wal", settings).unwrap()
+        };
+        let padded = open(LastBlock::Padded).capabilities();
+        assert_eq!((padded.alignment, padded.padding), (multiple, multiple));
+        let rewritten = open(LastBlock::Rewritten).capabilities();
+        assert_eq!((rewritten.alignment, rewritten.padding), (multiple, 1));
+    }
+    assert_eq!(DirectSettings::default().last_block, LastBlock::Rewritten);
+}
+
+#[test]
 fn blocks_that_the_file_system_does_not_take_are_refused() {
     struct Large(RealFs);
     impl FileSystem for Large {
@@ -303,4 +318,14 @@ fn blocks_that_the_file_system_does_not_take_are_refused() {
         let storage = open(settings().block_bytes(block)).unwrap();
         drop(storage.lock().wait().unwrap());
     }
+    // Padded to the usual block, every second write would begin in the middle of one.
+    let padded = settings().last_block(LastBlock::Padded);
+    let error = open(padded.clone().block_bytes(None)).unwrap().lock().wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(
+        error.to_string().contains("in blocks of 8192 bytes; block_bytes must say so"),
+        "{error}"
+    );
+    let storage = open(padded.block_bytes(Some(16_384))).unwrap();
+    drop(storage.lock().wait().unwrap());
 }

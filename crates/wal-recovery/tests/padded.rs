@@ -216,3 +216,42 @@ fn ends_that_were_asked_for_and_readers_that_begin_anywhere_step_over_padding() 
         }
     }
 }
+
+/// On real files, through the engine: of the blocks of a segment none is written twice.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_block_of_a_padded_log_is_written_again() {
+    for last_block in [LastBlock::Rewritten, LastBlock::Padded] {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = DirectSettings::default().preallocate_bytes(0).max_spares(0);
+        let (fs, settings) =
+            (wal_testkit::FaultFs::new(wal_fs::RealFs), settings.last_block(last_block));
+        let faults = fs.faults().clone();
+        let storage = DirectStorage::create_with_file_system(fs, dir.path(), settings).unwrap();
+        let recovered = Recovery::new(storage).threads(1).run().unwrap().0;
+        let log = Wal::builder(always()).manual_driver().open(recovered).unwrap();
+        log.append(b"first").unwrap();
+        faults.clear_trace();
+        for n in 0..50_u8 {
+            log.append(&vec![n; usize::from(n) * 311 % 9000]).unwrap();
+        }
+        log.close().unwrap();
+        let mut blocks = Vec::new();
+        for line in faults.trace_lines() {
+            let Some(place) = line.strip_prefix("write ").and_then(|l| l.rsplit(' ').next()) else {
+                continue;
+            };
+            let (at, len) = place.split_once('+').unwrap();
+            let (at, len): (u64, u64) = (at.parse().unwrap(), len.parse().unwrap());
+            assert_eq!((at % 4096, len % 4096), (0, 0), "{line}");
+            blocks.extend((at..at + len).step_by(4096));
+        }
+        let written = blocks.len();
+        blocks.dedup();
+        assert!(written > 50 && blocks.is_sorted(), "{blocks:?}");
+        match last_block {
+            LastBlock::Padded => assert_eq!(blocks.len(), written),
+            _ => assert!(blocks.len() < written),
+        }
+    }
+}

@@ -73,7 +73,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Storage::File, value_name = "WHERE")]
     storage: Storage,
 
-    /// What becomes of the last block of a write that the records fill only in part; only with --storage direct
+    /// With --storage direct: what becomes of a last block that the records of a write fill only in part
+    /// [default: rewritten]
     #[arg(long, value_enum, value_name = "WHAT")]
     last_block: Option<LastBlock>,
 
@@ -102,7 +103,7 @@ enum Storage {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LastBlock {
-    /// The next commit begins in it and writes it again [default]
+    /// The next commit begins in it and writes it again
     Rewritten,
     /// It is filled up: no block with an acknowledged record is written again, at the cost of space
     Padded,

@@ -83,9 +83,9 @@ impl Explorer {
 
     /// Also tries what the default claim excludes: sectors that are torn together with durable
     /// neighbours, and renames that are not atomic. What is lost then is counted apart. A storage that is
-    /// explored on a device without powersafe overwrite
-    /// ([`StorageUnderTest::without_powersafe_overwrite`]) is held to its claim under the former, whatever
-    /// this says.
+    /// explored on a device
+    /// [without powersafe overwrite](crate::StorageUnderTest::without_powersafe_overwrite) is held to its
+    /// claim under the former, whatever this says.
     #[must_use]
     pub fn exotic(mut self, on: bool) -> Self {
         self.exotic = on;
