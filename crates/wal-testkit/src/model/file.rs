@@ -203,4 +203,34 @@ mod tests {
         assert_eq!(changed(b"abc", b"xbc\0\0", 0), 0..5);
         assert_eq!(changed(b"abc", b"xy", 700), 0..2);
     }
+
+    #[test]
+    fn on_a_device_that_is_not_powersafe_all_of_it_is() {
+        use std::path::Path;
+        use wal_fs::FileSystem;
+
+        use crate::{CrashPolicy, Fate};
+        let (fs, path) = (ModelFs::new(), Path::new("/a"));
+        drop(fs.create_new(path).unwrap());
+        let file = fs.open_direct(path).unwrap().file;
+        let memory = vec![7; 3 * DIRECT_BLOCK];
+        let skip = memory.as_ptr().align_offset(DIRECT_BLOCK);
+        let block = &memory[skip..][..2 * DIRECT_BLOCK];
+        file.write_at(block, 0).unwrap();
+        file.sync_data().unwrap();
+        fs.sync_dir(Path::new("/")).unwrap();
+        for powersafe in [true, false] {
+            fs.set_powersafe(powersafe);
+            // What is there already is written once more.
+            file.write_at(block, 0).unwrap();
+            let image = fs.crash_with(&mut |_| Fate::Garbage(1)).contents(path).unwrap();
+            assert_eq!(image == block, powersafe);
+            // Also of the images that a crash leaves, and of those after them.
+            let later = fs.crash(CrashPolicy::KeepAll);
+            let file = later.open_direct(path).unwrap().file;
+            file.write_at(block, 0).unwrap();
+            let image = later.crash_with(&mut |_| Fate::Garbage(1)).contents(path).unwrap();
+            assert_eq!(image == block, powersafe);
+        }
+    }
 }
