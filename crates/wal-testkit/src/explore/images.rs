@@ -35,14 +35,16 @@ pub(crate) fn choices(pending: &[Atom], density: Density, rng: &mut Rng) -> Vec<
     } else {
         choices.push(of(&|_| false));
         choices.push(of(&|_| true));
-        let mut more: Vec<Vec<Fate>> = Vec::new();
-        more.extend((0..n).map(|one| of(&|i| i == one)));
-        more.extend((0..n).map(|one| of(&|i| i != one)));
-        more.extend((1..n).map(|end| of(&|i| i < end)));
+        // Each alone, all but one, every beginning: by number, as there may be thousands.
+        let mut more: Vec<usize> = (0..3 * n - 1).collect();
         while more.len() > density.samples {
             more.swap_remove(rng.below(more.len() as u64) as usize);
         }
-        choices.extend(more);
+        choices.extend(more.into_iter().map(|which| match which / n {
+            0 => of(&|i| i == which),
+            1 => of(&|i| i != which - n),
+            _ => of(&|i| i < which - 2 * n + 1),
+        }));
         for _ in 0..density.samples / 2 {
             let of_16 = rng.below(17);
             choices.push((0..n).map(|_| kept_or_not(rng.below(16) < of_16)).collect());
