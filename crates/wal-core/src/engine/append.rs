@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Engine;
+use super::body::Body;
 use super::commit::{closed, schedule_sync};
-use super::state::{Body, NoRoom, State};
+use super::state::{NoRoom, State};
 use super::waiters::{Level, Ticket, Who};
 use crate::record::Source;
 use crate::sync::{MutexGuard, is_free};
@@ -68,7 +69,12 @@ impl Engine {
         })?
     }
 
-    fn place(&self, st: &mut State, body: &Body<'_>, now: Duration) -> Result<LsnRange, NoRoom> {
+    fn place(
+        &self,
+        st: &mut State,
+        body: &mut Body<'_>,
+        now: Duration,
+    ) -> Result<LsnRange, NoRoom> {
         let wall = st.wall(&*self.clock, now);
         let first = st.place(&self.layout, body, now, wall)?;
         Ok(LsnRange { first, last: first.advance(u64::from(body.records) - 1) })
@@ -85,8 +91,7 @@ impl Engine {
                 self.kick_driver(&mut st);
                 Ok(())
             }
-            Next::Wait(Level::Written) if !st.writing => {
-                st.writing = true;
+            Next::Wait(Level::Written) if st.takes_role(Level::Written) => {
                 self.kick_driver(&mut st);
                 self.lead_write(st)
             }
@@ -100,8 +105,7 @@ impl Engine {
 
     /// Commits on this thread if a sync is due and nobody is at it; otherwise waits for whoever is.
     pub(super) fn lead_or_wait(&self, mut st: MutexGuard<'_, State>, lsn: Lsn) -> Result<()> {
-        if st.sync_wanted && !st.syncing {
-            st.syncing = true;
+        if st.takes_role(Level::Durable) {
             drop(st);
             return self.lead();
         }
@@ -303,20 +307,6 @@ impl<'a, S: Source> AppendFuture<'a, S> {
             engine.kick_driver(&mut st);
             Ok(Some((range, level)))
         })?
-    }
-}
-
-impl State {
-    /// Takes the role of who writes or syncs, if there is anything to do and nobody is at it.
-    fn takes_role(&mut self, level: Level) -> bool {
-        let (role, wanted) = match level {
-            Level::Written => (&mut self.writing, true),
-            Level::Durable => (&mut self.syncing, self.sync_wanted),
-            Level::Followed => return false,
-        };
-        let takes = wanted && !*role;
-        *role |= takes;
-        takes
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | file | idea |
 //! | --- | --- |
+//! | `body` | what a frame will hold, encoded outside the locks |
 //! | `state` | what the short lock protects; framing |
 //! | `append` | the way of one append, blocking or not |
 //! | `submit` | appending now, waiting later |
@@ -26,6 +27,7 @@
 //! the queue, and the leader passes the role on to the first thread there, or to the driver.
 
 mod append;
+mod body;
 mod buffer;
 mod cohort;
 mod commit;
@@ -42,10 +44,11 @@ mod writer;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use append::{AppendFuture, Waiting};
+pub(crate) use body::{Body, BodyBytes};
+pub(crate) use buffer::new_buffer;
 pub use driver::Drive;
 pub(crate) use driver::Driver;
 pub(crate) use segments::{SegmentEntry, Segments};
-pub(crate) use state::Body;
 use state::{Layout, State};
 pub use submit::{Acknowledged, Submitted};
 use writer::Writer;

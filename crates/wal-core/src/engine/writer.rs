@@ -33,7 +33,7 @@ struct Active {
 
 impl Writer {
     pub(super) fn new() -> Self {
-        let taken = buffer::new();
+        let taken = buffer::new_buffer();
         Writer { active: None, taken, breaks: Vec::new(), writes: 0, wakes: Vec::new() }
     }
 
