@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `body` | what a frame will hold, encoded outside the locks |
 //! | `state` | what the short lock protects; framing |
-//! | `append` | the way of one append, blocking or not |
+//! | `append` | the way of one append on a thread |
+//! | `task` | the way of one append from a task |
 //! | `submit` | appending now, waiting later |
 //! | `flush` | writing what was framed |
 //! | `buffer` | the memory in which frames are gathered and written |
@@ -37,13 +38,13 @@ mod flush;
 mod segments;
 mod state;
 mod submit;
+mod task;
 mod truncate;
 mod waiters;
 mod writer;
 
 use std::sync::{Arc, OnceLock};
 
-pub(crate) use append::{AppendFuture, Waiting};
 pub(crate) use body::{Body, BodyBytes};
 pub(crate) use buffer::new_buffer;
 pub use driver::Drive;
@@ -51,6 +52,7 @@ pub(crate) use driver::Driver;
 pub(crate) use segments::{SegmentEntry, Segments};
 use state::{Layout, State};
 pub use submit::{Acknowledged, Submitted};
+pub(crate) use task::{AppendFuture, Waiting};
 use writer::Writer;
 
 use crate::format::{MAX_DATA_OFFSET, SEGMENT_HEADER_LEN};
