@@ -26,7 +26,14 @@ impl Engine {
     /// A failure is announced before the waiters are woken under this lock, so nobody who saw the log
     /// alive here can start waiting after that.
     pub(super) fn live(&self, op: &'static str) -> Result<MutexGuard<'_, State>> {
-        let st = self.state();
+        self.alive(self.state(), op)
+    }
+
+    fn alive<'a>(
+        &self,
+        st: MutexGuard<'a, State>,
+        op: &'static str,
+    ) -> Result<MutexGuard<'a, State>> {
         self.check(op)?;
         if st.closed {
             return Err(closed());
@@ -48,9 +55,11 @@ impl Engine {
         requested: Durability,
         then: impl Fn(MutexGuard<'a, State>, Next, LsnRange) -> Result<T>,
     ) -> Result<T> {
+        let in_memory = self.acknowledges_from_memory(requested);
         source.with_body(self.body_limit, self.settings.max_record_bytes, |body| {
             loop {
-                let mut st = self.live("append")?;
+                let st = if in_memory { self.turns.take(&self.state.0) } else { self.state() };
+                let mut st = self.alive(st, "append")?;
                 let now = self.clock.monotonic_since(&mut st.recent);
                 match self.place(&mut st, body, now) {
                     Ok(range) => {
@@ -108,6 +117,13 @@ impl Engine {
         }
         self.kick_driver(&mut st);
         self.wait(st, Level::Durable, lsn)
+    }
+
+    /// Whether an append is certain to wait for nothing.
+    fn acknowledges_from_memory(&self, requested: Durability) -> bool {
+        let strategy = self.fixed_decision.map(|decision| decision.acknowledge);
+        requested == Durability::Buffered
+            || (requested == Durability::Strategy && strategy == Some(Durability::Buffered))
     }
 
     /// Asks the strategy, and notes what is to be done about the tail.

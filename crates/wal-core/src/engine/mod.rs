@@ -12,6 +12,7 @@
 //! | `commit` | leading: write, sync, publish, wake, hand over |
 //! | `writer` | the segment being written; rotation and sealing |
 //! | `company` | a leader waits for those who are about to append |
+//! | `turns` | threads that append from memory keep out of each other's way |
 //! | `cohort` | threads that wait for one commit, woken all at once |
 //! | `waiters` | who waits, and how they are woken |
 //! | `driver` | deadlines, and work for callers that cannot block |
@@ -40,6 +41,7 @@ mod state;
 mod submit;
 mod task;
 mod truncate;
+mod turns;
 mod waiters;
 mod writer;
 
@@ -53,6 +55,7 @@ pub(crate) use segments::{SegmentEntry, Segments};
 use state::{Layout, State};
 pub use submit::{Acknowledged, Submitted};
 pub(crate) use task::{AppendFuture, Waiting};
+use turns::Turns;
 use writer::Writer;
 
 use crate::format::{MAX_DATA_OFFSET, SEGMENT_HEADER_LEN};
@@ -91,6 +94,7 @@ pub(crate) struct Engine {
     body_limit: u64,
     observer: Option<Observer>,
     state: CacheAligned<Mutex<State>>,
+    turns: Turns,
     writer: Mutex<Writer>,
     syncer: Mutex<()>,
     cohorts: Cohorts,
@@ -169,6 +173,7 @@ impl Engine {
                 failed: AtomicBool::new(false),
             },
             state: CacheAligned(Mutex::new(state)),
+            turns: Turns::default(),
             writer: Mutex::new(Writer::new()),
             syncer: Mutex::new(()),
             cohorts: Cohorts::new(),
