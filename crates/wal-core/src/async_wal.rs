@@ -75,8 +75,8 @@ impl<C: Codec> AsyncWal<C> {
     ///
     /// # Errors
     /// As [`Wal::append`].
-    pub async fn append(&self, record: &C::Record) -> Result<Lsn> {
-        self.append_with(record, Durability::Strategy).await
+    pub fn append<'a>(&'a self, record: &'a C::Record) -> impl Future<Output = Result<Lsn>> {
+        self.append_with(record, Durability::Strategy)
     }
 
     /// Appends a record; resolves when it is as safe as asked.
@@ -84,30 +84,37 @@ impl<C: Codec> AsyncWal<C> {
     ///
     /// # Errors
     /// As [`Wal::append`].
-    pub async fn append_with(&self, record: &C::Record, durability: Durability) -> Result<Lsn> {
+    pub fn append_with<'a>(
+        &'a self,
+        record: &'a C::Record,
+        durability: Durability,
+    ) -> impl Future<Output = Result<Lsn>> {
         let one = One { codec: &self.inner.codec, record };
-        AppendFuture::new(self.engine(), one, durability).await.map(|range| range.last)
+        AppendFuture::new(self.engine(), one, durability, |range: LsnRange| range.last)
     }
 
     /// Appends records as one frame: after a crash all of them are there, or none.
     ///
     /// # Errors
     /// As [`Wal::append_batch`].
-    pub async fn append_batch<R: Borrow<C::Record>>(&self, records: &[R]) -> Result<LsnRange> {
-        self.append_batch_with(records, Durability::Strategy).await
+    pub fn append_batch<'a, R: Borrow<C::Record>>(
+        &'a self,
+        records: &'a [R],
+    ) -> impl Future<Output = Result<LsnRange>> {
+        self.append_batch_with(records, Durability::Strategy)
     }
 
     /// Appends an atomic batch; resolves when it is as safe as asked.
     ///
     /// # Errors
     /// As [`Wal::append_batch`].
-    pub async fn append_batch_with<R: Borrow<C::Record>>(
-        &self,
-        records: &[R],
+    pub fn append_batch_with<'a, R: Borrow<C::Record>>(
+        &'a self,
+        records: &'a [R],
         durability: Durability,
-    ) -> Result<LsnRange> {
+    ) -> impl Future<Output = Result<LsnRange>> {
         let many = Many { codec: &self.inner.codec, records };
-        AppendFuture::new(self.engine(), many, durability).await
+        AppendFuture::new(self.engine(), many, durability, |range| range)
     }
 
     /// Makes everything durable that was appended before the first poll.

@@ -78,8 +78,6 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
         static DEPTH: Cell<usize> = const { Cell::new(0) };
     }
-    DEPTH.set(DEPTH.get() + 1);
-    let _depth = Depth;
     /// A call within the poll of another one shares its thread, and may have taken a wake-up that was not
     /// its own. So it wakes the thread once more, also if it ends by a panic.
     struct Depth;
@@ -92,6 +90,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             }
         }
     }
+    DEPTH.set(DEPTH.get() + 1);
+    let _depth = Depth;
     let mut future = pin!(future);
     WAKER.with(|waker| {
         let mut cx = Context::from_waker(waker);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 
@@ -18,6 +18,9 @@ use crate::{
 ///
 /// Clones share the same segments, so a log can be dropped and recovered from the same storage.
 /// Nothing survives the process, and a sync does nothing.
+///
+/// Memory of a segment that was removed is used for the next ones: a log that is truncated as it goes
+/// does not have the system clear memory for it again and again.
 #[derive(Clone, Default)]
 pub struct MemoryStorage {
     shared: Arc<Shared>,
@@ -28,11 +31,33 @@ struct Shared {
     segments: Mutex<BTreeMap<Lsn, Arc<MemorySegment>>>,
     aside: Mutex<BTreeMap<String, Bytes>>,
     locked: Arc<AtomicBool>,
+    /// Memory of removed segments, empty.
+    spare: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Shared {
+    /// A log that is truncated segment by segment needs one; a second one for a burst.
+    const SPARES: usize = 2;
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the memory of a segment that nobody reads any more.
+    fn keep(&self, removed: Arc<MemorySegment>) {
+        let Some(segment) = Arc::into_inner(removed) else { return };
+        let mut bytes = segment.bytes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = self.spare();
+        if spare.len() < Self::SPARES && bytes.capacity() <= segment.capacity {
+            bytes.clear();
+            spare.push(bytes);
+        }
+    }
 }
 
 struct MemorySegment {
     bytes: RwLock<Vec<u8>>,
-    /// How large it is likely to become.
+    /// How large it is likely to become, its footer included.
     capacity: usize,
 }
 
@@ -70,7 +95,7 @@ impl MemoryStorage {
         Ok(Recovered::empty(Arc::new(self), lock, LogId::random()?))
     }
 
-    fn segments(&self) -> std::sync::MutexGuard<'_, BTreeMap<Lsn, Arc<MemorySegment>>> {
+    fn segments(&self) -> MutexGuard<'_, BTreeMap<Lsn, Arc<MemorySegment>>> {
         self.shared.segments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -113,8 +138,11 @@ impl LogStorage for MemoryStorage {
     }
 
     fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
-        let segment = Arc::new(MemorySegment { bytes: RwLock::new(header.to_vec()), capacity });
+        let with_footer = capacity.saturating_add(capacity / 1024 + 4096);
+        let capacity = usize::try_from(with_footer).unwrap_or(usize::MAX);
+        let mut bytes = self.shared.spare().pop().unwrap_or_default();
+        bytes.extend_from_slice(&header);
+        let segment = Arc::new(MemorySegment { bytes: RwLock::new(bytes), capacity });
         self.segments().insert(name, segment.clone());
         Io::ready(Ok(segment as Arc<dyn Segment>))
     }
@@ -127,7 +155,10 @@ impl LogStorage for MemoryStorage {
     }
 
     fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.segments().remove(&name);
+        let removed = self.segments().remove(&name);
+        if let Some(removed) = removed {
+            self.shared.keep(removed);
+        }
         Io::ready(Ok(()))
     }
 
@@ -173,5 +204,62 @@ impl Segment for MemorySegment {
         let mut bytes = self.bytes.write().unwrap_or_else(PoisonError::into_inner);
         bytes.truncate(len as usize);
         Io::ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn create(storage: &MemoryStorage, name: u64) -> Arc<dyn Segment> {
+        storage.create(Lsn::new(name), "header".into(), 1 << 20).wait().unwrap()
+    }
+
+    fn spares(storage: &MemoryStorage) -> Vec<usize> {
+        storage.shared.spare().iter().map(Vec::capacity).collect()
+    }
+
+    #[test]
+    fn memory_of_removed_segments_is_used_again_and_holds_nothing_old() {
+        let storage = MemoryStorage::new();
+        for name in 1..=3 {
+            let segment = create(&storage, name);
+            segment.write_at(6, vec![7; 5000].into(), WriteMode::Cached).wait().unwrap();
+        }
+        assert_eq!(spares(&storage), []);
+        (1..=3).for_each(|name| storage.remove(Lsn::new(name)).wait().unwrap());
+        let kept = spares(&storage);
+        assert!(kept.len() == 2 && kept.iter().all(|room| *room >= 5006), "{kept:?}");
+        let segment = create(&storage, 4);
+        assert_eq!(spares(&storage).len(), 1);
+        assert_eq!(segment.read_at(0, 9000).wait().unwrap(), "header");
+        segment.write_at(100, "x".into(), WriteMode::Cached).wait().unwrap();
+        assert_eq!(segment.read_at(6, 94).wait().unwrap(), vec![0; 94]);
+    }
+
+    /// To grow by a footer would copy all of it, and leave twice the room.
+    #[test]
+    fn a_full_segment_has_room_for_its_footer() {
+        let storage = MemoryStorage::new();
+        let size = 4 << 20;
+        let segment = storage.create(Lsn::FIRST, Bytes::new(), size).wait().unwrap();
+        let pieces = (0..size).step_by(64 << 10);
+        let write = |offset, len: usize| {
+            segment.write_at(offset, vec![7; len].into(), WriteMode::Cached).wait().unwrap();
+        };
+        pieces.for_each(|offset| write(offset, 64 << 10));
+        write(size, 64 + 8 * 64); // an index entry for each 64 KiB
+        let sealed = storage.segments()[&Lsn::FIRST].clone();
+        let room = sealed.bytes.read().unwrap().capacity();
+        assert!(room < (4 << 20) + (16 << 10), "{room}");
+    }
+
+    #[test]
+    fn whoever_reads_a_removed_segment_keeps_it() {
+        let storage = MemoryStorage::new();
+        let segment = create(&storage, 1);
+        storage.remove(Lsn::FIRST).wait().unwrap();
+        create(&storage, 2).write_at(0, "other!".into(), WriteMode::Cached).wait().unwrap();
+        assert_eq!(segment.read_at(0, 6).wait().unwrap(), "header");
     }
 }

@@ -5,8 +5,12 @@ use std::cell::Cell;
 
 use bytes::{BufMut, BytesMut};
 
-use crate::engine::Body;
+use crate::engine::{Body, BodyBytes, new_buffer};
+use crate::format::FRAME_HEADER_LEN;
 use crate::{Codec, Error, ErrorKind, Lsn, Result, Timestamp};
+
+/// Bytes of a number in the table of a batch.
+const LEN: usize = 4;
 
 /// A record that was read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +48,7 @@ pub(crate) trait Source {
         &self,
         body_limit: u64,
         record_limit: Option<u64>,
-        f: impl FnOnce(&Body<'_>) -> R,
+        f: impl FnOnce(&mut Body<'_>) -> R,
     ) -> Result<R>;
 }
 
@@ -59,20 +63,19 @@ impl<C: Codec> Source for One<'_, C> {
         &self,
         body_limit: u64,
         record_limit: Option<u64>,
-        f: impl FnOnce(&Body<'_>) -> R,
+        f: impl FnOnce(&mut Body<'_>) -> R,
     ) -> Result<R> {
-        let lend = |bodies: &[u8]| {
-            check_record(bodies.len(), body_limit, record_limit)?;
-            let crc = crc32c::crc32c(bodies);
-            Ok(f(&Body { records: 1, table: &[], bodies, crc }))
-        };
-        match self.codec.as_encoded(self.record) {
-            Some(bytes) => lend(bytes),
-            None => with_scratch(|scratch| {
-                self.codec.encode(self.record, &mut scratch.bodies)?;
-                lend(&scratch.bodies)
-            }),
+        if let Some(bytes) = self.codec.as_encoded(self.record) {
+            check_record(bytes.len(), body_limit, record_limit)?;
+            let (record_bytes, crc) = (bytes.len() as u64, crc32c::crc32c(bytes));
+            let bytes = BodyBytes::Lent(bytes);
+            return Ok(f(&mut Body { records: 1, record_bytes, crc, bytes }));
         }
+        with_frame(FRAME_HEADER_LEN, |frame| {
+            let len = encode(self.codec, self.record, frame)?;
+            check_record(len, body_limit, record_limit)?;
+            Ok(f(&mut framed(frame, 1, len)))
+        })
     }
 }
 
@@ -87,7 +90,7 @@ impl<C: Codec, B: Borrow<C::Record>> Source for Many<'_, C, B> {
         &self,
         body_limit: u64,
         record_limit: Option<u64>,
-        f: impl FnOnce(&Body<'_>) -> R,
+        f: impl FnOnce(&mut Body<'_>) -> R,
     ) -> Result<R> {
         let [first, rest @ ..] = self.records else {
             return Err(Error::new(ErrorKind::Invalid, "append batch").detail("the batch is empty"));
@@ -99,36 +102,53 @@ impl<C: Codec, B: Borrow<C::Record>> Source for Many<'_, C, B> {
                 f,
             );
         }
-        let count = self.records.len() as u64;
-        if 4 * count > body_limit {
-            return Err(too_large("batch", 4 * count, body_limit));
+        // The last length follows from the others, but there is the count.
+        let table_len = LEN * self.records.len();
+        if table_len as u64 > body_limit {
+            return Err(too_large("batch", table_len as u64, body_limit));
         }
-        with_scratch(|scratch| {
-            scratch.table.put_u32_le(count as u32);
+        let first = FRAME_HEADER_LEN + table_len;
+        with_frame(first, |frame| {
+            let count = self.records.len() as u32;
+            let mut place = FRAME_HEADER_LEN;
+            let mut tabulate = |frame: &mut BytesMut, number: u32| {
+                frame[place..place + LEN].copy_from_slice(&number.to_le_bytes());
+                place += LEN;
+            };
+            tabulate(frame, count);
             for (at, record) in self.records.iter().enumerate() {
-                let before = scratch.bodies.len();
-                match self.codec.as_encoded(record.borrow()) {
-                    Some(bytes) => scratch.bodies.put_slice(bytes),
-                    None => self.codec.encode(record.borrow(), &mut scratch.bodies)?,
-                }
-                let len = scratch.bodies.len() - before;
+                let len = encode(self.codec, record.borrow(), frame)?;
                 check_record(len, body_limit, record_limit)?;
-                let body = 4 * count + scratch.bodies.len() as u64;
+                let body = (frame.len() - FRAME_HEADER_LEN) as u64;
                 if body > body_limit {
                     return Err(too_large("batch", body, body_limit).detail(format!(
                         "record {at} of {count} makes it {body} bytes, allowed are {body_limit}"
                     )));
                 }
-                // The last length follows from the others.
                 if at + 1 < self.records.len() {
-                    scratch.table.put_u32_le(len as u32);
+                    tabulate(frame, len as u32);
                 }
             }
-            let crc = crc32c::crc32c_append(crc32c::crc32c(&scratch.table), &scratch.bodies);
-            let Scratch { table, bodies } = &*scratch;
-            Ok(f(&Body { records: count as u32, table, bodies, crc }))
+            let record_bytes = frame.len() - first;
+            Ok(f(&mut framed(frame, count, record_bytes)))
         })
     }
+}
+
+/// Puts a record behind what is in `frame`; returns its length.
+fn encode<C: Codec>(codec: &C, record: &C::Record, frame: &mut BytesMut) -> Result<usize> {
+    let before = frame.len();
+    match codec.as_encoded(record) {
+        Some(bytes) => frame.put_slice(bytes),
+        None => codec.encode(record, frame)?,
+    }
+    Ok(frame.len() - before)
+}
+
+/// The body that lies in `frame` behind the room for its header.
+fn framed(frame: &mut BytesMut, records: u32, record_bytes: usize) -> Body<'_> {
+    let crc = crc32c::crc32c(&frame[FRAME_HEADER_LEN..]);
+    Body { records, record_bytes: record_bytes as u64, crc, bytes: BodyBytes::Framed(frame) }
 }
 
 fn check_record(len: usize, body_limit: u64, record_limit: Option<u64>) -> Result<()> {
@@ -141,28 +161,20 @@ fn too_large(what: &str, len: u64, limit: u64) -> Error {
         .detail(format!("the {what} has {len} bytes, allowed are {limit}"))
 }
 
-/// Where a thread encodes. Kept from record to record, so that encoding allocates nothing.
-#[derive(Default)]
-struct Scratch {
-    table: BytesMut,
-    bodies: BytesMut,
-}
-
-impl Scratch {
+/// Lends the memory in which this thread encodes, with so many zeros in it. It is kept from call to call, so
+/// that encoding allocates nothing.
+fn with_frame<R>(zeros: usize, f: impl FnOnce(&mut BytesMut) -> Result<R>) -> Result<R> {
     /// More than this is given back, so that one huge record does not stay for good.
     const KEEP: usize = 1 << 20;
-}
-
-fn with_scratch<R>(f: impl FnOnce(&mut Scratch) -> Result<R>) -> Result<R> {
     std::thread_local! {
-        static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+        static FRAME: Cell<Option<BytesMut>> = const { Cell::new(None) };
     }
-    let mut scratch = SCRATCH.take().unwrap_or_default();
-    scratch.table.clear();
-    scratch.bodies.clear();
-    let outcome = f(&mut scratch);
-    if scratch.table.capacity() + scratch.bodies.capacity() <= Scratch::KEEP {
-        SCRATCH.set(Some(scratch));
+    let mut frame = FRAME.take().unwrap_or_else(new_buffer);
+    frame.clear();
+    frame.resize(zeros, 0);
+    let outcome = f(&mut frame);
+    if frame.capacity() <= KEEP {
+        FRAME.set(Some(frame));
     }
     outcome
 }

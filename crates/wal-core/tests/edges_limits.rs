@@ -167,3 +167,30 @@ fn the_format_s_numbers_are_those_of_its_specification() {
     assert!(both.contains(Flags::BATCH) && both.contains(both) && !both.contains(Flags::STREAM));
     assert!(!Flags::BATCH.contains(both) && !Flags::default().contains(Flags::BATCH));
 }
+
+/// Each thread appends single records and batches, some so large that they are not copied, into a log that
+/// is written behind their backs.
+#[test]
+fn large_batches_beside_small_records_come_back_whole_and_in_order() {
+    let log = memory_log(os());
+    let append = |thread: usize| {
+        for n in 0..200 {
+            let record = |at: usize| format!("{thread}:{n}:{at}:{}", "x".repeat(90));
+            let batch: Vec<_> =
+                (0..[1, 3, 200, 900][n % 4]).map(|at| record(at).into_bytes()).collect();
+            let durability = [Durability::Buffered, Durability::Written][n / 4 % 2];
+            let range = log.append_batch_with(&batch, durability).unwrap();
+            assert_eq!(range.last.since(range.first) as usize, batch.len() - 1);
+        }
+    };
+    std::thread::scope(|scope| (0..3).for_each(|thread| drop(scope.spawn(move || append(thread)))));
+    let mut next = [(0, 0); 3];
+    for (_, record) in records(&log) {
+        let mut numbers = record.split(':').map_while(|number| number.parse::<usize>().ok());
+        let [thread, n, at] = std::array::from_fn(|_| numbers.next().unwrap());
+        assert_eq!((n, at), next[thread], "of thread {thread}");
+        let last = at + 1 == [1, 3, 200, 900][n % 4];
+        next[thread] = if last { (n + 1, 0) } else { (n, at + 1) };
+    }
+    assert_eq!(next, [(200, 0); 3]);
+}

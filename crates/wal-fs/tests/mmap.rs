@@ -41,6 +41,12 @@ fn write(segment: &Arc<dyn Segment>, offset: u64, len: usize) {
     assert_eq!(segment.read_at(offset, len).wait().unwrap(), pattern(offset, len));
 }
 
+/// `ONE` stands for the first segment's file.
+fn assert_calls(faults: &Faults, lines: &[&str]) {
+    let lines: Vec<_> = lines.iter().map(|line| line.replace("ONE", ONE)).collect();
+    assert_eq!(faults.trace_lines(), lines);
+}
+
 #[test]
 fn within_the_window_writing_is_no_call() {
     let dir = tempfile::tempdir().unwrap();
@@ -75,7 +81,7 @@ fn within_the_window_writing_is_no_call() {
         "copy ONE 9116+1",
         "sync data ONE",
     ];
-    assert_eq!(faults.trace_lines(), lines.map(|line| line.replace("ONE", ONE)));
+    assert_calls(&faults, &lines);
 }
 
 #[test]
@@ -86,7 +92,7 @@ fn a_write_that_no_window_holds_is_a_call_and_the_next_is_none() {
     write(&segment, 6, 10_000);
     write(&segment, 10_006, 10);
     let lines = ["write ONE 6+10000", "write ONE 10006+2282", "copy ONE 10006+10"];
-    assert_eq!(faults.trace_lines(), lines.map(|line| line.replace("ONE", ONE)));
+    assert_calls(&faults, &lines);
 }
 
 #[test]
@@ -168,7 +174,7 @@ fn a_cut_segment_is_mapped_again() {
     write(&segment, 500, 100);
     write(&segment, 600, 100);
     let lines = ["write ONE 500+100", "write ONE 600+3496", "copy ONE 600+100"];
-    assert_eq!(faults.trace_lines(), lines.map(|line| line.replace("ONE", ONE)));
+    assert_calls(&faults, &lines);
 }
 
 #[test]
@@ -192,7 +198,7 @@ fn without_room_for_zeros_it_goes_on_with_calls_and_then_says_that_the_disk_is_f
         "write ONE 5000+1000",
         "write ONE 6000+1000",
     ];
-    assert_eq!(faults.trace_lines(), lines.map(|line| line.replace("ONE", ONE)));
+    assert_calls(&faults, &lines);
 }
 
 #[test]

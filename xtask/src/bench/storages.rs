@@ -81,6 +81,12 @@ pub(super) const STORAGES: &[Storage] = &[
         recycles: false,
         build: |_| shared(Ok(MemoryStorage::new())),
     },
+    Storage {
+        name: "memory-recycled",
+        durable: false,
+        recycles: true,
+        build: |_| shared(Ok(MemoryStorage::new())),
+    },
 ];
 
 /// The one that is taken where only one is measured.

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 const USUAL: usize = 64 * 1024;
 
 /// An empty buffer.
-pub(super) fn new() -> BytesMut {
+pub(crate) fn new_buffer() -> BytesMut {
     let mut buffer = BytesMut::with_capacity(USUAL);
     // A part makes the memory shared, if only for a moment; it stays of that kind.
     drop(buffer.split_to(0));
@@ -19,7 +19,7 @@ pub(super) fn new() -> BytesMut {
 
 /// The memory of what was written, for the next time; other memory if the storage still holds on to it.
 pub(super) fn reclaim(written: Bytes) -> BytesMut {
-    let Ok(mut buffer) = written.try_into_mut() else { return new() };
+    let Ok(mut buffer) = written.try_into_mut() else { return new_buffer() };
     buffer.clear();
     buffer
 }
@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn memory_is_used_again_unless_somebody_holds_on_to_it() {
-        let mut buffer = new();
+        let mut buffer = new_buffer();
         buffer.extend_from_slice(b"some bytes");
         let at = buffer.as_ptr();
         let written = buffer.freeze();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::{Job, Rest, State};
+use super::waiters::Level;
 use super::{Engine, PanicGuard};
 use crate::sync::{Ordering, thread};
 use crate::{Error, ErrorKind, Result, Trigger};
@@ -44,14 +45,12 @@ impl Engine {
                 st.write_wanted = true;
             }
             // A failure is kept in the engine and told to everybody who waits.
-            if st.sync_wanted && !st.syncing {
-                st.syncing = true;
+            if st.takes_role(Level::Durable) {
                 drop(st);
                 let _ = self.lead();
                 return Drive::Worked;
             }
-            if st.write_wanted && !st.writing {
-                st.writing = true;
+            if st.write_wanted && st.takes_role(Level::Written) {
                 let _ = self.lead_write(st);
                 return Drive::Worked;
             }
@@ -115,11 +114,7 @@ impl Engine {
                     continue;
                 }
                 // Then looks again, and says that it falls asleep.
-                _ if std::mem::take(&mut worked) => {
-                    self.linger();
-                    self.state().rest = Rest::None;
-                    continue;
-                }
+                _ if std::mem::take(&mut worked) => self.linger(),
                 Drive::Idle => thread::park(),
                 Drive::Until(at) => self.park_until(at),
             }

@@ -2,14 +2,17 @@
 //!
 //! | file | idea |
 //! | --- | --- |
+//! | `body` | what a frame will hold, encoded outside the locks |
 //! | `state` | what the short lock protects; framing |
-//! | `append` | the way of one append, blocking or not |
+//! | `append` | the way of one append on a thread |
+//! | `task` | the way of one append from a task |
 //! | `submit` | appending now, waiting later |
 //! | `flush` | writing what was framed |
 //! | `buffer` | the memory in which frames are gathered and written |
 //! | `commit` | leading: write, sync, publish, wake, hand over |
 //! | `writer` | the segment being written; rotation and sealing |
 //! | `company` | a leader waits for those who are about to append |
+//! | `turns` | threads that append from memory keep out of each other's way |
 //! | `cohort` | threads that wait for one commit, woken all at once |
 //! | `waiters` | who waits, and how they are woken |
 //! | `driver` | deadlines, and work for callers that cannot block |
@@ -26,6 +29,7 @@
 //! the queue, and the leader passes the role on to the first thread there, or to the driver.
 
 mod append;
+mod body;
 mod buffer;
 mod cohort;
 mod commit;
@@ -35,19 +39,23 @@ mod flush;
 mod segments;
 mod state;
 mod submit;
+mod task;
 mod truncate;
+mod turns;
 mod waiters;
 mod writer;
 
 use std::sync::{Arc, OnceLock};
 
-pub(crate) use append::{AppendFuture, Waiting};
+pub(crate) use body::{Body, BodyBytes};
+pub(crate) use buffer::new_buffer;
 pub use driver::Drive;
 pub(crate) use driver::Driver;
 pub(crate) use segments::{SegmentEntry, Segments};
-pub(crate) use state::Body;
 use state::{Layout, State};
 pub use submit::{Acknowledged, Submitted};
+pub(crate) use task::{AppendFuture, Waiting};
+use turns::Turns;
 use writer::Writer;
 
 use crate::format::{FRAME_HEADER_LEN, MAX_DATA_OFFSET, SEGMENT_HEADER_LEN};
@@ -86,6 +94,7 @@ pub(crate) struct Engine {
     body_limit: u64,
     observer: Option<Observer>,
     state: CacheAligned<Mutex<State>>,
+    turns: Turns,
     writer: Mutex<Writer>,
     syncer: Mutex<()>,
     cohorts: Cohorts,
@@ -180,6 +189,7 @@ impl Engine {
                 failed: AtomicBool::new(false),
             },
             state: CacheAligned(Mutex::new(state)),
+            turns: Turns::default(),
             writer: Mutex::new(Writer::new()),
             syncer: Mutex::new(()),
             cohorts: Cohorts::new(),

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
+use super::body::Body;
 use super::cohort::Commits;
 use super::company::Crowd;
-use super::waiters::Waiters;
+use super::waiters::{Level, Waiters};
 use super::{Engine, buffer};
 use crate::format::{
     FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Padding, Salt, SegmentHeader,
@@ -46,22 +47,6 @@ pub(crate) struct Break {
     pub(crate) at: usize,
     pub(crate) before: Mark,
     pub(crate) header: SegmentHeader,
-}
-
-/// One frame to be, encoded outside the lock.
-pub(crate) struct Body<'a> {
-    pub(crate) records: u32,
-    /// Count and lengths of a batch; empty for a single record.
-    pub(crate) table: &'a [u8],
-    pub(crate) bodies: &'a [u8],
-    /// CRC-32C of `table` and `bodies`.
-    pub(crate) crc: u32,
-}
-
-impl Body<'_> {
-    pub(crate) fn len(&self) -> usize {
-        self.table.len() + self.bodies.len()
-    }
 }
 
 /// What is constant over the life of an open log.
@@ -157,7 +142,7 @@ impl State {
     ) -> Self {
         let mark = Mark { lsn: last_lsn, records: 0, bytes: 0 };
         State {
-            buf: buffer::new(),
+            buf: buffer::new_buffer(),
             next_lsn,
             last_lsn,
             last_time,
@@ -214,11 +199,11 @@ impl State {
     pub(crate) fn place(
         &mut self,
         layout: &Layout,
-        body: &Body<'_>,
+        body: &mut Body<'_>,
         now: Duration,
         wall: Timestamp,
     ) -> Result<Lsn, NoRoom> {
-        let frame_len = FRAME_HEADER_LEN + body.len();
+        let frame_len = body.frame_len();
         if !self.buf.is_empty() && self.buf.len() + frame_len > layout.buffer_bytes {
             return Err(NoRoom);
         }
@@ -235,17 +220,14 @@ impl State {
         let lag = first.get() - 1 - self.durable.lsn.get().min(first.get() - 1);
         let header = FrameHeader {
             crc: 0,
-            body_len: body.len() as u32,
+            body_len: (frame_len - FRAME_HEADER_LEN) as u32,
             lsn_delta: first.since(place.first_lsn) as u32,
             durable_lag: u32::try_from(lag).unwrap_or(UNKNOWN_LAG),
             time_delta: time.as_micros() - place.created.as_micros(),
             kind: FrameKind::Data as u8,
-            flags: if body.table.is_empty() { Flags::default() } else { Flags::BATCH },
+            flags: if body.is_batch() { Flags::BATCH } else { Flags::default() },
         };
-        self.buf.reserve(frame_len);
-        self.buf.put_slice(&header.seal(body.crc, place.salt));
-        self.buf.put_slice(body.table);
-        self.buf.put_slice(body.bodies);
+        body.put(&header.seal(body.crc, place.salt), &mut self.buf);
         place.used += frame_len as u64;
 
         self.last_time = time;
@@ -254,7 +236,7 @@ impl State {
         self.appended = Mark {
             lsn: self.last_lsn,
             records: self.appended.records + u64::from(body.records),
-            bytes: self.appended.bytes + body.bodies.len() as u64,
+            bytes: self.appended.bytes + body.record_bytes,
         };
         self.buffered_since.get_or_insert(now);
         Ok(first)
@@ -335,6 +317,18 @@ impl State {
         self.commits.is_awaited() || self.waiters.durable.waits_for(self.appended.lsn)
     }
 
+    /// Takes the role of who syncs or writes, unless somebody has it or no sync is due.
+    pub(crate) fn takes_role(&mut self, level: Level) -> bool {
+        let (role, wanted) = match level {
+            Level::Written => (&mut self.writing, true),
+            Level::Durable => (&mut self.syncing, self.sync_wanted),
+            Level::Followed => return false,
+        };
+        let takes = wanted && !*role;
+        *role |= takes;
+        takes
+    }
+
     /// Whether there is something for the driver to do at once.
     pub(crate) fn has_work(&self) -> bool {
         (self.sync_wanted && !self.syncing)
@@ -354,6 +348,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use super::super::body::BodyBytes;
     use super::*;
 
     #[test]
@@ -368,9 +363,10 @@ mod tests {
         };
         let mut state = State::new(Lsn::ZERO, Lsn::FIRST, Lsn::FIRST, 1, Timestamp::EPOCH);
         state.roll(&layout, Timestamp::from_micros(1000));
-        let body = Body { records: 1, table: &[], bodies: b"x", crc: crc32c::crc32c(b"x") };
+        let (crc, bytes) = (crc32c::crc32c(b"x"), BodyBytes::Lent(b"x"));
+        let mut body = Body { records: 1, record_bytes: 1, crc, bytes };
         let earlier = Timestamp::from_micros(900);
-        assert!(state.place(&layout, &body, Duration::ZERO, earlier).is_ok());
+        assert!(state.place(&layout, &mut body, Duration::ZERO, earlier).is_ok());
         assert_eq!(state.last_time, Timestamp::from_micros(1000));
         assert_eq!(FrameHeader::decode(&state.buf).time_delta, 0);
     }

@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::Engine;
-use super::append::{Next, Waiting};
+use super::append::Next;
 use super::commit::closed;
+use super::task::Waiting;
 use super::waiters::Level;
 use crate::record::Source;
 use crate::{Durability, Lsn, LsnRange, Result};

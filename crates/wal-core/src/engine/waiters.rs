@@ -4,6 +4,7 @@
 //! log's lock again. A waiting task leaves its waker.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -108,8 +109,8 @@ impl Who {
 /// Identifies a waiting task, so that it can be found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket {
-    lsn: Lsn,
-    id: u64,
+    pub(super) lsn: Lsn,
+    pub(super) id: NonZeroU64,
 }
 
 struct Waiter {
@@ -188,7 +189,7 @@ pub(crate) struct Waiters {
     pub(crate) followers: Queue,
     /// Tasks that found the buffer full; all of them try again after the next write.
     space: Vec<Waker>,
-    next_id: u64,
+    last_id: u64,
 }
 
 impl Waiters {
@@ -201,8 +202,8 @@ impl Waiters {
     }
 
     pub(crate) fn push(&mut self, level: Level, lsn: Lsn, who: Who) -> Ticket {
-        let ticket = Ticket { lsn, id: self.next_id };
-        self.next_id += 1;
+        self.last_id += 1;
+        let ticket = Ticket { lsn, id: NonZeroU64::new(self.last_id).expect("counted up") };
         self.queue(level).insert(ticket, who);
         ticket
     }

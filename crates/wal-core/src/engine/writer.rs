@@ -35,7 +35,7 @@ struct Active {
 
 impl Writer {
     pub(super) fn new() -> Self {
-        let taken = buffer::new();
+        let taken = buffer::new_buffer();
         let (breaks, wakes) = (Vec::new(), Vec::new());
         Writer { active: None, taken, breaks, padding: None, writes: 0, wakes }
     }

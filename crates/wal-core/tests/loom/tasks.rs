@@ -18,9 +18,8 @@ fn one_and_a_driver(policy: &str) -> u64 {
     world.disk.judge()
 }
 
-/// Two tasks and a driver.
-fn two_and_a_driver(policy: &str) -> u64 {
-    let world = World::new(policy);
+/// Two tasks, and a driver for whoever does not commit in place.
+fn two_and_a_driver(world: World) -> u64 {
     let tasks = [(); 2].map(|()| world.spawn(|world| world.append_async(b"x").unwrap()));
     world.drive_until_durable(2);
     for task in tasks {
@@ -36,33 +35,12 @@ fn one_and_a_sleeping_driver(policy: &str) -> u64 {
     world.disk.judge()
 }
 
-/// A task beside a thread that leads: it may be the leader who wakes the task.
-fn one_beside_a_thread(policy: &str) -> u64 {
-    let world = World::new(policy);
+/// A task beside a thread that leads: it may be the leader who wakes the task. If the task commits in place,
+/// whoever comes second is woken by the first, or is left to the driver.
+fn one_beside_a_thread(world: World) -> u64 {
     let thread = world.spawn(|world| world.append(b"x").unwrap());
     world.append_driving(b"x").unwrap();
     thread.join().unwrap();
-    world.disk.judge()
-}
-
-/// A task that commits in place beside a thread that leads. Whoever comes second is woken by the first, or
-/// is left to the driver.
-fn in_place_beside_a_thread(policy: &str) -> u64 {
-    let world = World::in_place(policy);
-    let thread = world.spawn(|world| world.append(b"x").unwrap());
-    world.append_driving(b"x").unwrap();
-    thread.join().unwrap();
-    world.disk.judge()
-}
-
-/// Two tasks that commit in place, and a driver for the one that comes second.
-fn two_in_place(policy: &str) -> u64 {
-    let world = World::in_place(policy);
-    let tasks = [(); 2].map(|()| world.spawn(|world| world.append_async(b"x").unwrap()));
-    world.drive_until_durable(2);
-    for task in tasks {
-        task.join().unwrap();
-    }
     world.disk.judge()
 }
 
@@ -111,13 +89,13 @@ models! {
     task_and_sleeping_driver: up_to(4).slice(3), || one_and_a_sleeping_driver("always"), loses 0;
     task_and_sleeping_driver_at_written: up_to(4).slice(3),
         || one_and_a_sleeping_driver("os"), loses 1;
-    task_beside_a_thread: EXHAUSTIVE.slice(3), || one_beside_a_thread("always"), loses 0;
+    task_beside_a_thread: EXHAUSTIVE.slice(3), || one_beside_a_thread(World::new("always")), loses 0;
     task_in_place_beside_a_thread: EXHAUSTIVE.slice(3),
-        || in_place_beside_a_thread("always"), loses 0;
+        || one_beside_a_thread(World::in_place("always")), loses 0;
     task_in_place_beside_a_thread_at_written: up_to(3).slice(2),
-        || in_place_beside_a_thread("os"), loses 2;
-    two_tasks_in_place: up_to(2).slice(1), || two_in_place("always"), loses 0;
-    two_tasks_and_driver: up_to(2).slice(1), || two_and_a_driver("always"), loses 0;
+        || one_beside_a_thread(World::in_place("os")), loses 2;
+    two_tasks_in_place: up_to(2).slice(1), || two_and_a_driver(World::in_place("always")), loses 0;
+    two_tasks_and_driver: up_to(2).slice(1), || two_and_a_driver(World::new("always")), loses 0;
     dropped_append: EXHAUSTIVE, || dropped("always"), loses 0;
     dropped_append_at_written: EXHAUSTIVE, || dropped("os"), loses 1;
     wait_for_a_record_to_come: up_to(4).slice(3),

@@ -206,7 +206,7 @@ impl<H: File> MmapSegment<H> {
         self.plain.check_writable(op)?;
         self.plain.syncing(op, |file| {
             let end = {
-                let view = self.view();
+                let mut view = self.view();
                 view.windows.flush()?;
                 view.end
             };

@@ -14,59 +14,73 @@ pub(super) struct Window {
 
 /// Each window begins where the one before it ends.
 #[derive(Default)]
-pub(super) struct Windows(Vec<Window>);
+pub(super) struct Windows {
+    mapped: Vec<Window>,
+    /// A flush failed, and what it left is unknown: none may follow that says `Ok`.
+    failed: bool,
+}
 
 impl Windows {
     /// Where the last one ends.
     pub(super) fn end(&self) -> Option<u64> {
-        self.0.last().map(|window| window.end)
+        self.mapped.last().map(|window| window.end)
     }
 
     /// Which part of the file the last one is.
     pub(super) fn last(&self) -> Option<Range<u64>> {
-        self.0.last().map(|window| window.start..window.end)
+        self.mapped.last().map(|window| window.start..window.end)
     }
 
     /// Adds one, if it follows the last.
     pub(super) fn push(&mut self, window: Window) {
         if self.end().is_none_or(|end| end == window.start) {
-            self.0.push(window);
+            self.mapped.push(window);
         }
     }
 
     /// Takes out all but the last one. What is taken out was flushed: nobody else will.
     pub(super) fn leave(&mut self) -> io::Result<Vec<Window>> {
-        let last = self.0.len().saturating_sub(1);
-        flush(&self.0[..last])?;
-        Ok(self.0.drain(..last).collect())
+        let last = self.mapped.len().saturating_sub(1);
+        self.flush_first(last)?;
+        Ok(self.mapped.drain(..last).collect())
     }
 
     /// Takes out all of them.
     pub(super) fn take(&mut self) -> io::Result<Vec<Window>> {
         self.flush()?;
-        Ok(std::mem::take(&mut self.0))
+        Ok(std::mem::take(&mut self.mapped))
     }
 
-    pub(super) fn flush(&self) -> io::Result<()> {
-        flush(&self.0)
+    /// Gives to the file what was copied into them.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.flush_first(self.mapped.len())
+    }
+
+    fn flush_first(&mut self, count: usize) -> io::Result<()> {
+        if self.failed {
+            return Err(io::Error::other("an earlier flush of this file failed"));
+        }
+        let flushed = self.mapped[..count].iter().try_for_each(|window| window.mapping.flush());
+        self.failed = flushed.is_err();
+        flushed
     }
 
     /// Copies what is written at `offset`, if all of it lies within; `None` if it does not.
     pub(super) fn write(&mut self, offset: u64, data: &[u8]) -> Option<io::Result<()>> {
         let end = offset.checked_add(data.len() as u64)?;
-        if let Some(last) = self.0.last_mut()
+        if let Some(last) = self.mapped.last_mut()
             && last.start <= offset
             && end <= last.end
         {
             return Some(last.mapping.write(data, (offset - last.start) as usize));
         }
-        let within = self.0.first()?.start <= offset && end <= self.end()?;
+        let within = self.mapped.first()?.start <= offset && end <= self.end()?;
         within.then(|| self.write_across(offset, data))
     }
 
     /// A write that begins before the last one.
     fn write_across(&mut self, mut offset: u64, mut data: &[u8]) -> io::Result<()> {
-        for window in &mut self.0 {
+        for window in &mut self.mapped {
             if offset >= window.end || data.is_empty() {
                 continue;
             }
@@ -79,13 +93,9 @@ impl Windows {
     }
 }
 
-fn flush(windows: &[Window]) -> io::Result<()> {
-    windows.iter().try_for_each(|window| window.mapping.flush())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::cell::Cell;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -103,16 +113,14 @@ mod tests {
 
         fn flush(&self) -> io::Result<()> {
             self.1.lock().unwrap().push((self.0, b"flush".to_vec()));
-            if FULL.load(Ordering::Relaxed) {
-                Err(io::ErrorKind::StorageFull.into())
-            } else {
-                Ok(())
-            }
+            if FULL.get() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
         }
     }
 
-    /// Whether no window can be flushed. Only one test needs that.
-    static FULL: AtomicBool = AtomicBool::new(false);
+    thread_local! {
+        /// Whether no window can be flushed.
+        static FULL: Cell<bool> = const { Cell::new(false) };
+    }
 
     fn windows(bounds: &[(u64, u64)]) -> (Windows, Log) {
         let (mut windows, log) = (Windows::default(), Log::default());
@@ -153,13 +161,20 @@ mod tests {
     #[test]
     fn what_is_taken_out_was_flushed() {
         let (mut some, log) = windows(&[(10, 20), (20, 24)]);
-        FULL.store(true, Ordering::Relaxed);
-        assert!(some.leave().is_err() && some.take().is_err());
-        FULL.store(false, Ordering::Relaxed);
-        log.lock().unwrap().clear();
         let left: Vec<_> = some.leave().unwrap().iter().map(|window| window.start).collect();
         assert_eq!((left, some.end()), (vec![10], Some(24)));
         assert_eq!((some.take().unwrap().len(), some.end()), (1, None));
         assert_eq!(*log.lock().unwrap(), [10, 20].map(|at| (at, b"flush".to_vec())));
+    }
+
+    #[test]
+    fn a_flush_that_failed_is_not_tried_again() {
+        let (mut some, log) = windows(&[(10, 20), (20, 24)]);
+        FULL.set(true);
+        assert_eq!(some.leave().err().unwrap().kind(), io::ErrorKind::StorageFull);
+        FULL.set(false);
+        assert!(some.leave().is_err() && some.take().is_err() && some.flush().is_err());
+        assert_eq!(*log.lock().unwrap(), [(10, b"flush".to_vec())]);
+        assert_eq!(some.end(), Some(24));
     }
 }

@@ -1,0 +1,222 @@
+//! The way of one append from a task, and what a task waits for.
+//!
+//! Ten thousand tasks do not fit into the cache next to a processor, and each line of a future that has to be
+//! fetched costs as much as framing its record. So these futures are kept small.
+
+use std::future::Future;
+use std::num::NonZeroU64;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::Engine;
+use super::append::Next;
+use super::commit::closed;
+use super::state::State;
+use super::waiters::{Level, Ticket, Who};
+use crate::record::Source;
+use crate::sync::{MutexGuard, is_free};
+use crate::{Durability, Lsn, LsnRange, Result};
+
+impl Engine {
+    /// A future for "everything appended so far is durable"; starts the sync.
+    pub(crate) fn sync_future(&self) -> Result<Waiting<'_>> {
+        let mut st = self.live("sync")?;
+        let lsn = st.appended.lsn;
+        if st.durable.records < st.appended.records {
+            st.sync_wanted = true;
+            self.kick_driver(&mut st);
+        }
+        Ok(Waiting::new(self, Level::Durable, lsn))
+    }
+
+    /// A future for "`lsn` is durable"; starts a sync if the record was appended.
+    pub(crate) fn durable_future(&self, lsn: Lsn) -> Result<Waiting<'_>> {
+        if !self.reached(Level::Durable, lsn) {
+            let mut st = self.live("wait for durability")?;
+            st.sync_wanted |= lsn <= st.appended.lsn;
+            self.kick_driver(&mut st);
+        }
+        Ok(Waiting::new(self, Level::Durable, lsn))
+    }
+
+    /// A future for "`lsn` has become durable", whenever that may be.
+    pub(crate) fn followed_future(&self, lsn: Lsn) -> Waiting<'_> {
+        Waiting::new(self, Level::Followed, lsn)
+    }
+}
+
+/// A task's wait. Dropping it forgets the wait and nothing else.
+pub(crate) struct Waiting<'a> {
+    engine: &'a Engine,
+    lsn: Lsn,
+    /// Set while the task is in the queue.
+    id: Option<NonZeroU64>,
+    level: Level,
+}
+
+impl<'a> Waiting<'a> {
+    pub(super) fn new(engine: &'a Engine, level: Level, lsn: Lsn) -> Self {
+        Waiting { engine, lsn, id: None, level }
+    }
+
+    pub(crate) fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+
+    fn ticket(&self) -> Option<Ticket> {
+        self.id.map(|id| Ticket { lsn: self.lsn, id })
+    }
+
+    /// Joins the queue.
+    fn join(&mut self, st: &mut State, cx: &Context<'_>) {
+        let ticket = st.waiters.push(self.level, self.lsn, Who::Task(cx.waker().clone()));
+        self.id = Some(ticket.id);
+    }
+}
+
+impl Future for Waiting<'_> {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let (engine, level, lsn) = (self.engine, self.level, self.lsn);
+        if engine.reached(level, lsn) {
+            self.id = None;
+            return Poll::Ready(Ok(()));
+        }
+        let mut st = engine.state();
+        if let Err(error) = engine.check("append") {
+            return Poll::Ready(Err(error));
+        }
+        if engine.reached(level, lsn) {
+            self.id = None;
+            return Poll::Ready(Ok(()));
+        }
+        // A log that is being closed makes durable what was appended before it says so.
+        let closing = lsn <= st.appended.lsn && st.durable.records < st.appended.records;
+        if st.closed && !closing {
+            return Poll::Ready(Err(closed()));
+        }
+        let kept = self.ticket().is_some_and(|ticket| st.waiters.update(level, ticket, cx.waker()));
+        if !kept {
+            self.join(&mut st, cx);
+            // The record may have been appended, and acknowledged earlier than durable, after this wait
+            // was begun and before anybody knew of it.
+            if level == Level::Durable && lsn <= st.appended.lsn {
+                engine.promise_sync(&mut st);
+                engine.kick_driver(&mut st);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket() {
+            self.engine.state().waiters.cancel(self.level, ticket);
+        }
+    }
+}
+
+/// An append from a task. Nothing happens before the first poll; after it was framed, dropping the
+/// future leaves the record in the log and only forgets the wait.
+pub(crate) struct AppendFuture<'a, S, F> {
+    source: S,
+    /// For the last of the records.
+    waiting: Waiting<'a>,
+    /// The first of the records; `ZERO` until they were framed.
+    first: Lsn,
+    requested: Durability,
+    /// Makes of the records' LSNs what the caller wants.
+    outcome: F,
+}
+
+impl<'a, S: Source, F> AppendFuture<'a, S, F> {
+    pub(crate) fn new(engine: &'a Engine, source: S, requested: Durability, outcome: F) -> Self {
+        let waiting = Waiting::new(engine, Level::Durable, Lsn::ZERO);
+        AppendFuture { source, waiting, first: Lsn::ZERO, requested, outcome }
+    }
+
+    /// Frames the records; ready if they are acknowledged with that. Otherwise the task was put among those
+    /// who wait for a commit, or, if there was no room, for a write.
+    fn frame(&mut self, cx: &Context<'_>) -> Result<Poll<()>> {
+        let AppendFuture { source, waiting, first, requested, .. } = self;
+        let engine = waiting.engine;
+        source.with_body(engine.body_limit, engine.settings.max_record_bytes, |body| {
+            let mut st = engine.live("append")?;
+            let now = engine.clock.monotonic_since(&mut st.recent);
+            let Ok(range) = engine.place(&mut st, body, now) else {
+                st.waiters.push_space(cx.waker());
+                st.write_wanted = true;
+                engine.kick_driver(&mut st);
+                return Ok(Poll::Pending);
+            };
+            (*first, waiting.lsn) = (range.first, range.last);
+            match engine.decide(&mut st, *requested, now) {
+                Next::Acknowledged => {
+                    engine.kick_driver(&mut st);
+                    Ok(Poll::Ready(()))
+                }
+                Next::Wait(level) if engine.may_lead_in_place() && st.takes_role(level) => {
+                    engine.lead_in_place(st, level).map(Poll::Ready)
+                }
+                Next::Wait(level) => {
+                    st.write_wanted |= level == Level::Written;
+                    waiting.level = level;
+                    waiting.join(&mut st, cx);
+                    engine.kick_driver(&mut st);
+                    Ok(Poll::Pending)
+                }
+            }
+        })?
+    }
+}
+
+impl Engine {
+    /// Whether tasks commit in place, and nobody writes, rotates or truncates.
+    fn may_lead_in_place(&self) -> bool {
+        self.settings.commit_in_place && is_free(&self.writer)
+    }
+
+    /// Does on a task's thread what the driver would do. Nobody is waited for: those who would come may
+    /// need this very thread.
+    fn lead_in_place(&self, mut st: MutexGuard<'_, State>, level: Level) -> Result<()> {
+        if level == Level::Written {
+            self.kick_driver(&mut st);
+            return self.lead_write(st);
+        }
+        drop(st);
+        self.lead_at_once()
+    }
+}
+
+// Nothing in here is pinned structurally.
+impl<S, F> Unpin for AppendFuture<'_, S, F> {}
+
+impl<S: Source, T, F: Fn(LsnRange) -> T> Future for AppendFuture<'_, S, F> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let acknowledged = if self.first == Lsn::ZERO {
+            self.frame(cx)?.map(Ok)
+        } else {
+            Pin::new(&mut self.waiting).poll(cx)
+        };
+        let range = LsnRange { first: self.first, last: self.waiting.lsn };
+        acknowledged.map_ok(|()| (self.outcome)(range))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RawCodec;
+    use crate::record::One;
+
+    #[test]
+    fn futures_are_small() {
+        type OfOne<'a> = AppendFuture<'a, One<'a, RawCodec>, fn(LsnRange) -> Lsn>;
+        assert!(size_of::<OfOne<'_>>() <= 80, "{}", size_of::<OfOne<'_>>());
+        assert!(size_of::<Waiting<'_>>() <= 32, "{}", size_of::<Waiting<'_>>());
+    }
+}
