@@ -20,7 +20,7 @@ use crate::{
 /// Nothing survives the process, and a sync does nothing.
 ///
 /// Memory of a segment that was removed is used for the next ones: a log that is truncated as it goes
-/// does not have the system clear memory for it again and again.
+/// does not have the system clear memory for it again and again. That of two segments is kept at most.
 #[derive(Clone, Default)]
 pub struct MemoryStorage {
     shared: Arc<Shared>,
@@ -140,7 +140,8 @@ impl LogStorage for MemoryStorage {
     fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
         let with_footer = capacity.saturating_add(capacity / 1024 + 4096);
         let capacity = usize::try_from(with_footer).unwrap_or(usize::MAX);
-        let mut bytes = self.shared.spare().pop().unwrap_or_default();
+        let spare = self.shared.spare().pop_if(|spare| spare.capacity() <= capacity);
+        let mut bytes = spare.unwrap_or_default();
         bytes.extend_from_slice(&header);
         let segment = Arc::new(MemorySegment { bytes: RwLock::new(bytes), capacity });
         self.segments().insert(name, segment.clone());

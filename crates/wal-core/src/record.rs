@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use bytes::{BufMut, BytesMut};
 
-use crate::engine::{Body, BodyBytes, new_buffer};
+use crate::engine::{Body, BodyBytes, KEEP, new_buffer};
 use crate::format::FRAME_HEADER_LEN;
 use crate::{Codec, Error, ErrorKind, Lsn, Result, Timestamp};
 
@@ -142,7 +142,10 @@ fn encode<C: Codec>(codec: &C, record: &C::Record, frame: &mut BytesMut) -> Resu
         Some(bytes) => frame.put_slice(bytes),
         None => codec.encode(record, frame)?,
     }
-    Ok(frame.len() - before)
+    frame.len().checked_sub(before).ok_or_else(|| {
+        Error::new(ErrorKind::Codec, "append")
+            .detail("the codec took bytes away instead of appending its own")
+    })
 }
 
 /// The body that lies in `frame` behind the room for its header.
@@ -164,8 +167,6 @@ fn too_large(what: &str, len: u64, limit: u64) -> Error {
 /// Lends the memory in which this thread encodes, with so many zeros in it. It is kept from call to call, so
 /// that encoding allocates nothing.
 fn with_frame<R>(zeros: usize, f: impl FnOnce(&mut BytesMut) -> Result<R>) -> Result<R> {
-    /// More than this is given back, so that one huge record does not stay for good.
-    const KEEP: usize = 1 << 20;
     std::thread_local! {
         static FRAME: Cell<Option<BytesMut>> = const { Cell::new(None) };
     }
@@ -173,6 +174,7 @@ fn with_frame<R>(zeros: usize, f: impl FnOnce(&mut BytesMut) -> Result<R>) -> Re
     frame.clear();
     frame.resize(zeros, 0);
     let outcome = f(&mut frame);
+    // One huge record does not stay for good.
     if frame.capacity() <= KEEP {
         FRAME.set(Some(frame));
     }

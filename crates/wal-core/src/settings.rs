@@ -20,8 +20,8 @@ use crate::{Error, ErrorKind, Result};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Settings {
-    /// A segment is full when the next frame would exceed this many bytes.
-    /// Default 64 MiB, 4 KiB to 2 GiB.
+    /// A segment is full when the next frame would exceed this many bytes; where the storage has writes
+    /// padded, the last multiple of its blocks before that. Default 64 MiB, 4 KiB to 2 GiB.
     pub segment_size: u64,
     /// The largest record, in encoded bytes. `None`: whatever fits a batch. Up to `max_batch_bytes`.
     pub max_record_bytes: Option<u64>,

@@ -85,7 +85,7 @@ pub struct DirectSettings {
     pub max_spares: usize,
     /// What is written at least, in bytes: every write is made of whole blocks. What becomes of the last
     /// one, if it is filled partly, says `last_block`. `None`: the least that the file system takes, often
-    /// 512. A power of two, 512 to 65 536, and a multiple of that least.
+    /// 512; padding then assumes 4096. A power of two, 512 to 65 536, and a multiple of that least.
     ///
     /// Frames begin in a block of their own, behind the header's, so segments have to be some blocks large.
     ///

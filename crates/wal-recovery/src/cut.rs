@@ -180,12 +180,18 @@ fn each_frame(
     let segment = repair.storage.open(header.first_lsn, Access::Read).wait()?;
     let (offset, end) = (u64::from(header.data_offset), walk.summary.data_end);
     let mut reader = FrameReader::new(segment, header, offset, end);
+    let mut records = 0;
     while reader.offset() < end {
-        let FrameStep::Frame(frame) = block_on(reader.next())? else {
-            return Err(Error::new(ErrorKind::Corrupt, "recover log")
-                .offset(reader.offset())
-                .detail("a frame of a sealed segment does not check"));
+        let offset = reader.offset();
+        let frame = match block_on(reader.next())? {
+            FrameStep::Frame(frame) if frame.header.lsn_delta == records => frame,
+            _ => {
+                return Err(Error::new(ErrorKind::Corrupt, "recover log")
+                    .offset(offset)
+                    .detail("what a sealed segment holds here is not the frame that was written"));
+            }
         };
+        records += frame.header.record_count(&frame.body);
         if frame.header.kind == FrameKind::Padding as u8 {
             continue;
         }

@@ -1,11 +1,13 @@
 //! Whole segments, put together in memory and created in one step.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use wal_core::format::{
-    Flags, Footer, FrameHeader, FrameKind, Padding, SEGMENT_HEADER_LEN, Salt, SegmentHeader,
-    SegmentSummary, UNKNOWN_LAG,
+    FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind, Padding, SEGMENT_HEADER_LEN, Salt,
+    SegmentHeader, SegmentSummary, UNKNOWN_LAG,
 };
-use wal_core::{Frame, LogStorage, Lsn, Result};
+use wal_core::{Error, ErrorKind, Frame, LogStorage, Lsn, Result, Segment};
 
 use crate::seal;
 use crate::walk::no_frames;
@@ -44,11 +46,37 @@ impl Image {
         self.summary.add(&header, records, offset);
     }
 
-    /// Adds all frames of a segment of the same name and generation, as they are.
-    pub(crate) fn extend(&mut self, frames: &[u8], summary: &SegmentSummary) {
-        debug_assert_eq!(self.bytes.len() + frames.len(), summary.data_end as usize);
-        self.bytes.extend_from_slice(frames);
-        self.summary = summary.clone();
+    /// All frames of a segment, as they are, under a header of the same name and generation. Padding at
+    /// their end is left out, as the new segment gets its own.
+    pub(crate) fn copy_of(
+        segment: &Arc<dyn Segment>,
+        source: &SegmentHeader,
+        summary: &SegmentSummary,
+        header: SegmentHeader,
+    ) -> Result<Self> {
+        let mut image = Image::new(header);
+        let from = u64::from(source.data_offset);
+        let len = usize::try_from(summary.data_end.saturating_sub(from)).unwrap_or(usize::MAX);
+        let frames = segment.read_at(from, len).wait()?;
+        let (mut at, mut count) = (0, 0);
+        while at < frames.len() {
+            let Some((header, frame)) = whole_frame(&frames[at..]) else { break };
+            at += frame.len();
+            count += 1;
+            if header.kind == FrameKind::Padding as u8 && at == frames.len() {
+                break;
+            }
+            let records = header.record_count(&frame[FRAME_HEADER_LEN..]);
+            image.summary.add(&header, records, image.bytes.len() as u64);
+            image.bytes.extend_from_slice(frame);
+        }
+        let there = (at, count, image.summary.records);
+        if there == (len, summary.frames, summary.records) {
+            return Ok(image);
+        }
+        Err(Error::new(ErrorKind::Io, "copy segment")
+            .offset(from + at as u64)
+            .detail("its frames are not what they were when they were scanned; recover again"))
     }
 
     /// Lets the footer begin at a multiple of so many bytes, as it may have to be written again, and no
@@ -90,6 +118,13 @@ impl Image {
     }
 }
 
+/// The first of some frames.
+fn whole_frame(frames: &[u8]) -> Option<(FrameHeader, &[u8])> {
+    let header = FrameHeader::decode(frames.get(..FRAME_HEADER_LEN)?);
+    let len = usize::try_from(header.frame_len()).ok()?;
+    Some((header, frames.get(..len)?))
+}
+
 /// Creates a segment of these bytes, or replaces one of that name, in one step.
 pub(crate) fn replace(storage: &dyn LogStorage, name: Lsn, image: Bytes) -> Result<()> {
     let at = |e: wal_core::Error| e.segment(name);
@@ -105,7 +140,6 @@ pub(crate) fn replace(storage: &dyn LogStorage, name: Lsn, image: Bytes) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use wal_core::format::{Flags, FrameKind, LogId};
     use wal_core::{Access, CodecId, MemoryStorage, Timestamp};
 

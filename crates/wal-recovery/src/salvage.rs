@@ -191,18 +191,11 @@ impl Output<'_> {
     fn create(&self, repair: &Repair<'_>) -> Result<()> {
         let name = self.source.first_lsn;
         let segment = repair.storage.open(name, Access::Read).wait()?;
-        let mut image = Image::new(self.header.clone());
-        match &self.frames {
-            Frames::All(summary) => {
-                let from = u64::from(self.source.data_offset);
-                let len = usize::try_from(summary.data_end - from).unwrap_or(usize::MAX);
-                let bytes = segment.read_at(from, len).wait()?;
-                if bytes.len() != len {
-                    return Err(changed(from));
-                }
-                image.extend(&bytes, summary);
-            }
+        let header = self.header.clone();
+        let image = match &self.frames {
+            Frames::All(summary) => Image::copy_of(&segment, self.source, summary, header)?,
             Frames::Run(run) => {
+                let mut image = Image::new(header);
                 let mut reader = FrameReader::new(segment, self.source, run.from, run.to);
                 while reader.offset() < run.to {
                     let FrameStep::Frame(frame) = block_on(reader.next())? else {
@@ -213,8 +206,9 @@ impl Output<'_> {
                         image.push(&frame);
                     }
                 }
+                image
             }
-        }
+        };
         image.create(repair.storage)
     }
 }

@@ -6,6 +6,7 @@
 use wal_core::{Access, Event, Result};
 
 use crate::chain::Role;
+use crate::image::Image;
 use crate::repair::Repair;
 use crate::scan::{Live, Scan};
 use crate::seal;
@@ -33,10 +34,17 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
     let Live { header, walk, limit, len } = live;
     debug_assert!(limit.is_some() || walk.is_proven(header));
     let write = |repair: &Repair<'_>| repair.storage.open(header.first_lsn, Access::Write).wait();
+    // Damage, or a storage that pads otherwise or not at all, leaves an end within a block.
+    let padding = u64::from(repair.storage.capabilities().padding.max(1));
+    let ends_in_a_block =
+        walk.summary.records > 0 && !walk.summary.data_end.is_multiple_of(padding);
     match &walk.end {
         // A footer that can be read need not be durable, if the sync behind it failed or never came.
         // Older ones are: no segment is begun before the one before it is sealed.
         End::Sealed(end) if limit.is_none() || *end < len => {
+            if ends_in_a_block {
+                return renew(live, repair);
+            }
             return seal::write_footer(&write(repair)?, header, &walk.summary);
         }
         End::Sealed(_) | End::Unsupported(_) => return Ok(()),
@@ -44,7 +52,20 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
         End::Open | End::Moved => {}
         End::Torn { extent, .. } | End::Broken { extent, .. } => note_cut(live, *extent, repair)?,
     }
+    if ends_in_a_block {
+        return renew(live, repair);
+    }
     seal::seal(&write(repair)?, header, &walk.summary)
+}
+
+/// Seals a segment by replacing it, in one step: a footer would come into a block with its last records, and
+/// the storage wants no such block written again.
+fn renew(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
+    let Live { header, walk, .. } = live;
+    let segment = repair.storage.open(header.first_lsn, Access::Read).wait()?;
+    let image = Image::copy_of(&segment, header, &walk.summary, header.clone())?;
+    repair.done.rewritten += walk.summary.data_end - u64::from(header.data_offset);
+    image.create(repair.storage)
 }
 
 /// Notes that what is behind the last frame will be cut off, up to `extent`; copies it if that is

@@ -45,6 +45,20 @@ fn an_end_before_the_log_begins_is_refused_and_nothing_is_changed() {
     assert_eq!(run.unwrap().1.next_lsn, Lsn::new(11));
 }
 
+/// The footer of a closed log is believed. Whoever looks for a record behind it has to read the frames.
+#[test]
+fn an_end_is_not_looked_for_among_frames_that_went_astray() {
+    let mut image = image_of(&ten(|log| log.close().unwrap()));
+    let run = |image: &Image| Recovery::new(memory_of(image)).until(Until::Lsn(Lsn::new(7))).run();
+    assert_eq!(run(&image).unwrap().1.next_lsn, Lsn::new(11));
+    let segment = image.get_mut(&1).unwrap();
+    let offsets = offsets_of(segment, 1);
+    segment.copy_within(offsets[2]..offsets[3], offsets[4]);
+    let error = run(&image).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains(&format!("offset {}", offsets[4])), "{error}");
+}
+
 #[test]
 fn a_segment_of_a_newer_format_is_left_alone_in_every_mode() {
     for name in [1, 6, 9] {

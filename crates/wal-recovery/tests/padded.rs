@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use support::*;
 use wal_core::format::FrameKind;
 use wal_core::*;
-use wal_fs::{DirectSettings, DirectStorage, LastBlock};
+use wal_fs::{DirectSettings, DirectStorage, FileSettings, FileStorage, LastBlock};
 use wal_recovery::{Applied, Mode, Recovery, Report, Until, Verdict, Verify, View};
 use wal_testkit::{Atom, AtomKind, CrashPolicy, Fate, ModelFs, Moment};
 
@@ -16,8 +16,12 @@ const DIR: &str = "/wal";
 const BLOCK: usize = 512;
 
 fn storage(fs: &ModelFs, spares: usize) -> DirectStorage<ModelFs> {
+    storage_of_blocks(fs, spares, BLOCK as u32)
+}
+
+fn storage_of_blocks(fs: &ModelFs, spares: usize, block: u32) -> DirectStorage<ModelFs> {
     fs.set_powersafe(false);
-    let settings = DirectSettings::default().block_bytes(Some(BLOCK as u32)).max_spares(spares);
+    let settings = DirectSettings::default().block_bytes(Some(block)).max_spares(spares);
     let settings = settings.preallocate_bytes(2048).last_block(LastBlock::Padded);
     DirectStorage::create_with_file_system(fs.clone(), DIR, settings).unwrap()
 }
@@ -80,6 +84,101 @@ fn a_recovery_ruins_nothing_wherever_the_power_fails() {
         }
     }
     assert!(states > 300, "{states}");
+}
+
+/// The power fails at every change of this recovery; each of these records is there after the next one.
+fn stays(
+    fs: &ModelFs,
+    what: &str,
+    recovery: impl FnOnce() -> Result<(Recovered, Report)>,
+    whole: &Content,
+) {
+    fs.record_moments();
+    let (recovered, report) = recovery().unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert_eq!(content(recovered), *whole, "{what}: {report}");
+    let mut moments = fs.take_moments();
+    moments.push(fs.moment());
+    assert!(moments.len() > 2, "{what}: nothing was changed");
+    for left in moments.iter().flat_map(ruined) {
+        let outcome = Recovery::new(storage(&left, 0)).threads(1).verify(Verify::All).run();
+        let (recovered, report) = outcome.unwrap_or_else(|e| panic!("{what}, then: {e}"));
+        let found = content(recovered);
+        assert!(found.starts_with(whole), "{what}, then: {report}");
+    }
+}
+
+/// Where a footer would share a block with records, the segment is copied.
+#[test]
+fn an_end_within_a_block_is_not_sealed_in_its_place() {
+    // Written without padding.
+    for closed in [true, false] {
+        let fs = ModelFs::new();
+        let settings = FileSettings::default().preallocate_bytes(0);
+        let log = open(FileStorage::create_with_file_system(fs.clone(), DIR, settings).unwrap());
+        for n in 0..5_u8 {
+            log.append(&[n; 30]).unwrap();
+        }
+        let whole = try_content(&log).unwrap();
+        if closed {
+            log.close().unwrap();
+        }
+        drop(log);
+        let fs = fs.crash(CrashPolicy::KeepAll);
+        let what = format!("written without padding, closed: {closed}");
+        stays(&fs, &what, || try_recover(&fs, 0, Mode::Strict), &whole);
+    }
+    // One write of three records, and then the second one rots.
+    let fs = ModelFs::new();
+    let log = open_with(storage(&fs, 0), lazy());
+    for record in [[b'a'; 40], [b'b'; 40], [b'c'; 40]] {
+        log.append_with(&record, Durability::Buffered).unwrap();
+    }
+    log.sync().unwrap();
+    let whole = try_content(&log).unwrap();
+    drop(log);
+    let fs = fs.crash(CrashPolicy::KeepAll);
+    flip(&fs, frames(&fs)[1].1 + 30);
+    let before_damage = || try_recover(&fs, 0, Mode::PointInTime);
+    stays(&fs, "cut before damage", before_damage, &whole[..1].to_vec());
+}
+
+/// Padded in blocks of 512 bytes, then in blocks of 4096.
+#[test]
+fn larger_blocks_get_padding_of_their_own_in_front_of_a_footer() {
+    let fs = ModelFs::new();
+    for session in 0..3_u8 {
+        let log = open(storage(&fs, 0));
+        for n in 0..3 {
+            log.append(&[session * 3 + n; 100]).unwrap();
+        }
+        if session == 2 {
+            drop(log);
+        } else {
+            log.close().unwrap();
+        }
+    }
+    let whole = content(try_recover(&fs.crash(CrashPolicy::KeepAll), 0, Mode::Strict).unwrap().0);
+    assert_eq!(whole.len(), 9);
+    for mode in [Mode::Strict, Mode::Salvage] {
+        let fs = fs.crash(CrashPolicy::KeepAll);
+        if mode == Mode::Salvage {
+            // The last record of the first segment; what follows is copied as it is.
+            flip(&fs, frames(&fs)[4].1 + 30);
+        }
+        for recovery in 0..3 {
+            let storage = storage_of_blocks(&fs, 0, 4096);
+            let run = Recovery::new(storage).mode(mode).verify(Verify::All).threads(1).run();
+            let (recovered, report) = run.unwrap_or_else(|e| panic!("{mode:?} {recovery}: {e}"));
+            let found = content(recovered);
+            if mode == Mode::Strict {
+                assert_eq!(found, whole, "{recovery}: {report}");
+            } else {
+                assert_eq!(found.len(), 8, "{recovery}: {report}");
+            }
+            assert_eq!(report.clean, recovery > 0, "{mode:?} {recovery}: {report}");
+            assert!(report.damages.is_empty() || recovery == 0, "{mode:?} {recovery}: {report}");
+        }
+    }
 }
 
 /// Ten durable records in five writes, the last of them synced, and then the process died.

@@ -43,7 +43,8 @@ impl Engine {
 
     /// Appends on the calling thread.
     pub(crate) fn append(&self, source: &impl Source, requested: Durability) -> Result<LsnRange> {
-        self.place_then(source, requested, |st, next, range| {
+        let may_stand_back = self.acknowledges_from_memory(requested);
+        self.place_then(source, requested, may_stand_back, |st, next, range| {
             self.finish(st, next, range.last).map(|()| range)
         })
     }
@@ -53,12 +54,12 @@ impl Engine {
         &'a self,
         source: &impl Source,
         requested: Durability,
+        may_stand_back: bool,
         then: impl Fn(MutexGuard<'a, State>, Next, LsnRange) -> Result<T>,
     ) -> Result<T> {
-        let in_memory = self.acknowledges_from_memory(requested);
         source.with_body(self.body_limit, self.settings.max_record_bytes, |body| {
             loop {
-                let st = if in_memory { self.turns.take(&self.state.0) } else { self.state() };
+                let st = if may_stand_back { self.turns.take(&self.state.0) } else { self.state() };
                 let mut st = self.alive(st, "append")?;
                 let now = self.clock.monotonic_since(&mut st.recent);
                 match self.place(&mut st, body, now) {

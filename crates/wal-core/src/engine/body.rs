@@ -8,6 +8,10 @@ use crate::format::FRAME_HEADER_LEN;
 /// that costs little, and the buffer's memory is the one that the processor has at hand.
 const LARGE: usize = 16 * 1024;
 
+/// Memory in which a thread encodes is kept up to this much. A larger buffer does not change places with a
+/// smaller frame, as its memory would be given back.
+pub(crate) const KEEP: usize = 1 << 20;
+
 /// The body of one frame to be.
 pub(crate) struct Body<'a> {
     pub(crate) records: u32,
@@ -49,7 +53,8 @@ impl Body<'_> {
             }
             BodyBytes::Framed(frame) => {
                 frame[..FRAME_HEADER_LEN].copy_from_slice(header);
-                if buf.is_empty() && frame.len() >= LARGE {
+                let is_kept = frame.capacity() >= buf.capacity() || buf.capacity() <= KEEP;
+                if buf.is_empty() && frame.len() >= LARGE && is_kept {
                     std::mem::swap(buf, *frame);
                 } else {
                     buf.extend_from_slice(frame);
@@ -68,6 +73,18 @@ mod tests {
     fn put(frame: &mut BytesMut, buf: &mut BytesMut) {
         let bytes = BodyBytes::Framed(frame);
         Body { records: 2, record_bytes: 0, crc: 0, bytes }.put(&HEADER, buf);
+    }
+
+    #[test]
+    fn a_buffer_that_has_grown_is_not_given_away_for_a_smaller_frame() {
+        let (mut frame, mut buf) = (BytesMut::zeroed(LARGE), BytesMut::with_capacity(KEEP + 1));
+        let at = buf.as_ptr();
+        put(&mut frame, &mut buf);
+        assert_eq!((buf.as_ptr(), buf.len()), (at, LARGE));
+        let (mut frame, mut buf) = (BytesMut::zeroed(KEEP + 2), BytesMut::with_capacity(KEEP + 1));
+        let at = frame.as_ptr();
+        put(&mut frame, &mut buf);
+        assert_eq!((buf.as_ptr(), buf.len()), (at, KEEP + 2));
     }
 
     #[test]

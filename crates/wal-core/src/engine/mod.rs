@@ -47,7 +47,7 @@ mod writer;
 
 use std::sync::{Arc, OnceLock};
 
-pub(crate) use body::{Body, BodyBytes};
+pub(crate) use body::{Body, BodyBytes, KEEP};
 pub(crate) use buffer::new_buffer;
 pub use driver::Drive;
 pub(crate) use driver::Driver;

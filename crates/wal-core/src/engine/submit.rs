@@ -20,7 +20,9 @@ impl Engine {
         source: &impl Source,
         requested: Durability,
     ) -> Result<Submitted<'_>> {
-        self.place_then(source, requested, |mut st, next, range| {
+        // Callers may be tasks, or have a lock of their own.
+        let may_stand_back = false;
+        self.place_then(source, requested, may_stand_back, |mut st, next, range| {
             let level = match next {
                 Next::Acknowledged => {
                     self.kick_driver(&mut st);

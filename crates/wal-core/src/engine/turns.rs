@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, lock, try_lock};
 
-/// The moment. The system's timers make twice as much of it.
+/// The moment; the system's timers make twice as much of it. It passes by the system's clock and not by the
+/// log's: nothing that the log decides depends on it.
 const MOMENT: Duration = Duration::from_micros(50);
 
 /// How many more had to wait than not, lately.
@@ -33,18 +34,19 @@ impl Turns {
     }
 
     fn take_or<'a, T>(&self, mutex: &'a Mutex<T>, stand_back: impl FnOnce()) -> MutexGuard<'a, T> {
-        let crowd = self.0.load(Ordering::Relaxed);
+        // Changed by whoever has the lock only.
+        let crowd = || self.0.load(Ordering::Relaxed);
         if let Some(guard) = try_lock(mutex) {
-            if crowd > 0 {
-                self.0.store(crowd - 1, Ordering::Relaxed);
+            if crowd() > 0 {
+                self.0.store(crowd() - 1, Ordering::Relaxed);
             }
             return guard;
         }
-        if crowd >= Self::CROWDED {
+        if crowd() >= Self::CROWDED {
             stand_back();
         }
         let guard = lock(mutex);
-        self.0.store((crowd + 1).min(Self::MOST), Ordering::Relaxed);
+        self.0.store((crowd() + 1).min(Self::MOST), Ordering::Relaxed);
         guard
     }
 }

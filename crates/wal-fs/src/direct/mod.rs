@@ -79,8 +79,9 @@ const USUAL_BLOCK: u32 = 4096;
 /// written again go to a new file. The claims then hold on such devices, too, if `block_bytes` is no less
 /// than what the device writes at once, and than a block of the file system.
 ///
-/// That is said of segments that were written so. Where a log is opened padded that was written otherwise,
-/// the recovery may still write the footer of its newest segment into a block with records, once.
+/// Where a log is opened padded that was written otherwise, or with smaller blocks, or where damage makes a
+/// recovery cut a segment within a block, that segment is copied, as a whole and in one step, before its
+/// footer is written.
 ///
 /// The header of a segment is never rewritten in either case: frames begin in a block of their own, which
 /// [`Capabilities::alignment`] asks for.

@@ -93,9 +93,10 @@ impl<H: File> MmapSegment<H> {
     /// Maps nothing any more. Whoever goes on writing does so by ordinary calls.
     pub(super) fn unmap(&self) -> Result<()> {
         let mut view = self.settled(self.view());
-        let unmapped = view.windows.take().map_err(|source| self.plain.error("unmap", source));
+        // If that fails, the windows stay as they are, and no sync says `Ok` any more.
+        drop(view.windows.take().map_err(|source| self.plain.error("unmap", source))?);
         *view = View::default();
-        unmapped.map(drop)
+        Ok(())
     }
 
     /// A write within the windows is a copy in memory. One that leaves them is an ordinary write, which

@@ -193,7 +193,12 @@ impl fmt::Debug for ModelFile {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use wal_fs::FileSystem;
+
     use super::*;
+    use crate::{CrashPolicy, Fate};
 
     #[test]
     fn only_what_a_direct_write_changes_is_at_risk() {
@@ -206,10 +211,6 @@ mod tests {
 
     #[test]
     fn on_a_device_that_is_not_powersafe_all_of_it_is() {
-        use std::path::Path;
-        use wal_fs::FileSystem;
-
-        use crate::{CrashPolicy, Fate};
         let (fs, path) = (ModelFs::new(), Path::new("/a"));
         drop(fs.create_new(path).unwrap());
         let file = fs.open_direct(path).unwrap().file;
