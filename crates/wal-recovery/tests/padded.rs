@@ -221,6 +221,9 @@ fn the_log_is_made_of_frames_and_padding_by_turns() {
     let (_, report) = try_recover(&fs, 0, Mode::Strict).unwrap();
     assert_eq!((report.records, report.verdict()), (10, Verdict::Clean), "{report}");
     assert_eq!(report.segments[0].frames, 10, "{report}");
+    // Only the last batch of two was moved, and what is left of the segment ends with a block, so it was not
+    // copied for its footer.
+    assert_eq!(report.rewritten_bytes, 24 + 2 * 4 + 50 + 60, "{report}");
     // The end was moved; its padding was not, but the new segment has its own, and both have footers that
     // begin with a block.
     let view = storage(&fs, 0);
