@@ -57,6 +57,12 @@ pub(super) const STORAGES: &[Storage] = &[
         build: |dir| shared(padded(dir)),
     },
     Storage {
+        name: "direct-padded-recycled",
+        durable: true,
+        recycles: true,
+        build: |dir| shared(padded(dir)),
+    },
+    Storage {
         name: "mmap",
         durable: true,
         recycles: false,
