@@ -143,7 +143,9 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let capabilities = (storage.build)(&dir.path().join("log")).unwrap().capabilities();
             assert_eq!(capabilities.survives_power_loss, storage.durable, "{}", storage.name);
-            assert!(capabilities.recycles || !storage.recycles, "{}", storage.name);
+            // Memory that is used again holds nothing old, so of that the storage has nothing to say.
+            let leaves_old_bytes = storage.recycles && storage.durable;
+            assert!(capabilities.recycles || !leaves_old_bytes, "{}", storage.name);
             assert_eq!(named(storage.name).unwrap().name, storage.name);
         }
         assert!(named("tape").unwrap_err().contains("there are file, file-recycled"));
