@@ -5,7 +5,6 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use support::*;
 use wal_core::format::LogId;
 use wal_core::*;
@@ -76,44 +75,13 @@ fn golden_bytes() {
     );
 }
 
-/// A memory that asks for padding.
-struct Padded(MemoryStorage);
-
-impl LogStorage for Padded {
-    fn capabilities(&self) -> Capabilities {
-        let mut capabilities = self.0.capabilities();
-        (capabilities.alignment, capabilities.padding) = (256, 256);
-        capabilities
-    }
-    fn describe(&self) -> String {
-        self.0.describe()
-    }
-    fn lock(&self) -> Io<'_, StorageLock> {
-        self.0.lock()
-    }
-    fn list(&self) -> Io<'_, Listing> {
-        self.0.list()
-    }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        self.0.create(name, header, capacity)
-    }
-    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
-        self.0.open(name, access)
-    }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.0.remove(name)
-    }
-    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
-        self.0.set_aside(label, data)
-    }
-}
-
 #[test]
 fn golden_bytes_of_a_padded_log() {
-    let memory = MemoryStorage::new();
+    let probe = Probe { padding: 256, ..Probe::default() };
+    let memory = probe.memory.clone();
     let mut recovered = memory.clone().into_empty_log().unwrap();
     recovered.log_id = LogId(*b"golden-log-id-16");
-    recovered.storage = Arc::new(Padded(memory.clone()));
+    recovered.storage = Arc::new(probe);
     let log = Wal::builder(os()).clock(FixedClock).open(recovered).unwrap();
     log.append(b"hello").unwrap();
     log.sync().unwrap();

@@ -42,10 +42,9 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
         // A footer that can be read need not be durable, if the sync behind it failed or never came.
         // Older ones are: no segment is begun before the one before it is sealed.
         End::Sealed(end) if limit.is_none() || *end < len => {
-            if ends_in_a_block {
-                return renew(live, repair);
+            if !ends_in_a_block {
+                return seal::write_footer(&write(repair)?, header, &walk.summary);
             }
-            return seal::write_footer(&write(repair)?, header, &walk.summary);
         }
         End::Sealed(_) | End::Unsupported(_) => return Ok(()),
         // What is behind these frames was noted when it was moved.

@@ -26,18 +26,6 @@ fn storage_of_blocks(fs: &ModelFs, spares: usize, block: u32) -> DirectStorage<M
     DirectStorage::create_with_file_system(fs.clone(), DIR, settings).unwrap()
 }
 
-/// Records of these sizes, acknowledged as durable one by one; then the power fails.
-fn acknowledged(lens: &[usize], spares: usize) -> (ModelFs, Content) {
-    let fs = ModelFs::new();
-    let log = open(storage(&fs, spares));
-    for (i, &len) in lens.iter().enumerate() {
-        log.append(&vec![b'a' + i as u8; len]).unwrap();
-    }
-    let whole = try_content(&log).unwrap();
-    drop(log);
-    (fs.crash(CrashPolicy::KeepAll), whole)
-}
-
 fn try_recover(fs: &ModelFs, spares: usize, mode: Mode) -> Result<(Recovered, Report)> {
     Recovery::new(storage(fs, spares)).mode(mode).verify(Verify::All).threads(1).run()
 }
@@ -64,7 +52,7 @@ fn ruined(moment: &Moment) -> Vec<ModelFs> {
 fn a_recovery_ruins_nothing_wherever_the_power_fails() {
     let mut states = 0;
     for (lens, spares) in [(&[20, 30][..], 0), (&[10, 900, 488, 470, 3], 1), (&[2000; 3], 1)] {
-        let (fs, whole) = acknowledged(lens, spares);
+        let (fs, whole) = acknowledged(lens, |fs| storage(fs, spares));
         let mut seen = vec![fs];
         for depth in 0..3 {
             let mut left = Vec::new();

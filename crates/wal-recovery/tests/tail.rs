@@ -19,18 +19,6 @@ fn storage(fs: &ModelFs, spares: usize) -> FileStorage<ModelFs> {
     FileStorage::create_with_file_system(fs.clone(), DIR, settings).unwrap()
 }
 
-/// Records of these sizes, acknowledged as durable one by one; then the power fails.
-fn acknowledged(lens: &[usize], spares: usize) -> (ModelFs, Content) {
-    let fs = ModelFs::new();
-    let log = open(storage(&fs, spares));
-    for (i, &len) in lens.iter().enumerate() {
-        log.append(&vec![b'a' + i as u8; len]).unwrap();
-    }
-    let whole = try_content(&log).unwrap();
-    drop(log);
-    (fs.crash(CrashPolicy::KeepAll), whole)
-}
-
 fn try_recover(fs: &ModelFs, spares: usize) -> Result<(Recovered, Report)> {
     Recovery::new(storage(fs, spares)).verify(Verify::All).threads(1).run()
 }
@@ -91,7 +79,7 @@ fn no_power_loss_in_a_recovery_takes_an_acknowledged_record() {
     for spares in [0, 1] {
         // One segment all of which is unproven; one with a tail; a tail of several sectors.
         for lens in [&[8][..], &[8; 8], &[700, 5, 1300]] {
-            let (fs, whole) = acknowledged(lens, spares);
+            let (fs, whole) = acknowledged(lens, |fs| storage(fs, spares));
             let what = format!("{lens:?}, {spares} spares");
             for (nth, once) in interrupted(&fs, spares, &whole, &what).into_iter().enumerate() {
                 let what = format!("{what}, crash {nth}");
@@ -117,7 +105,7 @@ fn an_interrupted_move_is_no_damage_in_any_mode() {
     let mut both = 0;
     for mode in [Mode::Strict, Mode::TornTail, Mode::PointInTime, Mode::Salvage] {
         for spares in [0, 1] {
-            let (fs, whole) = acknowledged(&[8; 8], spares);
+            let (fs, whole) = acknowledged(&[8; 8], |fs| storage(fs, spares));
             for left in interrupted(&fs, spares, &whole, "once") {
                 let view = View::open(storage(&left, spares)).unwrap();
                 let seen =

@@ -53,7 +53,7 @@ impl Turns {
 
 #[cfg(all(test, not(any(wal_loom, wal_shuttle))))]
 mod tests {
-    use std::cell::Cell;
+    use std::sync::mpsc;
 
     use super::*;
 
@@ -61,11 +61,16 @@ mod tests {
         turns.0.load(Ordering::Relaxed)
     }
 
-    /// Finds it taken by somebody who lets go while this thread stands back.
+    /// Finds it taken by somebody who lets go when this thread stands back, or after a while.
     fn take_while_taken(turns: &Turns, mutex: &Mutex<()>) {
-        let held = Cell::new(Some(lock(mutex)));
-        drop(turns.take_or(mutex, || drop(held.take())));
-        assert!(held.take().is_none(), "stood back");
+        let (tell, told) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let held = lock(mutex);
+            scope.spawn(move || drop(turns.take_or(mutex, || tell.send(()).unwrap())));
+            let stood_back = told.recv_timeout(Duration::from_secs(5));
+            drop(held);
+            stood_back.expect("stood back");
+        });
     }
 
     #[test]

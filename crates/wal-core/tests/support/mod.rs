@@ -41,6 +41,8 @@ pub struct Probe {
     pub memory: MemoryStorage,
     pub control: Arc<Control>,
     pub write_through: bool,
+    /// Writes are to end at multiples of this; anywhere if it is 0.
+    pub padding: u32,
 }
 
 #[derive(Default)]
@@ -104,6 +106,9 @@ impl LogStorage for Probe {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.memory.capabilities();
         capabilities.write_through = self.write_through;
+        if self.padding > 0 {
+            (capabilities.alignment, capabilities.padding) = (self.padding, self.padding);
+        }
         capabilities
     }
     fn describe(&self) -> String {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use wal_core::*;
 use wal_recovery::{Mode, Recovery, Report, Verify};
+use wal_testkit::{CrashPolicy, ModelFs};
 
 /// A strategy that is one closure.
 pub struct Rule<F>(pub F);
@@ -106,6 +107,21 @@ pub fn three_sessions() -> Image {
     log.append(b"fourteen").unwrap();
     drop(log);
     image_of(&storage)
+}
+
+/// Records of these sizes, acknowledged as durable one by one; then the power fails.
+pub fn acknowledged<S: LogStorage>(
+    lens: &[usize],
+    storage: impl Fn(&ModelFs) -> S,
+) -> (ModelFs, Content) {
+    let fs = ModelFs::new();
+    let log = open(storage(&fs));
+    for (i, &len) in lens.iter().enumerate() {
+        log.append(&vec![b'a' + i as u8; len]).unwrap();
+    }
+    let whole = try_content(&log).unwrap();
+    drop(log);
+    (fs.crash(CrashPolicy::KeepAll), whole)
 }
 
 /// What an undamaged image holds.
