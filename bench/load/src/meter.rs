@@ -1,5 +1,10 @@
 //! The clock of one writer.
+//!
+//! What a writer keeps between two calls lies in no cache any more when there are ten thousand of them. So
+//! it keeps little, and latencies go to a histogram of the thread on which it runs.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +15,7 @@ use wal_core::{Clock, SystemClock};
 use crate::sample::{Latency, Sample};
 use crate::{Timing, Workload};
 
-/// Latencies are handed over by so many: the lock costs little, and a task keeps little.
-const HANDFUL: usize = 64;
-/// More histograms than processors, so that tasks seldom meet at one.
+/// More histograms than processors, so that threads seldom meet at one.
 const SHARDS: usize = 16;
 /// Ten minutes. What takes longer counts as that.
 const LONGEST_NS: u64 = 600_000_000_000;
@@ -20,9 +23,12 @@ const LONGEST_NS: u64 = 600_000_000_000;
 /// One measurement of all writers together.
 pub(crate) struct Measurement {
     clock: SystemClock,
-    timing: Timing,
+    stride: u32,
     records_per_call: u64,
-    start: OnceLock<Duration>,
+    warm_up_ns: u64,
+    measured: Duration,
+    /// When the first writer began.
+    start_ns: OnceLock<u64>,
     shards: Vec<Mutex<Histogram<u64>>>,
 }
 
@@ -31,27 +37,35 @@ impl Measurement {
         let shard = || histogram().map(Mutex::new);
         Ok(Arc::new(Measurement {
             clock: SystemClock::new(),
-            timing: *timing,
+            stride: timing.stride,
             records_per_call: load.records_per_call() as u64,
-            start: OnceLock::new(),
+            warm_up_ns: nanos(timing.warm_up),
+            measured: timing.measured,
+            start_ns: OnceLock::new(),
             shards: (0..SHARDS).map(|_| shard()).collect::<anyhow::Result<_>>()?,
         }))
     }
 
     /// Starts the clock of a writer; the first one starts that of all.
-    pub(crate) fn meter(self: &Arc<Self>, writer: usize) -> Meter {
-        let now = self.clock.monotonic();
-        let begin = *self.start.get_or_init(|| now) + self.timing.warm_up;
-        Meter {
-            all: self.clone(),
-            shard: writer % SHARDS,
-            begin,
-            end: begin + self.timing.measured,
-            calls: 0,
-            before: now,
-            records: 0,
-            latencies: Vec::new(),
-        }
+    pub(crate) fn meter(self: &Arc<Self>) -> Meter {
+        let before_ns = self.now_ns();
+        self.start_ns.get_or_init(|| before_ns);
+        Meter { all: self.clone(), before_ns, records: 0, calls: 0 }
+    }
+
+    fn now_ns(&self) -> u64 {
+        nanos(self.clock.monotonic())
+    }
+
+    /// From when to when is measured.
+    fn bounds_ns(&self) -> (u64, u64) {
+        let begin = self.start_ns.get().copied().unwrap_or(0) + self.warm_up_ns;
+        (begin, begin + nanos(self.measured))
+    }
+
+    fn record(&self, latency_ns: u64) {
+        let shard = self.shards[shard_of_this_thread()].lock();
+        shard.unwrap_or_else(PoisonError::into_inner).saturating_record(latency_ns);
     }
 
     /// What was measured, given each writer's records.
@@ -64,7 +78,7 @@ impl Measurement {
             latency: Latency::of(&all),
             fewest: records.iter().copied().min().unwrap_or(0),
             most: records.iter().copied().max().unwrap_or(0),
-            ..Sample::once(records.iter().sum(), self.timing.measured)
+            ..Sample::once(records.iter().sum(), self.measured)
         })
     }
 }
@@ -74,17 +88,26 @@ fn histogram() -> anyhow::Result<Histogram<u64>> {
     Histogram::new_with_max(LONGEST_NS, 3).context("a histogram of latencies")
 }
 
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn shard_of_this_thread() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    std::thread_local! {
+        static SHARD: Cell<usize> = Cell::new(THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS);
+    }
+    SHARD.get()
+}
+
 /// Counts and times the calls of one writer.
 pub(crate) struct Meter {
     all: Arc<Measurement>,
-    shard: usize,
-    begin: Duration,
-    end: Duration,
-    /// Since the clock was read.
-    calls: u32,
-    before: Duration,
+    /// When the clock was read last.
+    before_ns: u64,
     records: u64,
-    latencies: Vec<u64>,
+    /// Since then.
+    calls: u32,
 }
 
 impl Meter {
@@ -92,35 +115,24 @@ impl Meter {
     #[inline]
     pub(crate) fn call_ended(&mut self) -> bool {
         self.calls += 1;
-        self.calls < self.all.timing.stride || self.read(self.all.clock.monotonic())
+        self.calls < self.all.stride || self.read(self.all.now_ns())
     }
 
-    fn read(&mut self, now: Duration) -> bool {
-        let calls = std::mem::take(&mut self.calls);
-        let before = std::mem::replace(&mut self.before, now);
-        if (self.begin..=self.end).contains(&now) {
-            self.records += u64::from(calls) * self.all.records_per_call;
+    fn read(&mut self, now_ns: u64) -> bool {
+        let calls = u64::from(std::mem::take(&mut self.calls));
+        let before_ns = std::mem::replace(&mut self.before_ns, now_ns);
+        let (begin, end) = self.all.bounds_ns();
+        if (begin..=end).contains(&now_ns) {
+            self.records += calls * self.all.records_per_call;
         }
-        if (self.begin..self.end).contains(&before) {
-            self.latencies.push((now - before).as_nanos() as u64 / u64::from(calls));
-            if self.latencies.len() >= HANDFUL {
-                self.hand_over();
-            }
+        if (begin..end).contains(&before_ns) {
+            self.all.record((now_ns - before_ns) / calls);
         }
-        now < self.end
-    }
-
-    fn hand_over(&mut self) {
-        let shard = &self.all.shards[self.shard];
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        for latency in self.latencies.drain(..) {
-            shard.saturating_record(latency);
-        }
+        now_ns < end
     }
 
     /// Records that were acknowledged in time.
-    pub(crate) fn finish(mut self) -> u64 {
-        self.hand_over();
+    pub(crate) fn finish(self) -> u64 {
         self.records
     }
 }
@@ -129,18 +141,23 @@ impl Meter {
 mod tests {
     use super::*;
 
-    const MS: Duration = Duration::from_millis(1);
+    /// A millisecond, in nanoseconds.
+    const MS: u64 = 1_000_000;
 
     fn measurement(load: &str, stride: u32) -> Arc<Measurement> {
-        let timing = Timing { warm_up: 10 * MS, measured: 100 * MS, stride };
+        let timing = Timing {
+            warm_up: Duration::from_millis(10),
+            measured: Duration::from_millis(100),
+            stride,
+        };
         Measurement::new(&load.parse().unwrap(), &timing).unwrap()
     }
 
     #[test]
     fn what_ends_in_time_counts_and_what_begins_in_time_is_timed() {
         let all = measurement("threads:1:10x100", 1);
-        let mut meter = all.meter(0);
-        let start = meter.before;
+        let mut meter = all.meter();
+        let start = meter.before_ns;
         // Ends in the warm-up; ends in the measured time but began before; lies in it; ends behind it.
         for (at, goes_on) in [(5, true), (15, true), (40, true), (300, false)] {
             meter.calls = 1;
@@ -163,14 +180,16 @@ mod tests {
     #[test]
     fn with_a_stride_a_latency_is_a_mean() {
         let all = measurement("threads:1:100", 4);
-        let mut meter = all.meter(0);
-        let start = meter.before;
-        meter.before = start + 20 * MS;
+        let mut meter = all.meter();
+        let start = meter.before_ns;
+        meter.before_ns = start + 20 * MS;
         assert!(meter.call_ended() && meter.call_ended() && meter.call_ended());
-        assert_eq!(meter.latencies.len(), 0, "the clock was not read");
+        assert_eq!(meter.before_ns, start + 20 * MS, "the clock was not read");
         meter.calls = 4;
         assert!(meter.read(start + 60 * MS));
-        assert_eq!(meter.latencies, [10_000_000]);
-        assert_eq!(meter.finish(), 4);
+        let sample = all.sample(&[meter.finish()]).unwrap();
+        let mean = sample.latency.max().as_nanos() as u64;
+        assert!(mean.abs_diff(10 * MS) < MS / 100, "{mean}");
+        assert_eq!(sample.records, 4);
     }
 }

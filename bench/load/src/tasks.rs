@@ -25,10 +25,10 @@ pub fn tasks<W: AsyncWriter>(
     let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
     let records = runtime.block_on(async {
         let mut started = Vec::with_capacity(writers.len());
-        for (number, mut writer) in writers.into_iter().enumerate() {
+        for mut writer in writers {
             let measurement = measurement.clone();
             started.push(tokio::spawn(async move {
-                let mut meter = measurement.meter(number);
+                let mut meter = measurement.meter();
                 loop {
                     writer.write().await?;
                     if !meter.call_ended() {

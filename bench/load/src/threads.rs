@@ -33,9 +33,9 @@ where
 {
     let measurement = Measurement::new(load, timing)?;
     let together = Barrier::new(writers.len());
-    let work = |number: usize, mut write: W| {
+    let work = |mut write: W| {
         together.wait();
-        let mut meter = measurement.meter(number);
+        let mut meter = measurement.meter();
         loop {
             write()?;
             if !meter.call_ended() {
@@ -44,11 +44,8 @@ where
         }
     };
     let outcomes: anyhow::Result<Vec<u64>> = thread::scope(|scope| {
-        let started: Vec<_> = writers
-            .into_iter()
-            .enumerate()
-            .map(|(number, write)| scope.spawn(move || work(number, write)))
-            .collect();
+        let started: Vec<_> =
+            writers.into_iter().map(|write| scope.spawn(move || work(write))).collect();
         let ended = started.into_iter().map(|thread| {
             thread.join().unwrap_or_else(|_| Err(anyhow!("a writing thread panicked")))
         });

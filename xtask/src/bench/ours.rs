@@ -1,7 +1,7 @@
 //! The log under a workload.
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use anyhow::Context;
@@ -111,6 +111,7 @@ impl Ours {
             }
             Writers::Tasks(_) => {
                 let log = log.clone().into_async();
+                let writer = Arc::new(writer);
                 let task = |_| Task { log: log.clone(), writer: writer.clone() };
                 tasks(load, timing, (0..count).map(task).collect())?
             }
@@ -147,14 +148,16 @@ impl Writer {
     }
 }
 
+/// What tasks append was made just before, so it is to lie in a cache: one record for all of them, since ten
+/// thousand would not.
 struct Task {
     log: AsyncWal,
-    writer: Writer,
+    writer: Arc<Writer>,
 }
 
 impl AsyncWriter for Task {
     async fn write(&mut self) -> anyhow::Result<()> {
-        let Writer { record, batch, durability } = &self.writer;
+        let Writer { record, batch, durability } = &*self.writer;
         match batch {
             Some(records) => self.log.append_batch_with(records, *durability).await.map(drop)?,
             None => self.log.append_with(record, *durability).await.map(drop)?,

@@ -79,7 +79,7 @@ impl Sketch {
 
 struct Task {
     sketch: Arc<Sketch>,
-    record: Vec<u8>,
+    record: Arc<[u8]>,
 }
 
 impl AsyncWriter for Task {
@@ -99,7 +99,8 @@ pub(super) fn measure(
         let sketch = sketch.clone();
         move || sketch.commit(disk)
     });
-    let task = |_| Task { sketch: sketch.clone(), record: vec![b'r'; load.bytes_per_call()] };
+    let record: Arc<[u8]> = vec![b'r'; load.bytes_per_call()].into();
+    let task = |_| Task { sketch: sketch.clone(), record: record.clone() };
     let sample = tasks(load, timing, (0..load.writers.count()).map(task).collect());
     sketch.lock().closed = true;
     sketch.filled.notify_one();
