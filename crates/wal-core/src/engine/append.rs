@@ -67,10 +67,7 @@ impl Engine {
                         let next = self.decide(&mut st, requested, now);
                         return then(st, next, range);
                     }
-                    Err(NoRoom) => {
-                        drop(st);
-                        self.write_out()?;
-                    }
+                    Err(NoRoom) => self.make_room(st)?,
                 }
             }
         })?

@@ -1,7 +1,7 @@
 //! Writing: hands what was framed to the storage, and says how far that reached.
 
 use super::state::{InFlight, Mark, State};
-use super::waiters::{Outcome, Who};
+use super::waiters::{Outcome, Slot, Who};
 use super::writer::Writer;
 use super::{Engine, PanicGuard, buffer};
 use crate::format::FRAME_HEADER_LEN;
@@ -41,6 +41,22 @@ impl Engine {
     /// Hands everything to the storage that was appended before this call, without a sync.
     pub(crate) fn write_out(&self) -> Result<()> {
         self.flush(&mut lock(&self.writer), Purpose::Write).map(|_| ())
+    }
+
+    /// Waits until the full buffer was taken. The first thread that finds it full does so, as soon as the
+    /// write before is done, and the others go on while it writes.
+    pub(super) fn make_room(&self, mut st: MutexGuard<'_, State>) -> Result<()> {
+        if st.makes_room {
+            let slot = Slot::of_this_thread();
+            st.waiters.push_space(Who::Thread(slot.clone()));
+            drop(st);
+            // Whatever the outcome is, the caller looks at the log again.
+            slot.wait();
+            return Ok(());
+        }
+        st.makes_room = true;
+        drop(st);
+        self.write_out()
     }
 
     /// Writes, and passes the writing role on. Called in the writing role.
@@ -104,6 +120,7 @@ impl Engine {
             st.unsynced_since = None;
             st.writing_since = None;
         }
+        st.makes_room = false;
         st.waiters.take_space(&mut w.wakes);
         let durable = purpose == Purpose::Sync
             && self.capabilities.write_through

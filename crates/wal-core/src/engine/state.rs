@@ -110,6 +110,8 @@ pub(crate) struct State {
     // Who works, and what is to be done.
     pub(crate) syncing: bool,
     pub(crate) writing: bool,
+    /// A thread that found the buffer full is about to take it.
+    pub(crate) makes_room: bool,
     pub(crate) sync_wanted: bool,
     pub(crate) write_wanted: bool,
     pub(crate) closed: bool,
@@ -160,6 +162,7 @@ impl State {
             rest: Rest::None,
             syncing: false,
             writing: false,
+            makes_room: false,
             sync_wanted: false,
             write_wanted: false,
             closed: false,

@@ -146,7 +146,7 @@ impl<'a, S: Source, F> AppendFuture<'a, S, F> {
             let mut st = engine.live("append")?;
             let now = engine.clock.monotonic_since(&mut st.recent);
             let Ok(range) = engine.place(&mut st, body, now) else {
-                st.waiters.push_space(cx.waker());
+                st.waiters.push_space_once(cx.waker());
                 st.write_wanted = true;
                 engine.kick_driver(&mut st);
                 return Ok(Poll::Pending);

@@ -187,8 +187,8 @@ pub(crate) struct Waiters {
     pub(crate) written: Queue,
     pub(crate) durable: Queue,
     pub(crate) followers: Queue,
-    /// Tasks that found the buffer full; all of them try again after the next write.
-    space: Vec<Waker>,
+    /// Those who found the buffer full; all of them try again when it was taken.
+    space: Vec<Who>,
     last_id: u64,
 }
 
@@ -229,16 +229,20 @@ impl Waiters {
         }
     }
 
-    pub(crate) fn push_space(&mut self, waker: &Waker) {
-        if !self.space.iter().any(|other| other.will_wake(waker)) {
-            self.space.push(waker.clone());
+    pub(crate) fn push_space(&mut self, who: Who) {
+        self.space.push(who);
+    }
+
+    /// The same for a task, which may have been polled before.
+    pub(crate) fn push_space_once(&mut self, waker: &Waker) {
+        let same = |other: &Who| matches!(other, Who::Task(other) if other.will_wake(waker));
+        if !self.space.iter().any(same) {
+            self.space.push(Who::Task(waker.clone()));
         }
     }
 
     pub(crate) fn take_space(&mut self, wakes: &mut Vec<Who>) {
-        if !self.space.is_empty() {
-            wakes.extend(self.space.drain(..).map(Who::Task));
-        }
+        wakes.append(&mut self.space);
     }
 
     /// Everybody, because the log failed or was closed.

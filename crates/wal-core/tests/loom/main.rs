@@ -9,6 +9,7 @@
 //! | `rotation` | the old segment is synced before the new one counts |
 //! | `failure` | a failed sync acknowledges nobody, hangs nobody and is not tried again |
 //! | `tasks` | tasks, the driver, dropped futures |
+//! | `room` | threads that find the buffer full |
 //! | `ends` | close and truncation beside appends |
 //! | `check` | runs a model and reports it |
 #![cfg(wal_loom)]
@@ -18,6 +19,7 @@ mod ends;
 mod failure;
 #[path = "../models/mod.rs"]
 mod models;
+mod room;
 mod rotation;
 mod strategies;
 mod tasks;

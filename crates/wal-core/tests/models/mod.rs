@@ -60,6 +60,11 @@ impl World {
         Self::of(policy, Plan::default(), false, Settings::default().commit_in_place(true))
     }
 
+    /// The same, with a buffer that has room for one [`LARGE_RECORD`].
+    pub fn with_little_room(policy: &str) -> Self {
+        Self::of(policy, Plan::default(), false, Settings::default().buffer_bytes(SMALL_SEGMENT))
+    }
+
     /// A log whose disk fails as planned; with the real driver thread if `driver`.
     pub fn with(policy: &str, plan: Plan, driver: bool) -> Self {
         Self::of(policy, plan, driver, Settings::default())

@@ -55,34 +55,68 @@ pub struct Control {
     pub fail_write: AtomicU64,
     pub fail_sync: AtomicU64,
     pub panic_in_sync: AtomicBool,
-    hold: Mutex<(bool, u64)>,
+    hold: Gate,
+    /// Writes stall while it is shut.
+    pub writing: Gate,
+}
+
+/// What stalls while it is shut.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<GateState>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    shut: bool,
+    stalled: u64,
+    /// So many may pass although it is shut.
+    let_pass: u64,
+}
+
+impl Gate {
+    pub fn shut(&self) {
+        self.state.lock().unwrap().shut = true;
+    }
+    pub fn open(&self) {
+        self.state.lock().unwrap().shut = false;
+        self.changed.notify_all();
+    }
+    /// Lets one pass, and keeps it shut.
+    pub fn let_one_pass(&self) {
+        self.state.lock().unwrap().let_pass += 1;
+        self.changed.notify_all();
+    }
+    pub fn wait_for_stalled(&self) {
+        let mut state = self.state.lock().unwrap();
+        while state.stalled == 0 {
+            state = self.changed.wait(state).unwrap();
+        }
+    }
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.stalled += 1;
+        self.changed.notify_all();
+        while state.shut && state.let_pass == 0 {
+            state = self.changed.wait(state).unwrap();
+        }
+        state.let_pass = state.let_pass.saturating_sub(1);
+        state.stalled -= 1;
+    }
 }
 
 impl Control {
     /// Syncs stall from now on.
     pub fn hold_syncs(&self) {
-        self.hold.lock().unwrap().0 = true;
+        self.hold.shut();
     }
     pub fn release_syncs(&self) {
-        self.hold.lock().unwrap().0 = false;
-        self.changed.notify_all();
+        self.hold.open();
     }
     /// Waits until a sync stalls.
     pub fn wait_for_stalled_sync(&self) {
-        let mut hold = self.hold.lock().unwrap();
-        while hold.1 == 0 {
-            hold = self.changed.wait(hold).unwrap();
-        }
-    }
-    fn pass(&self) {
-        let mut hold = self.hold.lock().unwrap();
-        hold.1 += 1;
-        self.changed.notify_all();
-        while hold.0 {
-            hold = self.changed.wait(hold).unwrap();
-        }
-        hold.1 -= 1;
+        self.hold.wait_for_stalled();
     }
 }
 
@@ -142,6 +176,7 @@ impl Segment for ProbeSegment {
         if mode == WriteMode::Through {
             self.control.throughs.fetch_add(1, Ordering::SeqCst);
         }
+        self.control.writing.pass();
         if n == self.control.fail_write.load(Ordering::SeqCst) {
             return Io::ready(Err(Error::io("write", std::io::ErrorKind::StorageFull.into())));
         }
@@ -149,7 +184,7 @@ impl Segment for ProbeSegment {
     }
     fn sync(&self) -> Io<'_, ()> {
         let n = self.control.syncs.fetch_add(1, Ordering::SeqCst) + 1;
-        self.control.pass();
+        self.control.hold.pass();
         assert!(!self.control.panic_in_sync.load(Ordering::SeqCst), "the storage panics");
         if n == self.control.fail_sync.load(Ordering::SeqCst) {
             return Io::ready(Err(Error::new(ErrorKind::Io, "sync").detail("injected")));

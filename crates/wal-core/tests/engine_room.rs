@@ -1,0 +1,98 @@
+//! Threads that find the buffer full: one of them writes it, and the others go on as soon as it was taken.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use support::*;
+use wal_core::*;
+
+/// Two of them do not fit into the buffer.
+const LARGE: [u8; 3000] = [7; 3000];
+
+type Appending = JoinHandle<Result<Lsn>>;
+
+fn append(log: &Wal, durability: Durability) -> Appending {
+    let log = log.clone();
+    thread::spawn(move || log.append_with(&LARGE, durability))
+}
+
+/// Record 1 is being written and does not come to an end, record 2 fills the buffer, and two threads have no
+/// room for what they append.
+fn stuck(probe: &Probe) -> (Wal, Appending, [Appending; 2]) {
+    let mut recovered = probe.memory.clone().into_empty_log().unwrap();
+    recovered.storage = Arc::new(probe.clone());
+    let settings = Settings::default().buffer_bytes(4096);
+    let log = Wal::builder(os()).settings(settings).manual_driver().open(recovered).unwrap();
+    probe.control.writing.shut();
+    let writes = append(&log, Durability::Written);
+    probe.control.writing.wait_for_stalled();
+    assert_eq!(log.append_with(&LARGE, Durability::Buffered).unwrap(), Lsn::new(2));
+    let waiting = [(); 2].map(|()| append(&log, Durability::Buffered));
+    // Until they have found it full: there is nothing to be seen of that.
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(log.last_lsn(), Lsn::new(2));
+    (log, writes, waiting)
+}
+
+fn writes(probe: &Probe) -> u64 {
+    probe.control.writes.load(Ordering::SeqCst)
+}
+
+#[test]
+fn while_one_writes_the_full_buffer_the_others_go_on() {
+    let probe = Probe::default();
+    let (log, first, waiting) = stuck(&probe);
+    let before = writes(&probe);
+    probe.control.writing.let_one_pass();
+    eventually("the next write has begun", || writes(&probe) == before + 1);
+    let soon = (0..3_000).any(|_| {
+        thread::sleep(Duration::from_millis(1));
+        log.last_lsn() == Lsn::new(3)
+    });
+    assert!(soon, "one has room");
+    assert_eq!(first.join().unwrap().unwrap(), Lsn::new(1));
+    assert_eq!(writes(&probe), before + 1, "and did not wait for the write that made it");
+    probe.control.writing.open();
+    let mut lsns = waiting.map(|thread| thread.join().unwrap().unwrap());
+    lsns.sort_unstable();
+    assert_eq!(lsns, [3, 4].map(Lsn::new));
+    log.close().unwrap();
+    assert_eq!(records(&log).len(), 4);
+}
+
+#[test]
+fn a_failed_write_reaches_all_who_have_no_room() {
+    let probe = Probe::default();
+    probe.control.fail_write.store(1, Ordering::SeqCst);
+    let (log, first, waiting) = stuck(&probe);
+    probe.control.writing.open();
+    assert_eq!(first.join().unwrap().unwrap_err().kind(), ErrorKind::Full);
+    for thread in waiting {
+        assert_eq!(thread.join().unwrap().unwrap_err().kind(), ErrorKind::Poisoned);
+    }
+    assert_eq!(log.append(b"x").unwrap_err().kind(), ErrorKind::Poisoned);
+}
+
+#[test]
+fn closing_leaves_nobody_without_an_answer() {
+    let probe = Probe::default();
+    let (log, first, waiting) = stuck(&probe);
+    let closing = log.clone();
+    let closing = thread::spawn(move || closing.close());
+    thread::sleep(Duration::from_millis(20));
+    probe.control.writing.open();
+    closing.join().unwrap().unwrap();
+    first.join().unwrap().unwrap();
+    let mut expected = 2;
+    for outcome in waiting.map(|thread| thread.join().unwrap()) {
+        match outcome {
+            Ok(_) => expected += 1,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Closed),
+        }
+    }
+    assert_eq!(records(&log).len(), expected);
+}
