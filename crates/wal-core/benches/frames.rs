@@ -153,5 +153,25 @@ fn scan(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, checksum, encode, decode, scan);
+/// An atomic batch until the storage has it, which is memory that is used again and again.
+fn batch(c: &mut Criterion) {
+    const RECORDS: usize = 1000;
+    let mut group = c.benchmark_group("batch of 1000");
+    let recovered = MemoryStorage::new().into_empty_log().expect("the memory is empty");
+    let log = Wal::builder(Never).open(recovered).expect("default settings are valid");
+    let records = vec![vec![b'r'; 100]; RECORDS];
+    group.throughput(Throughput::Elements(RECORDS as u64));
+    group.bench_function(BenchmarkId::from_parameter(100), |b| {
+        b.iter(|| {
+            let range = log.append_batch_with(&records, Durability::Written);
+            let last = range.expect("memory takes it").last;
+            if last.get() % 500_000 < RECORDS as u64 {
+                log.truncate_before(last).expect("memory gives it back");
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, checksum, encode, decode, scan, batch);
 criterion_main!(benches);
