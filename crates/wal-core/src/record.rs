@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::cell::Cell;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
 use crate::engine::{Body, BodyBytes, KEEP, new_buffer};
 use crate::format::FRAME_HEADER_LEN;
@@ -109,88 +109,40 @@ impl<C: Codec, B: Borrow<C::Record>> Source for Many<'_, C, B> {
         }
         let first = FRAME_HEADER_LEN + table_len;
         with_frame(first, |frame| {
-            let record_bytes = match self.encoded_bytes(body_limit - table_len as u64, record_limit)
-            {
-                Some(bytes) => {
-                    self.copy(frame, bytes);
-                    bytes
-                }
-                None => self.encode(frame, body_limit, record_limit)?,
+            let count = self.records.len();
+            let tabulate = |frame: &mut BytesMut, entry: usize, number: usize| {
+                let at = FRAME_HEADER_LEN + LEN * entry;
+                frame[at..at + LEN].copy_from_slice(&(number as u32).to_le_bytes());
             };
-            Ok(f(&mut framed(frame, self.records.len() as u32, record_bytes)))
+            tabulate(frame, 0, count);
+            for (at, record) in self.records.iter().enumerate() {
+                let len = encode(self.codec, record.borrow(), frame)?;
+                check_record(len, body_limit, record_limit)?;
+                let body = (frame.len() - FRAME_HEADER_LEN) as u64;
+                if body > body_limit {
+                    return Err(too_large("batch", body, body_limit).detail(format!(
+                        "record {at} of {count} makes it {body} bytes, allowed are {body_limit}"
+                    )));
+                }
+                if at + 1 < count {
+                    tabulate(frame, at + 1, len);
+                }
+            }
+            let record_bytes = frame.len() - first;
+            Ok(f(&mut framed(frame, count as u32, record_bytes)))
         })
     }
 }
 
-impl<C: Codec, B: Borrow<C::Record>> Many<'_, C, B> {
-    /// How long the records are together, if all of them are their own encodings and none is too large.
-    fn encoded_bytes(&self, limit: u64, record_limit: Option<u64>) -> Option<usize> {
-        let record_limit = record_limit.unwrap_or(limit);
-        let mut bytes = 0_u64;
-        for record in self.records {
-            let len = self.codec.as_encoded(record.borrow())?.len() as u64;
-            bytes += len;
-            if len > record_limit {
-                return None;
-            }
-        }
-        (bytes <= limit).then_some(bytes as usize)
-    }
-
-    /// Puts records that are their own encodings, so many bytes of them, behind their table.
-    fn copy(&self, frame: &mut BytesMut, bytes: usize) {
-        let encoded =
-            || self.records.iter().filter_map(|record| self.codec.as_encoded(record.borrow()));
-        let mut table = frame[FRAME_HEADER_LEN..].chunks_exact_mut(LEN);
-        let mut tabulate = |number: usize| {
-            if let Some(entry) = table.next() {
-                entry.copy_from_slice(&(number as u32).to_le_bytes());
-            }
-        };
-        tabulate(self.records.len());
-        encoded().for_each(|record| tabulate(record.len()));
-        frame.reserve(bytes);
-        encoded().for_each(|record| frame.extend_from_slice(record));
-    }
-
-    /// Encodes the records behind their table; returns how long they are together.
-    fn encode(
-        &self,
-        frame: &mut BytesMut,
-        body_limit: u64,
-        record_limit: Option<u64>,
-    ) -> Result<usize> {
-        let (first, count) = (frame.len(), self.records.len());
-        let mut place = FRAME_HEADER_LEN;
-        let mut tabulate = |frame: &mut BytesMut, number: usize| {
-            frame[place..place + LEN].copy_from_slice(&(number as u32).to_le_bytes());
-            place += LEN;
-        };
-        tabulate(frame, count);
-        for (at, record) in self.records.iter().enumerate() {
-            let len = encode(self.codec, record.borrow(), frame)?;
-            check_record(len, body_limit, record_limit)?;
-            let body = (frame.len() - FRAME_HEADER_LEN) as u64;
-            if body > body_limit {
-                return Err(too_large("batch", body, body_limit).detail(format!(
-                    "record {at} of {count} makes it {body} bytes, allowed are {body_limit}"
-                )));
-            }
-            if at + 1 < count {
-                tabulate(frame, len);
-            }
-        }
-        Ok(frame.len() - first)
-    }
-}
-
 /// Puts a record behind what is in `frame`; returns its length.
+#[inline]
 fn encode<C: Codec>(codec: &C, record: &C::Record, frame: &mut BytesMut) -> Result<usize> {
-    let before = frame.len();
-    match codec.as_encoded(record) {
-        Some(bytes) => frame.put_slice(bytes),
-        None => codec.encode(record, frame)?,
+    if let Some(bytes) = codec.as_encoded(record) {
+        frame.extend_from_slice(bytes);
+        return Ok(bytes.len());
     }
+    let before = frame.len();
+    codec.encode(record, frame)?;
     frame.len().checked_sub(before).ok_or_else(|| {
         Error::new(ErrorKind::Codec, "append")
             .detail("the codec took bytes away instead of appending its own")
@@ -203,11 +155,13 @@ fn framed(frame: &mut BytesMut, records: u32, record_bytes: usize) -> Body<'_> {
     Body { records, record_bytes: record_bytes as u64, crc, bytes: BodyBytes::Framed(frame) }
 }
 
+#[inline]
 fn check_record(len: usize, body_limit: u64, record_limit: Option<u64>) -> Result<()> {
     let limit = record_limit.unwrap_or(body_limit).min(body_limit);
     if len as u64 > limit { Err(too_large("record", len as u64, limit)) } else { Ok(()) }
 }
 
+#[cold]
 fn too_large(what: &str, len: u64, limit: u64) -> Error {
     Error::new(ErrorKind::TooLarge, "append")
         .detail(format!("the {what} has {len} bytes, allowed are {limit}"))

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::borrow::Borrow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -193,4 +195,25 @@ fn large_batches_beside_small_records_come_back_whole_and_in_order() {
         next[thread] = if last { (n + 1, 0) } else { (n, at + 1) };
     }
     assert_eq!(next, [(200, 0); 3]);
+}
+
+/// Borrows as something else each time.
+struct Fickle(AtomicUsize);
+
+impl Borrow<[u8]> for Fickle {
+    fn borrow(&self) -> &[u8] {
+        &b"abcdefgh"[..self.0.fetch_add(1, Ordering::Relaxed) % 8 + 1]
+    }
+}
+
+#[test]
+fn records_that_change_while_they_are_appended_are_whole_nevertheless() {
+    let log = memory_log(always());
+    let batch: Vec<_> = (0..20).map(|n| Fickle(AtomicUsize::new(n))).collect();
+    log.append_batch(&batch).unwrap();
+    let records = records(&log);
+    assert_eq!(records.len(), 20);
+    for (_, record) in records {
+        assert!(!record.is_empty() && "abcdefgh".starts_with(&record), "{record}");
+    }
 }

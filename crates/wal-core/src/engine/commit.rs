@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::cohort::CommitNumber;
 use super::flush::Purpose;
 use super::state::{Mark, State};
-use super::waiters::{Level, Outcome, Slot, Who};
+use super::waiters::{Level, Outcome, Slot, Who, wake_all};
 use super::{Engine, PanicGuard};
 use crate::sync::{MutexGuard, Ordering, lock};
 use crate::{Durability, Error, ErrorKind, Event, Lsn, Result, SyncWhen, Trigger};
@@ -210,7 +210,7 @@ impl Engine {
         self.flush(&mut w, Purpose::Write)?;
         self.seal_active(&mut w)?;
         let mut wakes = Vec::new();
-        let (last_lsn, in_vain) = {
+        let (last_lsn, mut in_vain) = {
             let mut st = self.state();
             let mark = st.appended;
             self.advance_durable(&mut st, mark, &mut wakes);
@@ -222,8 +222,8 @@ impl Engine {
             self.cohorts.end(false);
             (st.last_lsn, in_vain)
         };
-        wakes.into_iter().for_each(|who| who.wake(Outcome::Done));
-        in_vain.into_iter().for_each(|who| who.wake(Outcome::Failed));
+        wake_all(&mut wakes, Outcome::Done);
+        wake_all(&mut in_vain, Outcome::Failed);
         self.release();
         drop(w);
         self.emit(&Event::Closed { last_lsn });
@@ -272,7 +272,7 @@ impl Wakes {
 
 impl Drop for Wakes {
     fn drop(&mut self) {
-        self.0.drain(..).for_each(|who| who.wake(Outcome::Done));
+        wake_all(&mut self.0, Outcome::Done);
         KEPT.set(std::mem::take(&mut self.0));
     }
 }

@@ -56,7 +56,13 @@ impl Engine {
         }
         st.makes_room = true;
         drop(st);
-        self.write_out()
+        let mut w = lock(&self.writer);
+        // Or somebody else has taken it meanwhile.
+        if self.state().makes_room {
+            self.flush(&mut w, Purpose::Write).map(|_| ())
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes, and passes the writing role on. Called in the writing role.

@@ -281,7 +281,7 @@ impl Engine {
             tracing::error!(%error, "write-ahead log poisoned");
             self.emit(&Event::Poisoned { error: error.clone() });
         }
-        wakes.into_iter().for_each(|who| who.wake(waiters::Outcome::Failed));
+        waiters::wake_all(&mut wakes, waiters::Outcome::Failed);
         error
     }
 }

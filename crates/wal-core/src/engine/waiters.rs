@@ -106,6 +106,18 @@ impl Who {
     }
 }
 
+/// Wakes everybody. Threads first: a task's waker is foreign code, and may panic.
+pub(crate) fn wake_all(wakes: &mut Vec<Who>, outcome: Outcome) {
+    wakes.retain(|who| match who {
+        Who::Thread(slot) => {
+            slot.finish(outcome);
+            false
+        }
+        Who::Task(_) => true,
+    });
+    wakes.drain(..).for_each(|who| who.wake(outcome));
+}
+
 /// Identifies a waiting task, so that it can be found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket {
@@ -286,5 +298,22 @@ mod tests {
         waiters.durable.take(Lsn::new(1), &mut wakes);
         waiters.durable.take_leader().unwrap().finish(Outcome::Lead);
         assert_eq!(slot.wait(), Outcome::Lead);
+    }
+
+    #[test]
+    #[cfg(not(any(wal_loom, wal_shuttle)))]
+    fn a_waker_that_panics_leaves_no_thread_asleep() {
+        struct Panics;
+        impl std::task::Wake for Panics {
+            fn wake(self: Arc<Self>) {
+                panic!("a waker panics");
+            }
+        }
+        let slot = Slot::of_this_thread();
+        let task = Who::Task(Waker::from(Arc::new(Panics)));
+        let mut wakes = vec![task, Who::Thread(slot.clone())];
+        let woken = std::panic::AssertUnwindSafe(|| wake_all(&mut wakes, Outcome::Done));
+        assert!(std::panic::catch_unwind(woken).is_err());
+        assert_eq!(slot.state.load(Ordering::Acquire), DONE);
     }
 }

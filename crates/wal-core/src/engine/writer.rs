@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::segments::SegmentEntry;
 use super::state::{Break, Mark};
-use super::waiters::{Outcome, Who};
+use super::waiters::{Outcome, Who, wake_all};
 use super::{Engine, PanicGuard, buffer};
 use crate::format::{Footer, Padding, SEGMENT_HEADER_LEN, Salt, SegmentHeader};
 use crate::sync::lock;
@@ -45,9 +45,7 @@ impl Writer {
     }
 
     pub(super) fn wake_all(&mut self) {
-        if !self.wakes.is_empty() {
-            self.wakes.drain(..).for_each(|who| who.wake(Outcome::Done));
-        }
+        wake_all(&mut self.wakes, Outcome::Done);
     }
 
     /// The segment that a sync must cover. Older ones were synced when they were sealed.
@@ -166,6 +164,6 @@ impl Engine {
             let mut st = self.state();
             self.advance_durable(&mut st, mark, &mut wakes);
         }
-        wakes.into_iter().for_each(|who| who.wake(Outcome::Done));
+        wake_all(&mut wakes, Outcome::Done);
     }
 }

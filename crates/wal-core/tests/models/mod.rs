@@ -55,14 +55,14 @@ impl World {
         Self::with(policy, Plan::default(), false)
     }
 
-    /// The same, and tasks commit in place.
-    pub fn in_place(policy: &str) -> Self {
-        Self::of(policy, Plan::default(), false, Settings::default().commit_in_place(true))
-    }
-
-    /// The same, with a buffer that has room for one [`LARGE_RECORD`].
+    /// A log whose buffer has room for one [`LARGE_RECORD`].
     pub fn with_little_room(policy: &str) -> Self {
         Self::of(policy, Plan::default(), false, Settings::default().buffer_bytes(SMALL_SEGMENT))
+    }
+
+    /// A log whose tasks commit in place.
+    pub fn in_place(policy: &str) -> Self {
+        Self::of(policy, Plan::default(), false, Settings::default().commit_in_place(true))
     }
 
     /// A log whose disk fails as planned; with the real driver thread if `driver`.
