@@ -3,7 +3,6 @@
 //! What a writer keeps between two calls lies in no cache any more when there are ten thousand of them. So
 //! it keeps little, and latencies go to a histogram of the thread on which it runs.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -26,9 +25,9 @@ pub(crate) struct Measurement {
     stride: u32,
     records_per_call: u64,
     warm_up_ns: u64,
-    measured: Duration,
-    /// When the first writer began.
-    start_ns: OnceLock<u64>,
+    measured_ns: u64,
+    /// When what is measured begins; known when the first writer has begun.
+    begin_ns: OnceLock<u64>,
     shards: Vec<Mutex<Histogram<u64>>>,
 }
 
@@ -40,8 +39,8 @@ impl Measurement {
             stride: timing.stride,
             records_per_call: load.records_per_call() as u64,
             warm_up_ns: nanos(timing.warm_up),
-            measured: timing.measured,
-            start_ns: OnceLock::new(),
+            measured_ns: nanos(timing.measured),
+            begin_ns: OnceLock::new(),
             shards: (0..SHARDS).map(|_| shard()).collect::<anyhow::Result<_>>()?,
         }))
     }
@@ -49,18 +48,12 @@ impl Measurement {
     /// Starts the clock of a writer; the first one starts that of all.
     pub(crate) fn meter(self: &Arc<Self>) -> Meter {
         let before_ns = self.now_ns();
-        self.start_ns.get_or_init(|| before_ns);
-        Meter { all: self.clone(), before_ns, records: 0, calls: 0 }
+        let begin_ns = *self.begin_ns.get_or_init(|| before_ns + self.warm_up_ns);
+        Meter { all: self.clone(), begin_ns, before_ns, records: 0, calls: 0 }
     }
 
     fn now_ns(&self) -> u64 {
         nanos(self.clock.monotonic())
-    }
-
-    /// From when to when is measured.
-    fn bounds_ns(&self) -> (u64, u64) {
-        let begin = self.start_ns.get().copied().unwrap_or(0) + self.warm_up_ns;
-        (begin, begin + nanos(self.measured))
     }
 
     fn record(&self, latency_ns: u64) {
@@ -78,7 +71,7 @@ impl Measurement {
             latency: Latency::of(&all),
             fewest: records.iter().copied().min().unwrap_or(0),
             most: records.iter().copied().max().unwrap_or(0),
-            ..Sample::once(records.iter().sum(), self.measured)
+            ..Sample::once(records.iter().sum(), Duration::from_nanos(self.measured_ns))
         })
     }
 }
@@ -95,14 +88,15 @@ fn nanos(time: Duration) -> u64 {
 fn shard_of_this_thread() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     std::thread_local! {
-        static SHARD: Cell<usize> = Cell::new(THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS);
+        static SHARD: usize = THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS;
     }
-    SHARD.get()
+    SHARD.with(|shard| *shard)
 }
 
 /// Counts and times the calls of one writer.
 pub(crate) struct Meter {
     all: Arc<Measurement>,
+    begin_ns: u64,
     /// When the clock was read last.
     before_ns: u64,
     records: u64,
@@ -121,7 +115,7 @@ impl Meter {
     fn read(&mut self, now_ns: u64) -> bool {
         let calls = u64::from(std::mem::take(&mut self.calls));
         let before_ns = std::mem::replace(&mut self.before_ns, now_ns);
-        let (begin, end) = self.all.bounds_ns();
+        let (begin, end) = (self.begin_ns, self.begin_ns + self.all.measured_ns);
         if (begin..=end).contains(&now_ns) {
             self.records += calls * self.all.records_per_call;
         }

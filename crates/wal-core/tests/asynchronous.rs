@@ -138,13 +138,11 @@ async fn a_failed_sync_reaches_every_task() {
 #[test]
 fn without_a_driver_thread_the_caller_drives() {
     let probe = Probe::default();
-    let mut recovered = probe.memory.clone().into_empty_log().unwrap();
-    recovered.storage = std::sync::Arc::new(probe.clone());
     let strategy = Rule(|tail: &TailView| match tail.trigger {
         Trigger::Deadline => Decision::durable(SyncWhen::Now),
         _ => Decision::durable(SyncWhen::Within(Duration::from_micros(1))),
     });
-    let log = Wal::builder(strategy).manual_driver().open(recovered).unwrap();
+    let log = probe.open_still(strategy, Settings::default());
     let tasks = log.clone().into_async();
     let mut append = pin!(tasks.append(b"x"));
     let mut cx = Context::from_waker(Waker::noop());

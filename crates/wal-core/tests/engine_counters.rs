@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use support::*;
@@ -32,7 +31,7 @@ fn statistics_count_records_bytes_writes_syncs_and_segments() {
     assert_eq!(stats.syncs, probe.syncs());
     assert!(stats.sync_time >= Duration::from_millis(5));
     // The footer of the first segment is no write of records.
-    assert_eq!(probe.control.writes.load(Ordering::SeqCst), stats.writes + 1);
+    assert_eq!(probe.writes(), stats.writes + 1);
 }
 
 #[test]

@@ -22,17 +22,6 @@ fn within(wait: Duration) -> impl SyncStrategy {
     })
 }
 
-fn writes(probe: &Probe) -> u64 {
-    probe.control.writes.load(Ordering::SeqCst)
-}
-
-/// A log without a driver thread, so that nothing happens unless a test asks for it.
-fn still(probe: &Probe, strategy: impl SyncStrategy, settings: Settings) -> Wal {
-    let mut recovered = probe.memory.clone().into_empty_log().unwrap();
-    recovered.storage = Arc::new(probe.clone());
-    Wal::builder(strategy).settings(settings).manual_driver().open(recovered).unwrap()
-}
-
 #[test]
 fn a_critical_record_does_not_wait_for_a_deadline_that_is_far_away() {
     let probe = Probe::default();
@@ -46,7 +35,7 @@ fn a_critical_record_does_not_wait_for_a_deadline_that_is_far_away() {
 #[test]
 fn waiting_for_a_record_syncs_it_and_waiting_for_a_later_one_syncs_nothing() {
     let probe = Probe::default();
-    let log = still(&probe, os(), Settings::default());
+    let log = probe.open_still(os(), Settings::default());
     log.append(b"first").unwrap();
     let patient = log.clone();
     let patient = thread::spawn(move || patient.wait_durable(Lsn::new(3)));
@@ -68,7 +57,7 @@ fn waiting_for_a_record_syncs_it_and_waiting_for_a_later_one_syncs_nothing() {
 #[test]
 fn a_wait_that_was_given_up_makes_nobody_hurry() {
     let probe = Probe::default();
-    let log = still(&probe, os(), Settings::default());
+    let log = probe.open_still(os(), Settings::default());
     let tasks = log.clone().into_async();
     let mut cx = Context::from_waker(Waker::noop());
     let mut one = pin!(tasks.wait_durable(Lsn::new(1)));
@@ -85,7 +74,7 @@ fn a_wait_that_was_given_up_makes_nobody_hurry() {
 #[test]
 fn asking_for_a_sync_of_what_is_durable_gives_nobody_work() {
     let probe = Probe::default();
-    let log = still(&probe, always(), Settings::default());
+    let log = probe.open_still(always(), Settings::default());
     log.append(b"x").unwrap();
     let tasks = log.clone().into_async();
     assert_eq!(block_on(tasks.sync()).unwrap(), Lsn::new(1));
@@ -101,7 +90,7 @@ fn buffered_records_are_gathered_until_they_are_many() {
         log.append_with(&[1; 20 << 10], Durability::Buffered).unwrap();
     }
     thread::sleep(Duration::from_millis(20));
-    assert_eq!(writes(&probe), 0, "200 KiB can wait");
+    assert_eq!(probe.writes(), 0, "200 KiB can wait");
     let last = log.append_with(&[1; 100 << 10], Durability::Buffered).unwrap();
     eventually("300 KiB are handed over", || log.written_lsn() == last);
     assert_eq!(probe.syncs(), 0);
@@ -143,7 +132,7 @@ fn a_task_that_arrives_beside_the_sync_of_a_thread_is_synced_next() {
 #[test]
 fn a_thread_behind_a_task_that_gave_up_leads_the_next_sync() {
     let probe = Probe::default();
-    let log = still(&probe, always(), Settings::default());
+    let log = probe.open_still(always(), Settings::default());
     probe.control.hold_syncs();
     let first = log.clone();
     let first = thread::spawn(move || first.append(b"leads"));
@@ -179,10 +168,8 @@ impl Clock for CountingClock {
 fn a_driver_sleeps_until_its_deadline() {
     let probe = Probe::default();
     let read = Arc::new(AtomicU64::new(0));
-    let mut recovered = probe.memory.clone().into_empty_log().unwrap();
-    recovered.storage = Arc::new(probe.clone());
     let clock = CountingClock(read.clone(), SystemClock::new());
-    let log = Wal::builder(within(HOUR)).clock(clock).open(recovered).unwrap();
+    let log = Wal::builder(within(HOUR)).clock(clock).open(probe.recovered()).unwrap();
     log.append(b"x").unwrap();
     thread::sleep(Duration::from_millis(50));
     assert!(read.load(Ordering::SeqCst) < 100, "it looked {read:?} times whether an hour is over");

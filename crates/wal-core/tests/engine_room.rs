@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -23,10 +22,7 @@ fn append(log: &Wal, durability: Durability) -> Appending {
 /// Record 1 is being written and does not come to an end, record 2 fills the buffer, and two threads have no
 /// room for what they append.
 fn stuck(probe: &Probe) -> (Wal, Appending, [Appending; 2]) {
-    let mut recovered = probe.memory.clone().into_empty_log().unwrap();
-    recovered.storage = Arc::new(probe.clone());
-    let settings = Settings::default().buffer_bytes(4096);
-    let log = Wal::builder(os()).settings(settings).manual_driver().open(recovered).unwrap();
+    let log = probe.open_still(os(), Settings::default().buffer_bytes(4096));
     probe.control.writing.shut();
     let writes = append(&log, Durability::Written);
     probe.control.writing.wait_for_stalled();
@@ -38,24 +34,16 @@ fn stuck(probe: &Probe) -> (Wal, Appending, [Appending; 2]) {
     (log, writes, waiting)
 }
 
-fn writes(probe: &Probe) -> u64 {
-    probe.control.writes.load(Ordering::SeqCst)
-}
-
 #[test]
 fn while_one_writes_the_full_buffer_the_others_go_on() {
     let probe = Probe::default();
     let (log, first, waiting) = stuck(&probe);
-    let before = writes(&probe);
+    let before = probe.writes();
     probe.control.writing.let_one_pass();
-    eventually("the next write has begun", || writes(&probe) == before + 1);
-    let soon = (0..3_000).any(|_| {
-        thread::sleep(Duration::from_millis(1));
-        log.last_lsn() == Lsn::new(3)
-    });
-    assert!(soon, "one has room");
+    eventually("the next write has begun", || probe.writes() == before + 1);
+    eventually_within(3_000, "one has room", || log.last_lsn() == Lsn::new(3));
     assert_eq!(first.join().unwrap().unwrap(), Lsn::new(1));
-    assert_eq!(writes(&probe), before + 1, "and did not wait for the write that made it");
+    assert_eq!(probe.writes(), before + 1, "and did not wait for the write that made it");
     probe.control.writing.open();
     let mut lsns = waiting.map(|thread| thread.join().unwrap().unwrap());
     lsns.sort_unstable();

@@ -167,10 +167,8 @@ fn one_write_may_go_through_many_segments() {
 #[test]
 fn memory_is_bounded_to_the_byte() {
     let probe = Probe::default();
-    let mut recovered = probe.memory.clone().into_empty_log().unwrap();
-    recovered.storage = Arc::new(probe.clone());
     let settings = Settings::default().buffer_bytes(4096).buffer_delay(Duration::from_secs(3600));
-    let log = Wal::builder(os()).settings(settings).manual_driver().open(recovered).unwrap();
+    let log = probe.open_still(os(), settings);
     let held = (0..200).map(|_| {
         let lsn = log.append_with(&[1; 128 - FRAME_HEADER_LEN], Durability::Buffered).unwrap();
         lsn.since(log.written_lsn())

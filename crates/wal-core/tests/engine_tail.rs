@@ -50,10 +50,8 @@ impl Bench {
             seen.lock().unwrap().push(*tail);
             decision
         });
-        let mut recovered = probe.memory.clone().into_empty_log().unwrap();
-        recovered.storage = Arc::new(probe.clone());
         let builder = Wal::builder(strategy).clock(clock.clone()).manual_driver();
-        Bench { log: builder.open(recovered).unwrap(), probe, clock, told }
+        Bench { log: builder.open(probe.recovered()).unwrap(), probe, clock, told }
     }
 
     /// What the strategy was told last.

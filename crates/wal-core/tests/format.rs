@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use support::*;
@@ -79,9 +78,8 @@ fn golden_bytes() {
 fn golden_bytes_of_a_padded_log() {
     let probe = Probe { padding: 256, ..Probe::default() };
     let memory = probe.memory.clone();
-    let mut recovered = memory.clone().into_empty_log().unwrap();
+    let mut recovered = probe.recovered();
     recovered.log_id = LogId(*b"golden-log-id-16");
-    recovered.storage = Arc::new(probe);
     let log = Wal::builder(os()).clock(FixedClock).open(recovered).unwrap();
     log.append(b"hello").unwrap();
     log.sync().unwrap();

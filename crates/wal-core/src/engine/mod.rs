@@ -27,6 +27,7 @@
 //! # Roles
 //! `state.syncing` and `state.writing` say that some thread leads. Who finds the role taken waits in
 //! the queue, and the leader passes the role on to the first thread there, or to the driver.
+//! `state.makes_room` says that a thread that found the buffer full waits for `writer` to take it.
 
 mod append;
 mod body;

@@ -98,10 +98,13 @@ impl Gate {
         let mut state = self.state.lock().unwrap();
         state.stalled += 1;
         self.changed.notify_all();
-        while state.shut && state.let_pass == 0 {
+        while state.shut {
+            if let Some(left) = state.let_pass.checked_sub(1) {
+                state.let_pass = left;
+                break;
+            }
             state = self.changed.wait(state).unwrap();
         }
-        state.let_pass = state.let_pass.saturating_sub(1);
         state.stalled -= 1;
     }
 }
@@ -121,10 +124,22 @@ impl Control {
 }
 
 impl Probe {
-    pub fn open(&self, strategy: impl SyncStrategy, settings: Settings) -> Wal {
+    /// An empty log whose storage this is.
+    pub fn recovered(&self) -> Recovered {
         let mut recovered = self.memory.clone().into_empty_log().unwrap();
         recovered.storage = Arc::new(self.clone());
-        Wal::builder(strategy).settings(settings).open(recovered).unwrap()
+        recovered
+    }
+    pub fn open(&self, strategy: impl SyncStrategy, settings: Settings) -> Wal {
+        Wal::builder(strategy).settings(settings).open(self.recovered()).unwrap()
+    }
+    /// A log without a driver thread, so that nothing happens unless a test asks for it.
+    pub fn open_still(&self, strategy: impl SyncStrategy, settings: Settings) -> Wal {
+        let builder = Wal::builder(strategy).settings(settings).manual_driver();
+        builder.open(self.recovered()).unwrap()
+    }
+    pub fn writes(&self) -> u64 {
+        self.control.writes.load(Ordering::SeqCst)
     }
     pub fn syncs(&self) -> u64 {
         self.control.syncs.load(Ordering::SeqCst)
@@ -204,7 +219,12 @@ impl Segment for ProbeSegment {
 
 /// Waits until `condition` holds; fails loudly if it does not come true.
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..10_000 {
+    eventually_within(10_000, what, condition);
+}
+
+/// The same, within so many milliseconds.
+pub fn eventually_within(millis: u32, what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..millis {
         if condition() {
             return;
         }
