@@ -84,9 +84,9 @@ impl Engine {
         Ok(LsnRange { first, last: first.advance(u64::from(body.records) - 1) })
     }
 
-    pub(super) fn finish(
-        &self,
-        mut st: MutexGuard<'_, State>,
+    pub(super) fn finish<'a>(
+        &'a self,
+        mut st: MutexGuard<'a, State>,
         next: Next,
         last: Lsn,
     ) -> Result<()> {
@@ -95,13 +95,9 @@ impl Engine {
                 self.kick_driver(&mut st);
                 Ok(())
             }
-            Next::Wait(Level::Written) if st.takes_role(Level::Written) => {
-                self.kick_driver(&mut st);
-                self.lead_write(st)
-            }
             Next::Wait(Level::Written) => {
                 self.kick_driver(&mut st);
-                self.wait(st, Level::Written, last)
+                self.write_or_wait(st, last)
             }
             Next::Wait(_) => self.lead_or_wait(st, last),
         }
@@ -114,7 +110,7 @@ impl Engine {
             return self.lead();
         }
         self.kick_driver(&mut st);
-        self.wait(st, Level::Durable, lsn)
+        self.wait(st, lsn)
     }
 
     /// Whether an append is certain to wait for nothing.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::cohort::CommitNumber;
 use super::flush::Purpose;
 use super::state::{Mark, State};
-use super::waiters::{Level, Outcome, Slot, Who, wake_all};
+use super::waiters::{Level, Outcome, Slot, Wakes, Who, wake_all};
 use super::{Engine, PanicGuard};
 use crate::sync::{MutexGuard, Ordering, lock};
 use crate::{Durability, Error, ErrorKind, Event, Lsn, Result, SyncWhen, Trigger};
@@ -153,17 +153,16 @@ impl Engine {
     }
 
     /// Waits on the calling thread; it may come to lead.
-    pub(super) fn wait(&self, mut st: MutexGuard<'_, State>, level: Level, lsn: Lsn) -> Result<()> {
-        if level == Level::Durable && lsn <= st.appended.lsn {
+    pub(super) fn wait(&self, mut st: MutexGuard<'_, State>, lsn: Lsn) -> Result<()> {
+        if lsn <= st.appended.lsn {
             return self.wait_for_commit(st, lsn);
         }
         let slot = Slot::of_this_thread();
-        st.waiters.push(level, lsn, Who::Thread(slot.clone()));
+        st.waiters.push(Level::Durable, lsn, Who::Thread(slot.clone()));
         drop(st);
         match slot.wait() {
             Outcome::Done => Ok(()),
-            Outcome::Lead if level == Level::Durable => self.lead(),
-            Outcome::Lead => self.lead_write(self.state()),
+            Outcome::Lead => self.lead(),
             Outcome::Failed => Err(self.refusal("wait for commit").unwrap_or_else(closed)),
         }
     }
@@ -253,26 +252,4 @@ pub(super) fn schedule_sync(st: &mut State, when: SyncWhen, now: Duration) {
 
 pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "append").detail("the log was closed")
-}
-
-/// Those who are to be woken because what they waited for has happened. Wakes them when dropped.
-///
-/// The list itself is kept from commit to commit, so that waking allocates nothing.
-struct Wakes(Vec<Who>);
-
-std::thread_local! {
-    static KEPT: std::cell::Cell<Vec<Who>> = const { std::cell::Cell::new(Vec::new()) };
-}
-
-impl Wakes {
-    fn take() -> Self {
-        Wakes(KEPT.take())
-    }
-}
-
-impl Drop for Wakes {
-    fn drop(&mut self) {
-        wake_all(&mut self.0, Outcome::Done);
-        KEPT.set(std::mem::take(&mut self.0));
-    }
 }

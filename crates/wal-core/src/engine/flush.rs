@@ -1,11 +1,10 @@
 //! Writing: hands what was framed to the storage, and says how far that reached.
 
 use super::state::{InFlight, Mark, State};
-use super::waiters::{Outcome, Slot, Who};
 use super::writer::Writer;
 use super::{Engine, PanicGuard, buffer};
 use crate::format::FRAME_HEADER_LEN;
-use crate::sync::{MutexGuard, Ordering, lock, try_lock};
+use crate::sync::{Ordering, lock};
 use crate::{Result, WriteMode};
 
 /// Why the buffer is written.
@@ -43,73 +42,8 @@ impl Engine {
         self.flush(&mut lock(&self.writer), Purpose::Write).map(|_| ())
     }
 
-    /// Waits until the full buffer was taken. The first thread that finds it full does so, as soon as the
-    /// write before is done, and the others go on while it writes.
-    pub(super) fn make_room(&self, mut st: MutexGuard<'_, State>) -> Result<()> {
-        if st.makes_room {
-            let slot = Slot::of_this_thread();
-            st.waiters.push_space(Who::Thread(slot.clone()));
-            drop(st);
-            // Whatever the outcome is, the caller looks at the log again.
-            slot.wait();
-            return Ok(());
-        }
-        st.makes_room = true;
-        drop(st);
-        let mut w = lock(&self.writer);
-        // Or somebody else has taken it meanwhile.
-        if self.state().makes_room {
-            self.flush(&mut w, Purpose::Write).map(|_| ())
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Writes, and passes the writing role on. Called in the writing role.
-    pub(super) fn lead_write(&self, st: MutexGuard<'_, State>) -> Result<()> {
-        let _guard = PanicGuard(self);
-        let (mut st, mut w) = self.with_writer(st);
-        let mut outcome = self.check("write");
-        if outcome.is_ok() {
-            let flushed = self.take_buffer(&mut st, &mut w, Purpose::Write);
-            drop(st);
-            outcome = self.write_taken(&mut w, &flushed);
-            st = self.state();
-            outcome = outcome.and_then(|()| self.publish_written(&mut st, &mut w, &flushed));
-        }
-        let successor = if outcome.is_ok() { st.waiters.written.take_leader() } else { None };
-        if successor.is_none() {
-            st.writing = false;
-            if st.write_wanted || st.waiters.written.len() > 0 {
-                st.write_wanted = true;
-                self.kick_driver(&mut st);
-            }
-        }
-        drop(st);
-        w.wake_all();
-        drop(w);
-        if let Some(slot) = successor {
-            Who::Thread(slot).wake(Outcome::Lead);
-        }
-        outcome
-    }
-
-    /// The writer's lock beside the short one, which comes after it: if it is not free, the short one is
-    /// let go of and taken again.
-    fn with_writer<'a>(
-        &'a self,
-        st: MutexGuard<'a, State>,
-    ) -> (MutexGuard<'a, State>, MutexGuard<'a, Writer>) {
-        if let Some(w) = try_lock(&self.writer) {
-            return (st, w);
-        }
-        drop(st);
-        let w = lock(&self.writer);
-        (self.state(), w)
-    }
-
     /// Swaps the shared buffer for the writer's empty one, and notes what it holds.
-    fn take_buffer(&self, st: &mut State, w: &mut Writer, purpose: Purpose) -> Flushed {
+    pub(super) fn take_buffer(&self, st: &mut State, w: &mut Writer, purpose: Purpose) -> Flushed {
         std::mem::swap(&mut st.buf, &mut w.taken);
         std::mem::swap(&mut st.breaks, &mut w.breaks);
         w.padding = st.pad(&self.layout);
@@ -137,7 +71,7 @@ impl Engine {
     }
 
     /// Writes what was taken. A failure poisons the log.
-    fn write_taken(&self, w: &mut Writer, flushed: &Flushed) -> Result<()> {
+    pub(super) fn write_taken(&self, w: &mut Writer, flushed: &Flushed) -> Result<()> {
         w.wake_all();
         if !w.has_work() {
             return Ok(());
@@ -176,7 +110,12 @@ impl Engine {
     }
 
     /// Says how far the storage has the records, and collects those who waited for that.
-    fn publish_written(&self, st: &mut State, w: &mut Writer, flushed: &Flushed) -> Result<()> {
+    pub(super) fn publish_written(
+        &self,
+        st: &mut State,
+        w: &mut Writer,
+        flushed: &Flushed,
+    ) -> Result<()> {
         st.stats.writes += std::mem::take(&mut w.writes);
         self.check("write")?;
         st.written = flushed.mark;

@@ -8,6 +8,8 @@
 //! | `task` | the way of one append from a task |
 //! | `submit` | appending now, waiting later |
 //! | `flush` | writing what was framed |
+//! | `handover` | who writes, while others wait for that |
+//! | `patience` | waiting awake for what does not take long |
 //! | `buffer` | the memory in which frames are gathered and written |
 //! | `commit` | leading: write, sync, publish, wake, hand over |
 //! | `writer` | the segment being written; rotation and sealing |
@@ -26,7 +28,8 @@
 //!
 //! # Roles
 //! `state.syncing` and `state.writing` say that some thread leads. Who finds the role taken waits in
-//! the queue, and the leader passes the role on to the first thread there, or to the driver.
+//! the queue. Who has synced passes the role on to the first thread there, or to the driver. Who has
+//! written wakes that thread to look, and the role is for whoever comes first.
 //! `state.makes_room` says that a thread that found the buffer full waits for `writer` to take it.
 
 mod append;
@@ -37,6 +40,8 @@ mod commit;
 mod company;
 mod driver;
 mod flush;
+mod handover;
+mod patience;
 mod segments;
 mod state;
 mod submit;

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use super::body::Body;
 use super::cohort::Commits;
 use super::company::Crowd;
+use super::patience::Patience;
 use super::waiters::{Level, Waiters};
 use super::{Engine, buffer};
 use crate::format::{
@@ -127,6 +128,7 @@ pub(crate) struct State {
     // What only commits and the driver need. appended >= written >= durable.
     pub(crate) written: Mark,
     pub(crate) crowd: Crowd,
+    pub(crate) patience: Patience,
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) breaks: Vec<Break>,
     pub(crate) log_start: Lsn,
@@ -174,6 +176,7 @@ impl State {
             waiters: Waiters::default(),
             written: mark,
             crowd: Crowd::default(),
+            patience: Patience::default(),
             jobs: VecDeque::new(),
             breaks: Vec::new(),
             log_start,

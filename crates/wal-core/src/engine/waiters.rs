@@ -118,6 +118,28 @@ pub(crate) fn wake_all(wakes: &mut Vec<Who>, outcome: Outcome) {
     wakes.drain(..).for_each(|who| who.wake(outcome));
 }
 
+/// Those who are to be woken because what they waited for has happened. Wakes them when dropped.
+///
+/// The list itself is kept from commit to commit, so that waking allocates nothing.
+pub(super) struct Wakes(pub(super) Vec<Who>);
+
+std::thread_local! {
+    static KEPT: std::cell::Cell<Vec<Who>> = const { std::cell::Cell::new(Vec::new()) };
+}
+
+impl Wakes {
+    pub(super) fn take() -> Self {
+        Wakes(KEPT.take())
+    }
+}
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        wake_all(&mut self.0, Outcome::Done);
+        KEPT.set(std::mem::take(&mut self.0));
+    }
+}
+
 /// Identifies a waiting task, so that it can be found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket {

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::segments::SegmentEntry;
 use super::state::{Break, Mark};
-use super::waiters::{Outcome, Who, wake_all};
+use super::waiters::{Outcome, Wakes, Who, wake_all};
 use super::{Engine, PanicGuard, buffer};
 use crate::format::{Footer, Padding, SEGMENT_HEADER_LEN, Salt, SegmentHeader};
 use crate::sync::lock;
@@ -46,6 +46,16 @@ impl Writer {
 
     pub(super) fn wake_all(&mut self) {
         wake_all(&mut self.wakes, Outcome::Done);
+    }
+
+    /// Those who are to be woken, for the time after the lock.
+    pub(super) fn leave_wakes(&mut self) -> Option<Wakes> {
+        if self.wakes.is_empty() {
+            return None;
+        }
+        let mut wakes = Wakes::take();
+        wakes.0.append(&mut self.wakes);
+        Some(wakes)
     }
 
     /// The segment that a sync must cover. Older ones were synced when they were sealed.

@@ -87,4 +87,6 @@ models! {
 
     os_2x1: EXHAUSTIVE, || two("os", false), loses 2;
     os_2x1_crash: up_to(4).slice(2), || two("os", true), loses 2;
+    os_3x1: up_to(3).slice(2), || three("os", 1), loses 3;
+    os_3x2: up_to(2).slice(1), || three("os", 2), loses 6;
 }
