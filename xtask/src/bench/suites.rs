@@ -171,7 +171,7 @@ fn unsynced(choice: &Choice) -> Suite {
         cells.push(Cell::raw(raw, load(1)).stride(STRIDE));
     }
     for storage in choice.storages() {
-        for count in [1, 4] {
+        for count in [1, 2, 4] {
             let ours = Ours::unsynced(storage, Durability::Buffered);
             cells.push(Cell::ours(ours, load(count)).stride(STRIDE));
             // The memory of this process does not survive it, written to or not.

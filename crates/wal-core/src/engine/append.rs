@@ -43,7 +43,7 @@ impl Engine {
 
     /// Appends on the calling thread.
     pub(crate) fn append(&self, source: &impl Source, requested: Durability) -> Result<LsnRange> {
-        let may_stand_back = self.acknowledges_from_memory(requested);
+        let may_stand_back = self.needs_no_commit(requested);
         self.place_then(source, requested, may_stand_back, |st, next, range| {
             self.finish(st, next, range.last).map(|()| range)
         })
@@ -113,11 +113,11 @@ impl Engine {
         self.wait(st, lsn)
     }
 
-    /// Whether an append is certain to wait for nothing.
-    fn acknowledges_from_memory(&self, requested: Durability) -> bool {
-        let strategy = self.fixed_decision.map(|decision| decision.acknowledge);
-        requested == Durability::Buffered
-            || (requested == Durability::Strategy && strategy == Some(Durability::Buffered))
+    /// Whether an append is certain to need no commit.
+    fn needs_no_commit(&self, requested: Durability) -> bool {
+        let strategy = || self.fixed_decision.map(|decision| decision.acknowledge);
+        let level = if requested == Durability::Strategy { strategy() } else { Some(requested) };
+        matches!(level, Some(Durability::Buffered | Durability::Written))
     }
 
     /// Asks the strategy, and notes what is to be done about the tail.

@@ -14,7 +14,7 @@
 //! | `commit` | leading: write, sync, publish, wake, hand over |
 //! | `writer` | the segment being written; rotation and sealing |
 //! | `company` | a leader waits for those who are about to append |
-//! | `turns` | threads that append from memory keep out of each other's way |
+//! | `turns` | threads that need no commit keep out of each other's way |
 //! | `cohort` | threads that wait for one commit, woken all at once |
 //! | `waiters` | who waits, and how they are woken |
 //! | `driver` | deadlines, and work for callers that cannot block |
