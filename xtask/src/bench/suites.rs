@@ -182,9 +182,9 @@ fn unsynced(choice: &Choice) -> Suite {
         }
     }
     let ours = |count, what| Pick::new(Kind::Ours, load(count)).ends(what);
-    let on = |storage, count| ours(count, "buffered").begins(storage);
-    let four_to_one = |text, storage| {
-        Bar::ratio(text, Figure::Rate, AtLeast(1.0), on(storage, 4), on(storage, 1))
+    let four_to_one = |text, what, storage| {
+        let on = |count| ours(count, what).begins(storage);
+        Bar::ratio(text, Figure::Rate, AtLeast(1.0), on(4), on(1))
     };
     let bars = vec![
         Bar::absolute(
@@ -199,8 +199,13 @@ fn unsynced(choice: &Choice) -> Suite {
             AtLeast(4e6),
             ours(1, "written"),
         ),
-        four_to_one("4 threads / 1 thread, from recycled memory", "wal memory-recycled"),
-        four_to_one("4 threads / 1 thread, and the disk behind", "wal file"),
+        four_to_one(
+            "4 threads / 1 thread, from recycled memory",
+            "buffered",
+            "wal memory-recycled",
+        ),
+        four_to_one("4 threads / 1 thread, and the disk behind", "buffered", "wal file"),
+        four_to_one("4 threads / 1 thread, surviving a process crash", "written", "wal mmap"),
     ];
     Suite { name: "unsynced", title: "Acknowledged before any sync", cells, bars }
 }
