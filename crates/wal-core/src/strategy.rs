@@ -18,7 +18,8 @@ pub enum Durability {
     /// lock; when most of those who append at once find that taken, some stand back for a tenth of a
     /// millisecond, which makes all of them together quicker.
     Buffered,
-    /// Handed to the storage: survives a process crash, not a power loss.
+    /// Handed to the storage: survives a process crash, not a power loss. `Wal::append` waits for the write,
+    /// and stands back in the same way.
     Written,
     /// Synced: survives a power loss.
     Durable,

@@ -6,7 +6,7 @@
 pub(crate) use std::{
     sync::{
         Mutex, MutexGuard, RwLock,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -15,7 +15,7 @@ pub(crate) use std::{
 pub(crate) use shuttle::{
     sync::{
         Condvar, Mutex, MutexGuard, RwLock,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -23,7 +23,7 @@ pub(crate) use shuttle::{
 #[cfg(wal_loom)]
 pub(crate) use loom::sync::{
     Condvar, Mutex, MutexGuard, RwLock,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 /// A word on which many threads sleep, and are woken by one call.

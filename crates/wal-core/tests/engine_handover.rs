@@ -4,148 +4,28 @@ mod support;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use support::*;
 use wal_core::*;
 
-/// A memory whose writes can be held up.
-#[derive(Clone, Default)]
-struct Gated {
-    probe: Probe,
-    gate: Arc<Gate>,
-}
-
-#[derive(Default)]
-struct Gate {
-    closed: Mutex<(bool, u64)>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn close(&self) {
-        self.closed.lock().unwrap().0 = true;
-    }
-    fn open(&self) {
-        self.closed.lock().unwrap().0 = false;
-        self.changed.notify_all();
-    }
-    fn pass(&self) {
-        let mut closed = self.closed.lock().unwrap();
-        closed.1 += 1;
-        self.changed.notify_all();
-        while closed.0 {
-            closed = self.changed.wait(closed).unwrap();
-        }
-        closed.1 -= 1;
-    }
-    fn wait_for_stalled_write(&self) {
-        let mut closed = self.closed.lock().unwrap();
-        while closed.1 == 0 {
-            closed = self.changed.wait(closed).unwrap();
-        }
-    }
-}
-
-struct GatedSegment(Arc<dyn Segment>, Arc<Gate>);
-
-impl Segment for GatedSegment {
-    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
-        self.1.pass();
-        self.0.write_at(offset, data, mode)
-    }
-    fn sync(&self) -> Io<'_, ()> {
-        self.0.sync()
-    }
-    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
-        self.0.read_at(offset, len)
-    }
-    fn len(&self) -> Io<'_, u64> {
-        self.0.len()
-    }
-    fn truncate(&self, len: u64) -> Io<'_, ()> {
-        self.0.truncate(len)
-    }
-}
-
-impl LogStorage for Gated {
-    fn capabilities(&self) -> Capabilities {
-        self.probe.capabilities()
-    }
-    fn describe(&self) -> String {
-        "gated".into()
-    }
-    fn lock(&self) -> Io<'_, StorageLock> {
-        self.probe.lock()
-    }
-    fn list(&self) -> Io<'_, Listing> {
-        self.probe.list()
-    }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        let inner = self.probe.create(name, header, capacity).wait();
-        Io::ready(inner.map(|s| Arc::new(GatedSegment(s, self.gate.clone())) as Arc<dyn Segment>))
-    }
-    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
-        self.probe.memory.open(name, access)
-    }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.probe.remove(name)
-    }
-    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
-        self.probe.set_aside(label, data)
-    }
-}
-
-impl Gated {
-    fn open_log(&self) -> Wal {
-        let mut recovered = self.probe.memory.clone().into_empty_log().unwrap();
-        recovered.storage = Arc::new(self.clone());
-        let settings = Settings::default().buffer_delay(Duration::from_secs(3600));
-        Wal::builder(os()).settings(settings).open(recovered).unwrap()
-    }
-}
-
-#[test]
-fn writers_who_queue_behind_a_slow_write_go_on_without_a_sync() {
-    let storage = Gated::default();
-    let log = storage.open_log();
-    storage.gate.close();
-    thread::scope(|scope| {
-        let first = scope.spawn(|| log.append(b"leads").unwrap());
-        storage.gate.wait_for_stalled_write();
-        let rest: Vec<_> = (0..3).map(|_| scope.spawn(|| log.append(b"queues").unwrap())).collect();
-        eventually("all are framed", || log.last_lsn() == Lsn::new(4));
-        thread::sleep(Duration::from_millis(20));
-        assert_eq!(log.written_lsn(), Lsn::ZERO);
-        storage.gate.open();
-        first.join().unwrap();
-        for writer in rest {
-            writer.join().unwrap();
-        }
-    });
-    assert_eq!((log.written_lsn(), log.stats().writes), (Lsn::new(4), 2), "they share a write");
-    assert_eq!(log.append(b"later").unwrap(), Lsn::new(5));
-    assert_eq!((log.written_lsn(), storage.probe.syncs()), (Lsn::new(5), 0));
-}
-
 #[test]
 fn what_gathers_in_memory_during_a_slow_write_is_written_next() {
-    let storage = Gated::default();
-    let log = storage.open_log();
+    let probe = Probe::default();
+    let log = probe.open(os(), Settings::default().buffer_delay(Duration::from_secs(3600)));
     thread::sleep(Duration::from_millis(20));
-    storage.gate.close();
+    probe.control.writing.shut();
     thread::scope(|scope| {
         let first = scope.spawn(|| log.append(b"leads").unwrap());
-        storage.gate.wait_for_stalled_write();
+        probe.control.writing.wait_for_stalled();
         let last = log.append_with(&[1; 300 << 10], Durability::Buffered).unwrap();
         // Now the driver sleeps again: the write that it could make is in other hands.
         thread::sleep(Duration::from_millis(20));
-        storage.gate.open();
+        probe.control.writing.open();
         first.join().unwrap();
         eventually("nobody else asks, yet it is written", || log.written_lsn() == last);
     });

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use support::*;
 use wal_core::*;
@@ -38,7 +39,9 @@ fn whoever_writes_next_writes_for_everybody() {
     let mut lsns = waiting.map(|thread| thread.join().unwrap().unwrap());
     lsns.sort_unstable();
     assert_eq!(lsns, [2, 3, 4, 5, 6].map(Lsn::new));
-    assert_eq!((log.written_lsn(), probe.writes()), (Lsn::new(6), 2));
+    assert_eq!((log.written_lsn(), probe.writes()), (Lsn::new(6), 2), "they share a write");
+    assert_eq!(append(&log).join().unwrap().unwrap(), Lsn::new(7));
+    assert_eq!((log.written_lsn(), probe.syncs()), (Lsn::new(7), 0));
 }
 
 #[test]
@@ -60,6 +63,8 @@ fn closing_writes_what_others_wait_for() {
     let (log, first, waiting) = behind_a_write::<3>(&probe);
     let closing = log.clone();
     let closing = thread::spawn(move || closing.close());
+    // Until it waits for the write, and those who wait for it sleep: there is nothing to be seen of that.
+    thread::sleep(Duration::from_millis(20));
     probe.control.writing.open();
     closing.join().unwrap().unwrap();
     first.join().unwrap().unwrap();

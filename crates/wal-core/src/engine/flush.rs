@@ -72,6 +72,8 @@ impl Engine {
 
     /// Writes what was taken. A failure poisons the log.
     pub(super) fn write_taken(&self, w: &mut Writer, flushed: &Flushed) -> Result<()> {
+        // Before anybody else has the writer: who knows how much of it was written?
+        let _guard = PanicGuard(self);
         w.wake_all();
         if !w.has_work() {
             return Ok(());

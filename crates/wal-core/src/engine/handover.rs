@@ -20,29 +20,37 @@ impl Engine {
         mut st: MutexGuard<'a, State>,
         lsn: Lsn,
     ) -> Result<()> {
-        if st.takes_role(Level::Written) {
-            return self.lead_write(st);
-        }
-        let (turns, before) = (st.patience.turns(), self.written_lsn());
-        drop(st);
-        look_on(turns, || self.written_lsn() != before);
-        while !self.reached(Level::Written, lsn) {
-            st = self.state();
-            // Not whether it was closed: whoever closes it writes everything.
-            self.check("write")?;
+        let mut looked_on = false;
+        loop {
             if st.takes_role(Level::Written) {
                 return self.lead_write(st);
             }
-            let slot = Slot::of_this_thread();
-            st.waiters.push(Level::Written, lsn, Who::Thread(slot.clone()));
-            drop(st);
-            match slot.wait() {
-                Outcome::Done => break,
-                Outcome::Lead => {}
-                Outcome::Failed => return Err(self.refusal("write").unwrap_or_else(closed)),
+            if looked_on {
+                let slot = Slot::of_this_thread();
+                st.waiters.push(Level::Written, lsn, Who::Thread(slot.clone()));
+                drop(st);
+                match slot.wait() {
+                    Outcome::Done => return Ok(()),
+                    Outcome::Lead => {}
+                    Outcome::Failed => return Err(self.refusal("write").unwrap_or_else(closed)),
+                }
+            } else {
+                let (turns, before) = (st.patience.turns(), self.written_lsn());
+                drop(st);
+                look_on(turns, || self.written_lsn() != before);
+                looked_on = true;
             }
+            if self.reached(Level::Written, lsn) {
+                return Ok(());
+            }
+            st = self.state();
+            // Again, as that is said under the lock: nobody may queue for what has happened. Whether the
+            // log was closed does not matter: whoever closes it writes everything.
+            if self.reached(Level::Written, lsn) {
+                return Ok(());
+            }
+            self.check("write")?;
         }
-        Ok(())
     }
 
     /// Writes, and lets go of the writing role. Called in the writing role.

@@ -27,9 +27,10 @@
 //! storage, `syncer` while a sync runs, so that records can be written beside a sync in flight.
 //!
 //! # Roles
-//! `state.syncing` and `state.writing` say that some thread leads. Who finds the role taken waits in
-//! the queue. Who has synced passes the role on to the first thread there, or to the driver. Who has
-//! written wakes that thread to look, and the role is for whoever comes first.
+//! `state.syncing` and `state.writing` say that some thread leads. Who finds the role taken waits. Who has
+//! synced passes the role on, to one of the next cohort, to a thread in the queue or to the driver. Who has
+//! written gives it up, and wakes the first thread in the queue, or the driver, to look; it is for whoever
+//! comes first.
 //! `state.makes_room` says that a thread that found the buffer full waits for `writer` to take it.
 
 mod append;

@@ -8,10 +8,9 @@
 //!
 //! Only for appends that need no commit: whoever waits for one has to be in time for it.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::sync::{Mutex, MutexGuard, lock, try_lock};
+use crate::sync::{AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, lock, try_lock};
 
 /// The moment; the system's timers make twice as much of it. It passes by the system's clock and not by the
 /// log's: nothing that the log decides depends on it.
@@ -50,7 +49,7 @@ impl Turns {
     }
 
     fn wait<'a, T>(&self, mutex: &'a Mutex<T>, stand_back: impl FnOnce()) -> MutexGuard<'a, T> {
-        // If this thread had it last, it is no append that has it now, but a commit.
+        // If this thread had it last, nobody who takes turns has it, but a commit or somebody who needs one.
         let another = self.last.load(Ordering::Relaxed) != this_thread();
         if another && self.crowd.load(Ordering::Relaxed) >= Self::CROWDED {
             stand_back();
@@ -122,7 +121,7 @@ mod tests {
                 drop(turns.take_or(mutex, || panic!("{} is no crowd", crowd(turns))));
             });
             // Until it has found it taken: there is nothing to be seen of that.
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(50));
             drop(held);
             waiter.join().unwrap();
         });

@@ -1,7 +1,7 @@
 //! Who waits for what, and how they are woken.
 //!
-//! A waiting thread parks on a slot of its own and learns its fate from there, without taking the
-//! log's lock again. A waiting task leaves its waker.
+//! A waiting thread parks on a slot of its own and learns its fate from there; it takes the log's lock
+//! again only if there is work for it. A waiting task leaves its waker.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -27,7 +27,7 @@ pub(crate) enum Level {
 pub(crate) enum Outcome {
     /// What it waited for has happened.
     Done,
-    /// It is to do the work for everybody, itself included.
+    /// It is to sync for everybody, itself included; or to see to it that somebody writes.
     Lead,
     /// The log failed.
     Failed,
@@ -193,7 +193,7 @@ impl Queue {
         }
     }
 
-    /// If a thread is the first in the queue, takes it out as the next leader.
+    /// If a thread is the first in the queue, takes it out to be woken for the work.
     pub(crate) fn take_leader(&mut self) -> Option<Arc<Slot>> {
         self.drop_cancelled_front();
         if !matches!(self.entries.front()?.who, Some(Who::Thread(_))) {

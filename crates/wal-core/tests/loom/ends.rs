@@ -24,6 +24,22 @@ fn close(policy: &str, crash: bool) -> u64 {
     world.disk.judge()
 }
 
+/// The same beside two threads. Whoever is refused has appended nothing.
+fn close_beside_two(policy: &str) -> u64 {
+    let world = World::new(policy);
+    let others = [(); 2].map(|()| world.spawn(|world| world.append(b"x")));
+    world.log.close().unwrap();
+    let outcomes = others.map(|other| other.join().unwrap());
+    let acknowledged = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(
+        acknowledged as u64,
+        world.log.last_lsn().get(),
+        "whose record is in the log, is told so"
+    );
+    outcomes.into_iter().for_each(|outcome| durable_or_closed(&world, outcome));
+    world.disk.judge()
+}
+
 /// The same for a task, which nobody drives any more.
 fn close_with_a_task(policy: &str) -> u64 {
     let world = World::new(policy);
@@ -88,6 +104,8 @@ fn truncate_after(policy: &str, crash: bool) -> u64 {
 models! {
     close_beside_an_append: EXHAUSTIVE, || close("always", false), loses 0;
     close_beside_an_append_at_written: EXHAUSTIVE, || close("os", false), loses 1;
+    close_beside_two_appends: up_to(3).slice(2), || close_beside_two("always"), loses 0;
+    close_beside_two_appends_at_written: up_to(3).slice(3), || close_beside_two("os"), loses 2;
     close_beside_an_append_crash: up_to(4).slice(3), || close("always", true), loses 0;
     close_beside_a_task: EXHAUSTIVE.slice(3), || close_with_a_task("always"), loses 0;
     close_twice: EXHAUSTIVE, two_close, loses 1;

@@ -72,32 +72,35 @@ fn failure(policy: &str, sync: u64) -> u64 {
     world.disk.judge()
 }
 
-/// Threads and tasks append until a task closes the log, on the log's own driver.
+/// Threads and tasks append until a task closes the log, on the log's own driver. Whoever is refused has
+/// appended nothing.
 fn close(policy: &str) -> u64 {
     let world = World::with(policy, Plan::default(), true);
+    let acknowledged = |outcome: &wal_core::Result<Lsn>| match outcome {
+        Ok(_) => true,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Closed);
+            false
+        }
+    };
     let mut others = Vec::new();
     for _ in 0..3 {
-        others.push(world.spawn(|world| {
-            for _ in 0..2 {
-                match world.append(b"x") {
-                    Ok(_) => {}
-                    Err(error) => return assert_eq!(error.kind(), ErrorKind::Closed),
-                }
-            }
-        }));
+        others.push(
+            world.spawn(move |world| {
+                (0..2).take_while(|_| acknowledged(&world.append(b"x"))).count()
+            }),
+        );
     }
     for _ in 0..2 {
-        others.push(world.spawn(|world| match world.append_async(b"x") {
-            Ok(_) => {}
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Closed),
-        }));
+        others.push(world.spawn(move |world| usize::from(acknowledged(&world.append_async(b"x")))));
     }
     let log = world.log.clone().into_async();
     block_on(log.close()).unwrap();
     let last = world.log.last_lsn();
     assert_eq!(world.log.durable_lsn(), last, "closing makes everything durable");
-    others.into_iter().for_each(|thread| thread.join().unwrap());
+    let acknowledged: usize = others.into_iter().map(|thread| thread.join().unwrap()).sum();
     assert_eq!(world.log.last_lsn(), last, "nothing is appended to a closed log");
+    assert_eq!(acknowledged as u64, last.get(), "whose record is in the log, is told so");
     world.disk.judge()
 }
 

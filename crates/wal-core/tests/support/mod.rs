@@ -80,7 +80,8 @@ impl Gate {
         self.state.lock().unwrap().shut = true;
     }
     pub fn open(&self) {
-        self.state.lock().unwrap().shut = false;
+        let mut state = self.state.lock().unwrap();
+        (state.shut, state.let_pass) = (false, 0);
         self.changed.notify_all();
     }
     /// Lets one pass, and keeps it shut.
