@@ -3,31 +3,24 @@
 mod support;
 
 use std::sync::atomic::Ordering;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use support::*;
 use wal_core::*;
 
 /// Two of them do not fit into the buffer.
-const LARGE: [u8; 3000] = [7; 3000];
-
-type Appending = JoinHandle<Result<Lsn>>;
-
-fn append(log: &Wal, durability: Durability) -> Appending {
-    let log = log.clone();
-    thread::spawn(move || log.append_with(&LARGE, durability))
-}
+static LARGE: [u8; 3000] = [7; 3000];
 
 /// Record 1 is being written and does not come to an end, record 2 fills the buffer, and two threads have no
 /// room for what they append.
 fn stuck(probe: &Probe) -> (Wal, Appending, [Appending; 2]) {
     let log = probe.open_still(os(), Settings::default().buffer_bytes(4096));
     probe.control.writing.shut();
-    let writes = append(&log, Durability::Written);
+    let writes = append_beside(&log, &LARGE, Durability::Written);
     probe.control.writing.wait_for_stalled();
     assert_eq!(log.append_with(&LARGE, Durability::Buffered).unwrap(), Lsn::new(2));
-    let waiting = [(); 2].map(|()| append(&log, Durability::Buffered));
+    let waiting = [(); 2].map(|()| append_beside(&log, &LARGE, Durability::Buffered));
     // Until they have found it full: there is nothing to be seen of that.
     thread::sleep(Duration::from_millis(50));
     assert_eq!(log.last_lsn(), Lsn::new(2));
@@ -69,11 +62,7 @@ fn a_failed_write_reaches_all_who_have_no_room() {
 fn closing_leaves_nobody_without_an_answer() {
     let probe = Probe::default();
     let (log, first, waiting) = stuck(&probe);
-    let closing = log.clone();
-    let closing = thread::spawn(move || closing.close());
-    thread::sleep(Duration::from_millis(20));
-    probe.control.writing.open();
-    closing.join().unwrap().unwrap();
+    probe.close_beside_a_stalled_write(&log);
     first.join().unwrap().unwrap();
     let mut expected = 2;
     for outcome in waiting.map(|thread| thread.join().unwrap()) {

@@ -6,17 +6,12 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use support::*;
 use wal_core::*;
 
-type Appending = JoinHandle<Result<Lsn>>;
-
 fn append(log: &Wal) -> Appending {
-    let log = log.clone();
-    thread::spawn(move || log.append_with(b"x", Durability::Written))
+    append_beside(log, b"x", Durability::Written)
 }
 
 /// Record 1 is being written and does not come to an end, and so many threads wait behind it.
@@ -61,12 +56,7 @@ fn a_failed_write_reaches_all_who_wait() {
 fn closing_writes_what_others_wait_for() {
     let probe = Probe::default();
     let (log, first, waiting) = behind_a_write::<3>(&probe);
-    let closing = log.clone();
-    let closing = thread::spawn(move || closing.close());
-    // Until it waits for the write, and those who wait for it sleep: there is nothing to be seen of that.
-    thread::sleep(Duration::from_millis(20));
-    probe.control.writing.open();
-    closing.join().unwrap().unwrap();
+    probe.close_beside_a_stalled_write(&log);
     first.join().unwrap().unwrap();
     for thread in waiting {
         thread.join().unwrap().unwrap();

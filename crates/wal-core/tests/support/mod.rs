@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -139,6 +140,15 @@ impl Probe {
         let builder = Wal::builder(strategy).settings(settings).manual_driver();
         builder.open(self.recovered()).unwrap()
     }
+    /// Closes the log while a write stalls, and lets the write go on.
+    pub fn close_beside_a_stalled_write(&self, log: &Wal) {
+        let closing = log.clone();
+        let closing = thread::spawn(move || closing.close());
+        // Until it waits for the write, and others sleep: there is nothing to be seen of that.
+        thread::sleep(Duration::from_millis(20));
+        self.control.writing.open();
+        closing.join().unwrap().unwrap();
+    }
     pub fn writes(&self) -> u64 {
         self.control.writes.load(Ordering::SeqCst)
     }
@@ -218,6 +228,14 @@ impl Segment for ProbeSegment {
     }
 }
 
+/// An append on a thread of its own.
+pub type Appending = JoinHandle<Result<Lsn>>;
+
+pub fn append_beside(log: &Wal, record: &'static [u8], durability: Durability) -> Appending {
+    let log = log.clone();
+    thread::spawn(move || log.append_with(record, durability))
+}
+
 /// Waits until `condition` holds; fails loudly if it does not come true.
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     eventually_within(10_000, what, condition);
@@ -229,7 +247,7 @@ pub fn eventually_within(millis: u32, what: &str, condition: impl Fn() -> bool) 
         if condition() {
             return;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
     panic!("never happened: {what}");
 }
