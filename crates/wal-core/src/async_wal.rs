@@ -8,9 +8,8 @@ use std::task::{Poll, Waker};
 
 use futures_core::Stream;
 
-use crate::engine::{AppendFuture, Engine};
+use crate::engine::{AppendFuture, Engine, Many, One};
 use crate::read::Cursor;
-use crate::record::{Many, One};
 use crate::wal::{Inner, read, readable, start};
 use crate::{Codec, Durability, Entry, Error, ErrorKind, Lsn, LsnRange, RawCodec, Result, Wal};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Driver, Engine, Observer, Parts};
+use crate::engine::{Driver, Engine, Observer, Pace, Parts};
 use crate::recovered::Recovered;
 use crate::{
     AsyncWal, Clock, Codec, Error, ErrorKind, Event, RawCodec, Result, Settings, SyncStrategy,
@@ -16,6 +16,7 @@ pub struct Builder<C = RawCodec> {
     strategy: Box<dyn SyncStrategy>,
     codec: C,
     settings: Settings,
+    pace: Pace,
     clock: Arc<dyn Clock>,
     observer: Option<Observer>,
     driver_thread: bool,
@@ -27,6 +28,7 @@ impl Builder<RawCodec> {
             strategy,
             codec: RawCodec,
             settings: Settings::default(),
+            pace: Pace::default(),
             clock: Arc::new(SystemClock::new()),
             observer: None,
             driver_thread: true,
@@ -38,14 +40,22 @@ impl<C: Codec> Builder<C> {
     /// How records become bytes; [`RawCodec`] if not called.
     #[must_use]
     pub fn codec<D: Codec>(self, codec: D) -> Builder<D> {
-        let Builder { strategy, settings, clock, observer, driver_thread, .. } = self;
-        Builder { strategy, codec, settings, clock, observer, driver_thread }
+        let Builder { strategy, settings, pace, clock, observer, driver_thread, .. } = self;
+        Builder { strategy, codec, settings, pace, clock, observer, driver_thread }
     }
 
     /// Sizes and limits.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// How its threads wait for each other, for measurements. No value changes what the log does.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
         self
     }
 
@@ -95,6 +105,7 @@ impl<C: Codec> Builder<C> {
             strategy: self.strategy,
             clock: self.clock,
             settings: self.settings,
+            pace: self.pace,
             observer: self.observer,
             codec: id,
             threads: self.driver_thread,

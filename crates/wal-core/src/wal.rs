@@ -4,10 +4,9 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::engine::{Drive, Driver, Engine};
+use crate::engine::{Drive, Driver, Engine, Many, One};
 use crate::format::LogId;
 use crate::read::Cursor;
-use crate::record::{Many, One};
 use crate::{
     AsyncWal, Builder, Claim, Codec, Durability, Entry, Error, ErrorKind, Lsn, LsnRange, RawCodec,
     Result, Stats, Submitted, SyncStrategy, block_on,

@@ -17,6 +17,7 @@ pub use frame::{
 pub(crate) use header::MAX_DATA_OFFSET;
 pub use header::{FORMAT_VERSION, LogId, SEGMENT_HEADER_LEN, SEGMENT_MAGIC, SegmentHeader};
 pub use padding::Padding;
+pub(crate) use records::BatchTable;
 pub use records::{Records, RecordsIn};
 
 /// A fixed-size piece of a slice whose length was checked before.

@@ -5,6 +5,37 @@ use bytes::{Buf, Bytes};
 use super::{BATCH_COUNT_LEN, u32_at};
 use crate::{Error, ErrorKind, Result};
 
+/// The table in front of the records of a batch: their count, and the length of each but the last.
+#[derive(Clone, Copy)]
+pub(crate) struct BatchTable {
+    count: usize,
+}
+
+impl BatchTable {
+    pub(crate) const fn of(count: usize) -> Self {
+        BatchTable { count }
+    }
+
+    /// Its length in bytes. The count takes the place of the length that follows from the others.
+    pub(crate) const fn len(self) -> usize {
+        BATCH_COUNT_LEN * self.count
+    }
+
+    /// Writes the count into the beginning of a body.
+    pub(crate) fn put_count(self, body: &mut [u8]) {
+        body[..BATCH_COUNT_LEN].copy_from_slice(&(self.count as u32).to_le_bytes());
+    }
+
+    /// Writes the length of record `at` into the beginning of a body; nothing for the last.
+    #[inline]
+    pub(crate) fn put_len(self, body: &mut [u8], at: usize, len: usize) {
+        if at + 1 < self.count {
+            let entry = BATCH_COUNT_LEN * (at + 1);
+            body[entry..entry + BATCH_COUNT_LEN].copy_from_slice(&(len as u32).to_le_bytes());
+        }
+    }
+}
+
 /// The number of records of a batch, and where the first one begins.
 pub(super) fn batch(body: &[u8]) -> Result<(u32, usize)> {
     let fail = |detail: String| Err(Error::new(ErrorKind::Corrupt, "read frame").detail(detail));

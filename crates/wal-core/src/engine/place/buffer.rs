@@ -6,19 +6,18 @@
 
 use bytes::{Bytes, BytesMut};
 
-/// Room that a buffer has at least.
-const USUAL: usize = 64 * 1024;
+use super::super::pace::BUFFER_BYTES;
 
 /// An empty buffer.
 pub(crate) fn new_buffer() -> BytesMut {
-    let mut buffer = BytesMut::with_capacity(USUAL);
+    let mut buffer = BytesMut::with_capacity(BUFFER_BYTES);
     // A part makes the memory shared, if only for a moment; it stays of that kind.
     drop(buffer.split_to(0));
     buffer
 }
 
 /// The memory of what was written, for the next time; other memory if the storage still holds on to it.
-pub(super) fn reclaim(written: Bytes) -> BytesMut {
+pub(crate) fn reclaim(written: Bytes) -> BytesMut {
     let Ok(mut buffer) = written.try_into_mut() else { return new_buffer() };
     buffer.clear();
     buffer
@@ -41,6 +40,6 @@ mod tests {
         assert_eq!(held, "some bytes");
         let again = reclaim(held);
         assert_eq!((again.as_ptr(), again.len()), (at, 0));
-        assert!(again.capacity() >= USUAL);
+        assert!(again.capacity() >= BUFFER_BYTES);
     }
 }

@@ -3,14 +3,37 @@
 //! It has no logic of its own. [`Engine::step`] does one thing that is due and says when it wants to be
 //! called again; a thread, a simulated clock or a model checker can call it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::state::{Job, Rest, State};
-use super::waiters::Level;
-use super::{Engine, PanicGuard};
-use crate::sync::{Ordering, thread};
+use super::super::Engine;
+use super::super::agenda::{Call, Job};
+use super::super::failure::PanicGuard;
+use super::super::pace::IdleSpin;
+use super::super::state::State;
+use crate::sync::{AtomicBool, Ordering, thread};
 use crate::{Error, ErrorKind, Result, Trigger};
+
+/// How the driver's thread is reached.
+#[derive(Default)]
+pub(in super::super) struct DriverLine {
+    thread: OnceLock<thread::Thread>,
+    /// The driver spins, and has something to do.
+    called: AtomicBool,
+}
+
+impl DriverLine {
+    fn call(&self, how: Call) {
+        match how {
+            Call::Word => self.called.store(true, Ordering::Release),
+            Call::Unpark => {
+                if let Some(thread) = self.thread.get() {
+                    thread.unpark();
+                }
+            }
+        }
+    }
+}
 
 /// What [`Wal::drive`](crate::Wal::drive) found to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,62 +53,46 @@ impl Engine {
         let _guard = PanicGuard(self);
         let now = self.clock.monotonic();
         let mut st = self.state();
-        if let Some(job) = st.jobs.pop_front() {
+        if let Some(job) = st.agenda.pop_job() {
             drop(st);
             job(self);
             return Drive::Worked;
         }
-        if !self.has_failed() && !st.closed {
-            if st.sync_at.is_some_and(|at| at <= now) {
-                st.sync_at = None;
+        let is_over = self.has_failed() || st.agenda.is_closed();
+        if !is_over {
+            if st.agenda.is_sync_due(now) {
                 self.ask_strategy(&mut st, Trigger::Deadline);
             }
-            if st.write_at.is_some_and(|at| at <= now) {
-                st.write_at = None;
-                st.write_wanted = true;
-            }
+            st.agenda.note_due_write(now);
             // A failure is kept in the engine and told to everybody who waits.
-            if st.takes_role(Level::Durable) {
+            if st.agenda.take_wanted_sync() {
                 drop(st);
                 let _ = self.lead();
                 return Drive::Worked;
             }
-            if st.write_wanted && st.takes_role(Level::Written) {
+            if st.agenda.take_wanted_write() {
                 let _ = self.lead_write(st);
                 return Drive::Worked;
             }
-            if let Some(at) = st.next_deadline() {
-                st.rest = Rest::SleepsUntil(at);
-                return Drive::Until(at);
-            }
         }
-        st.rest = Rest::SleepsUntil(Duration::MAX);
-        Drive::Idle
+        st.agenda.driver_sleeps(is_over).map_or(Drive::Idle, Drive::Until)
     }
 
     /// Calls the driver if it rests and there is something that it does not know of.
-    pub(super) fn kick_driver(&self, st: &mut State) {
-        match st.rest {
-            Rest::Lingers if st.has_work() => self.called.store(true, Ordering::Release),
-            Rest::SleepsUntil(until)
-                if st.has_work() || st.next_deadline().is_some_and(|at| at < until) =>
-            {
-                if let Some(thread) = self.driver_thread.get() {
-                    thread.unpark();
-                }
-            }
-            Rest::None | Rest::Lingers | Rest::SleepsUntil(_) => return,
+    #[inline]
+    pub(super) fn wake_driver(&self, st: &mut State) {
+        if let Some(how) = st.agenda.call_driver() {
+            self.driver.call(how);
         }
-        st.rest = Rest::None;
     }
 
     /// Hands a job to the driver.
-    /// A driver that has ended drops the job, and whoever waits for its outcome is told.
+    /// A driver that has ended drops the job, and the caller that waits for its outcome is told.
     pub(crate) fn hand_to_driver(&self, job: Job) {
         let mut st = self.state();
-        if !st.stop {
-            st.jobs.push_back(job);
-            self.kick_driver(&mut st);
+        if !st.agenda.is_stopped() {
+            st.agenda.push_job(job);
+            self.wake_driver(&mut st);
         }
     }
 
@@ -95,8 +102,8 @@ impl Engine {
         impl Drop for Ended<'_> {
             fn drop(&mut self) {
                 let mut st = self.0.state();
-                st.stop = true;
-                let jobs = std::mem::take(&mut st.jobs);
+                st.agenda.stop();
+                let jobs = st.agenda.take_jobs();
                 drop(st);
                 drop(jobs);
             }
@@ -105,7 +112,7 @@ impl Engine {
         let mut worked = false;
         loop {
             let step = self.step();
-            if step != Drive::Worked && self.state().stop {
+            if step != Drive::Worked && self.state().agenda.is_stopped() {
                 return;
             }
             match step {
@@ -114,14 +121,29 @@ impl Engine {
                     continue;
                 }
                 // Then looks again, and says that it falls asleep.
-                _ if std::mem::take(&mut worked) => self.linger(),
+                _ if std::mem::take(&mut worked) => self.idle_spin(),
                 Drive::Idle => thread::park(),
                 Drive::Until(at) => self.park_until(at),
             }
             // Only here: somebody else may call `step` while this thread sleeps, and must not keep others
             // from waking it.
-            self.state().rest = Rest::None;
+            self.state().agenda.driver_works();
         }
+    }
+
+    /// Stays awake for a moment if somebody may come back soon.
+    fn idle_spin(&self) {
+        let sync_cost = {
+            let mut st = self.state();
+            if !st.seen.idle.expects_somebody(&self.pace) || st.agenda.has_work() {
+                return;
+            }
+            self.driver.called.store(false, Ordering::Relaxed);
+            st.agenda.driver_spins();
+            st.progress.sync_cost()
+        };
+        let is_called = || self.driver.called.load(Ordering::Acquire);
+        IdleSpin::spin(&self.pace, &*self.clock, sync_cost, is_called);
     }
 
     #[cfg(not(any(wal_loom, wal_shuttle)))]
@@ -133,6 +155,7 @@ impl Engine {
         }
     }
 
+    /// No time passes in a model.
     #[cfg(any(wal_loom, wal_shuttle))]
     fn park_until(&self, _: Duration) {
         thread::park();
@@ -153,13 +176,13 @@ impl Driver {
         }
         let driven = engine.clone();
         let spawn = thread::Builder::new().name("wal-driver".into()).spawn(move || {
-            let _ = driven.driver_thread.set(thread::current());
+            let _ = driven.driver.thread.set(thread::current());
             driven.run();
         });
         let thread = spawn.map_err(|e| {
             Error::new(ErrorKind::Io, "open log").detail("cannot start the driver thread").source(e)
         })?;
-        let _ = engine.driver_thread.set(thread.thread().clone());
+        let _ = engine.driver.thread.set(thread.thread().clone());
         Ok(Driver { engine, thread: Some(thread) })
     }
 }
@@ -170,21 +193,18 @@ impl Drop for Driver {
     fn drop(&mut self) {
         {
             let mut st = self.engine.state();
-            st.stop = true;
-            self.engine.kick_driver(&mut st);
+            st.agenda.stop();
+            self.engine.wake_driver(&mut st);
         }
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != thread::current().id()
         {
             let _ = thread.join();
         }
-        if !self.engine.has_failed() && !self.engine.state().closed {
+        if !self.engine.has_failed() && !self.engine.state().agenda.is_closed() {
             let _ = self.engine.write_out();
-            let due = {
-                let st = self.engine.state();
-                st.sync_wanted || st.sync_at.is_some()
-            };
-            if due {
+            let is_planned = self.engine.state().agenda.is_sync_planned();
+            if is_planned {
                 let _ = self.engine.sync();
             }
         }

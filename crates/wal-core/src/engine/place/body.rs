@@ -2,15 +2,8 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::super::pace::{KEEP_BYTES, SWAP_BYTES};
 use crate::format::FRAME_HEADER_LEN;
-
-/// A frame that is at least as large becomes the buffer itself, if that is empty. Smaller ones are copied:
-/// that costs little, and the buffer's memory is the one that the processor has at hand.
-const LARGE: usize = 16 * 1024;
-
-/// Memory in which a thread encodes is kept up to this much. A larger buffer does not change places with a
-/// smaller frame, as its memory would be given back.
-pub(crate) const KEEP: usize = 1 << 20;
 
 /// The body of one frame to be.
 pub(crate) struct Body<'a> {
@@ -53,8 +46,8 @@ impl Body<'_> {
             }
             BodyBytes::Framed(frame) => {
                 frame[..FRAME_HEADER_LEN].copy_from_slice(header);
-                let is_kept = frame.capacity() >= buf.capacity() || buf.capacity() <= KEEP;
-                if buf.is_empty() && frame.len() >= LARGE && is_kept {
+                let is_kept = frame.capacity() >= buf.capacity() || buf.capacity() <= KEEP_BYTES;
+                if buf.is_empty() && frame.len() >= SWAP_BYTES && is_kept {
                     std::mem::swap(buf, *frame);
                 } else {
                     buf.extend_from_slice(frame);
@@ -77,19 +70,23 @@ mod tests {
 
     #[test]
     fn a_buffer_that_has_grown_is_not_given_away_for_a_smaller_frame() {
-        let (mut frame, mut buf) = (BytesMut::zeroed(LARGE), BytesMut::with_capacity(KEEP + 1));
+        let (mut frame, mut buf) =
+            (BytesMut::zeroed(SWAP_BYTES), BytesMut::with_capacity(KEEP_BYTES + 1));
         let at = buf.as_ptr();
         put(&mut frame, &mut buf);
-        assert_eq!((buf.as_ptr(), buf.len()), (at, LARGE));
-        let (mut frame, mut buf) = (BytesMut::zeroed(KEEP + 2), BytesMut::with_capacity(KEEP + 1));
+        assert_eq!((buf.as_ptr(), buf.len()), (at, SWAP_BYTES));
+        let (mut frame, mut buf) =
+            (BytesMut::zeroed(KEEP_BYTES + 2), BytesMut::with_capacity(KEEP_BYTES + 1));
         let at = frame.as_ptr();
         put(&mut frame, &mut buf);
-        assert_eq!((buf.as_ptr(), buf.len()), (at, KEEP + 2));
+        assert_eq!((buf.as_ptr(), buf.len()), (at, KEEP_BYTES + 2));
     }
 
     #[test]
     fn a_large_frame_becomes_the_buffer_and_all_others_are_copied() {
-        for (len, before, moves) in [(LARGE, 0, true), (LARGE - 1, 0, false), (LARGE, 1, false)] {
+        for (len, before, moves) in
+            [(SWAP_BYTES, 0, true), (SWAP_BYTES - 1, 0, false), (SWAP_BYTES, 1, false)]
+        {
             let mut frame = BytesMut::zeroed(FRAME_HEADER_LEN);
             frame.resize(len, 9);
             let mut buf = BytesMut::from(&b"ab"[..before]);

@@ -5,12 +5,12 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::Engine;
-use super::append::Next;
-use super::commit::closed;
+use super::super::Engine;
+use super::super::failure::closed;
+use super::super::place::Source;
+use super::super::wait::Level;
+use super::append::AfterPlace;
 use super::task::Waiting;
-use super::waiters::Level;
-use crate::record::Source;
 use crate::{Durability, Lsn, LsnRange, Result};
 
 impl Engine {
@@ -21,38 +21,37 @@ impl Engine {
         requested: Durability,
     ) -> Result<Submitted<'_>> {
         // Callers may be tasks, or have a lock of their own.
-        let may_stand_back = false;
-        self.place_then(source, requested, may_stand_back, |mut st, next, range| {
-            let level = match next {
-                Next::Acknowledged => {
-                    self.kick_driver(&mut st);
-                    None
-                }
-                Next::Wait(level) => Some(level),
-            };
-            Ok(Submitted { engine: self, range, level })
-        })
+        let may_back_off = false;
+        let (mut st, next, range) = self.place_blocking(source, requested, may_back_off)?;
+        let level = match next {
+            AfterPlace::Acknowledged => {
+                self.wake_driver(&mut st);
+                None
+            }
+            AfterPlace::Wait(level) => Some(level),
+        };
+        Ok(Submitted { engine: self, range, level })
     }
 
     /// Waits for a record that was appended earlier, on the calling thread.
     fn wait_submitted(&self, level: Level, lsn: Lsn) -> Result<()> {
-        if self.reached(level, lsn) {
+        if self.has_reached(level, lsn) {
             return Ok(());
         }
         let mut st = self.state();
         // A log that was closed meanwhile made it durable.
-        if self.reached(level, lsn) {
+        if self.has_reached(level, lsn) {
             return Ok(());
         }
         self.check("append")?;
-        if st.closed {
+        if st.agenda.is_closed() {
             return Err(closed());
         }
         // While nobody waited, nobody had to see to it.
         if level == Level::Durable {
-            self.promise_sync(&mut st);
+            st.promise_sync();
         }
-        self.finish(st, Next::Wait(level), lsn)
+        self.finish(st, AfterPlace::Wait(level), lsn)
     }
 }
 
@@ -102,11 +101,13 @@ impl Drop for Submitted<'_> {
     /// Nobody is going to lead for these records but the driver.
     fn drop(&mut self) {
         if let Some(level) =
-            self.level.filter(|level| !self.engine.reached(*level, self.range.last))
+            self.level.filter(|level| !self.engine.has_reached(*level, self.range.last))
         {
             let mut st = self.engine.state();
-            st.write_wanted |= level == Level::Written;
-            self.engine.kick_driver(&mut st);
+            if level == Level::Written {
+                st.agenda.want_write();
+            }
+            self.engine.wake_driver(&mut st);
         }
     }
 }

@@ -8,12 +8,13 @@ use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::Engine;
-use super::append::Next;
-use super::commit::closed;
-use super::state::State;
-use super::waiters::{Level, Ticket, Who};
-use crate::record::Source;
+use super::super::Engine;
+use super::super::agenda::Role;
+use super::super::failure::closed;
+use super::super::place::{EncodeMemory, Source};
+use super::super::state::State;
+use super::super::wait::{Level, Ticket, Waiter};
+use super::append::AfterPlace;
 use crate::sync::{MutexGuard, is_free};
 use crate::{Durability, Lsn, LsnRange, Result};
 
@@ -21,20 +22,22 @@ impl Engine {
     /// A future for "everything appended so far is durable"; starts the sync.
     pub(crate) fn sync_future(&self) -> Result<Waiting<'_>> {
         let mut st = self.live("sync")?;
-        let lsn = st.appended.lsn;
-        if st.durable.records < st.appended.records {
-            st.sync_wanted = true;
-            self.kick_driver(&mut st);
+        let lsn = st.progress.appended();
+        if !st.progress.all_durable() {
+            st.agenda.want_sync();
+            self.wake_driver(&mut st);
         }
         Ok(Waiting::new(self, Level::Durable, lsn))
     }
 
     /// A future for "`lsn` is durable"; starts a sync if the record was appended.
     pub(crate) fn durable_future(&self, lsn: Lsn) -> Result<Waiting<'_>> {
-        if !self.reached(Level::Durable, lsn) {
+        if !self.has_reached(Level::Durable, lsn) {
             let mut st = self.live("wait for durability")?;
-            st.sync_wanted |= lsn <= st.appended.lsn;
-            self.kick_driver(&mut st);
+            if lsn <= st.progress.appended() {
+                st.agenda.want_sync();
+            }
+            self.wake_driver(&mut st);
         }
         Ok(Waiting::new(self, Level::Durable, lsn))
     }
@@ -69,7 +72,7 @@ impl<'a> Waiting<'a> {
 
     /// Joins the queue.
     fn join(&mut self, st: &mut State, cx: &Context<'_>) {
-        let ticket = st.waiters.push(self.level, self.lsn, Who::Task(cx.waker().clone()));
+        let ticket = st.wait.join(self.level, self.lsn, Waiter::Task(cx.waker().clone()));
         self.id = Some(ticket.id);
     }
 }
@@ -79,7 +82,7 @@ impl Future for Waiting<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let (engine, level, lsn) = (self.engine, self.level, self.lsn);
-        if engine.reached(level, lsn) {
+        if engine.has_reached(level, lsn) {
             self.id = None;
             return Poll::Ready(Ok(()));
         }
@@ -87,23 +90,23 @@ impl Future for Waiting<'_> {
         if let Err(error) = engine.check("append") {
             return Poll::Ready(Err(error));
         }
-        if engine.reached(level, lsn) {
+        if engine.has_reached(level, lsn) {
             self.id = None;
             return Poll::Ready(Ok(()));
         }
         // A log that is being closed makes durable what was appended before it says so.
-        let closing = lsn <= st.appended.lsn && st.durable.records < st.appended.records;
-        if st.closed && !closing {
+        let closing = lsn <= st.progress.appended() && !st.progress.all_durable();
+        if st.agenda.is_closed() && !closing {
             return Poll::Ready(Err(closed()));
         }
-        let kept = self.ticket().is_some_and(|ticket| st.waiters.update(level, ticket, cx.waker()));
+        let kept = self.ticket().is_some_and(|ticket| st.wait.update(level, ticket, cx.waker()));
         if !kept {
             self.join(&mut st, cx);
             // The record may have been appended, and acknowledged earlier than durable, after this wait
             // was begun and before anybody knew of it.
-            if level == Level::Durable && lsn <= st.appended.lsn {
-                engine.promise_sync(&mut st);
-                engine.kick_driver(&mut st);
+            if level == Level::Durable && lsn <= st.progress.appended() {
+                st.promise_sync();
+                engine.wake_driver(&mut st);
             }
         }
         Poll::Pending
@@ -113,7 +116,7 @@ impl Future for Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket() {
-            self.engine.state().waiters.cancel(self.level, ticket);
+            self.engine.state().wait.cancel(self.level, ticket);
         }
     }
 }
@@ -142,47 +145,54 @@ impl<'a, S: Source, F> AppendFuture<'a, S, F> {
     fn frame(&mut self, cx: &Context<'_>) -> Result<Poll<()>> {
         let AppendFuture { source, waiting, first, requested, .. } = self;
         let engine = waiting.engine;
-        source.with_body(engine.body_limit, engine.settings.max_record_bytes, |body| {
-            let mut st = engine.live("append")?;
-            let now = engine.clock.monotonic_since(&mut st.recent);
-            let Ok(range) = engine.place(&mut st, body, now) else {
-                st.waiters.push_space_once(cx.waker());
-                st.write_wanted = true;
-                engine.kick_driver(&mut st);
-                return Ok(Poll::Pending);
-            };
-            (*first, waiting.lsn) = (range.first, range.last);
-            match engine.decide(&mut st, *requested, now) {
-                Next::Acknowledged => {
-                    engine.kick_driver(&mut st);
-                    Ok(Poll::Ready(()))
-                }
-                Next::Wait(level) if engine.may_lead_in_place() && st.takes_role(level) => {
-                    engine.lead_in_place(st, level).map(Poll::Ready)
-                }
-                Next::Wait(level) => {
-                    st.write_wanted |= level == Level::Written;
-                    waiting.level = level;
-                    waiting.join(&mut st, cx);
-                    engine.kick_driver(&mut st);
-                    Ok(Poll::Pending)
-                }
+        let mut memory = EncodeMemory::default();
+        let mut body = source.encode(&mut memory, engine.layout.limits)?;
+        let mut st = engine.live("append")?;
+        let Ok((next, range)) = engine.place(&mut st, &mut body, *requested) else {
+            st.wait.join_for_buffer_once(cx.waker());
+            st.agenda.want_write();
+            engine.wake_driver(&mut st);
+            return Ok(Poll::Pending);
+        };
+        (*first, waiting.lsn) = (range.first, range.last);
+        match next {
+            AfterPlace::Acknowledged => {
+                engine.wake_driver(&mut st);
+                Ok(Poll::Ready(()))
             }
-        })?
+            AfterPlace::Wait(level) if engine.leads_in_place(&mut st, level) => {
+                engine.lead_in_place(st, level).map(Poll::Ready)
+            }
+            AfterPlace::Wait(level) => {
+                if level == Level::Written {
+                    st.agenda.want_write();
+                }
+                waiting.level = level;
+                waiting.join(&mut st, cx);
+                engine.wake_driver(&mut st);
+                Ok(Poll::Pending)
+            }
+        }
     }
 }
 
 impl Engine {
-    /// Whether tasks commit in place, and nobody writes, rotates or truncates.
-    fn may_lead_in_place(&self) -> bool {
-        self.settings.commit_in_place && is_free(&self.writer)
+    /// Takes the role for this level, if tasks commit in place and nobody writes, rotates or truncates.
+    fn leads_in_place(&self, st: &mut State, level: Level) -> bool {
+        self.settings.commit_in_place
+            && is_free(&self.writer)
+            && match level {
+                Level::Written => st.agenda.take(Role::Write),
+                Level::Durable => st.agenda.take_wanted_sync(),
+                Level::Followed => false,
+            }
     }
 
     /// Does on a task's thread what the driver would do. Nobody is waited for: those who would come may
     /// need this very thread.
     fn lead_in_place(&self, mut st: MutexGuard<'_, State>, level: Level) -> Result<()> {
         if level == Level::Written {
-            self.kick_driver(&mut st);
+            self.wake_driver(&mut st);
             return self.lead_write(st);
         }
         drop(st);
@@ -211,7 +221,7 @@ impl<S: Source, T, F: Fn(LsnRange) -> T> Future for AppendFuture<'_, S, F> {
 mod tests {
     use super::*;
     use crate::RawCodec;
-    use crate::record::One;
+    use crate::engine::One;
 
     #[test]
     fn futures_are_small() {

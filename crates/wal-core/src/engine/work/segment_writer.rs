@@ -1,29 +1,29 @@
-//! The segment being written: handing over bytes, rotation, sealing.
+//! The segment that is written: handing over bytes, rotation, sealing.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::segments::SegmentEntry;
-use super::state::{Break, Mark};
-use super::waiters::{Outcome, Wakes, Who, wake_all};
-use super::{Engine, PanicGuard, buffer};
-use crate::format::{Footer, Padding, SEGMENT_HEADER_LEN, Salt, SegmentHeader};
+use super::super::Engine;
+use super::super::failure::PanicGuard;
+use super::super::place::{Break, Taken, new_buffer};
+use super::super::progress::Captured;
+use super::super::segments::SegmentEntry;
+use super::super::wait::{Outcome, Waiter, Wakes, wake_all};
+use crate::format::{Footer, SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Event, Lsn, Result, Segment, WriteMode};
 
-/// What only the thread in charge of writing touches.
-pub(super) struct Writer {
+/// What only the thread touches that has the writer's lock.
+pub(in super::super) struct SegmentWriter {
     active: Option<Active>,
-    /// The buffer taken from the state, to be written; empty otherwise.
-    pub(super) taken: BytesMut,
-    pub(super) breaks: Vec<Break>,
-    /// What is still to be put behind `taken`.
-    pub(super) padding: Option<(Padding, Salt)>,
+    /// What was taken from the buffer, to be written; empty otherwise.
+    pub(super) taken: Taken,
     /// Writes that the statistics do not know of yet.
-    pub(super) writes: u64,
-    pub(super) wakes: Vec<Who>,
+    writes: u64,
+    /// Those who are to be woken.
+    pub(super) wakes: Vec<Waiter>,
 }
 
 struct Active {
@@ -33,15 +33,26 @@ struct Active {
     offset: u64,
 }
 
-impl Writer {
-    pub(super) fn new() -> Self {
-        let taken = buffer::new_buffer();
-        let (breaks, wakes) = (Vec::new(), Vec::new());
-        Writer { active: None, taken, breaks, padding: None, writes: 0, wakes }
+impl Active {
+    /// Readers are told of exactly what was written.
+    fn assert_extent(&self) {
+        let (is, told) = (self.offset, self.entry.data_end());
+        assert_eq!(is, told, "frames end where the segment's summary says");
+    }
+}
+
+impl SegmentWriter {
+    pub(in super::super) fn new() -> Self {
+        let taken = Taken { frames: new_buffer(), ..Taken::default() };
+        SegmentWriter { active: None, taken, writes: 0, wakes: Vec::new() }
     }
 
     pub(super) fn has_work(&self) -> bool {
-        !self.taken.is_empty() || !self.breaks.is_empty()
+        !self.taken.frames.is_empty() || !self.taken.breaks.is_empty()
+    }
+
+    pub(super) fn take_writes(&mut self) -> u64 {
+        std::mem::take(&mut self.writes)
     }
 
     pub(super) fn wake_all(&mut self) {
@@ -68,21 +79,21 @@ impl Writer {
         self.active.as_ref().map(|a| a.entry.header.first_lsn)
     }
 
-    /// Writes the frames in a part of `data` behind the last ones. Its end are `terminator` bytes of a blank
-    /// frame header: over the leftovers of a recycled segment that tells the end of the log from a torn
-    /// write.
+    /// Writes the frames in a part of `data` behind the last ones. The part ends in `blank` zero bytes: over the
+    /// leftovers of a recycled segment they tell the end of the log from a torn write.
     pub(super) fn write_frames(
         &mut self,
         data: &Bytes,
         part: Range<usize>,
-        terminator: usize,
+        blank: usize,
         mode: WriteMode,
     ) -> Result<()> {
-        let frames = &data[part.start..part.end - terminator];
+        let frames = &data[part.start..part.end - blank];
         if frames.is_empty() {
             return Ok(());
         }
         let active = self.active.as_mut().expect("frames are placed in a segment");
+        active.assert_extent();
         let name = active.entry.header.first_lsn;
         let start = active.offset;
         active
@@ -93,18 +104,19 @@ impl Writer {
         self.writes += 1;
         active.offset += frames.len() as u64;
         active.entry.extend(frames, start);
+        active.assert_extent();
         Ok(())
     }
 }
 
 impl Engine {
-    /// Seals the present segment and creates the one that begins at break number `at`.
-    pub(super) fn rotate(&self, w: &mut Writer, at: usize) -> Result<()> {
-        if let Some(mark) = self.seal_active(w)? {
-            debug_assert!(mark.lsn <= w.breaks[at].before.lsn);
+    /// Seals the present segment and creates the one that this break begins.
+    pub(super) fn rotate(&self, w: &mut SegmentWriter, segment: Break) -> Result<()> {
+        let Break { before, header, .. } = segment;
+        if let Some(last_lsn) = self.seal_active(w)? {
+            assert!(last_lsn <= before.lsn(), "a segment ends before the break behind it");
         }
-        self.publish_rotated(w.breaks[at].before);
-        let header = w.breaks[at].header.clone();
+        self.publish_sealed(before);
         let (segment, entry) = self.create_segment(header)?;
         let offset = u64::from(entry.header.data_offset);
         w.active = Some(Active { segment, entry, offset });
@@ -136,11 +148,11 @@ impl Engine {
         Ok((segment, entry))
     }
 
-    /// Makes the present segment durable, and then writes the footer that proves it.
+    /// Makes the present segment durable, and then writes the footer that proves it. Returns its last record.
     ///
     /// The footer must not reach the disk before the frames: a reader believes it without looking at
     /// them. Hence two syncs.
-    pub(super) fn seal_active(&self, w: &mut Writer) -> Result<Option<Mark>> {
+    pub(super) fn seal_active(&self, w: &mut SegmentWriter) -> Result<Option<Lsn>> {
         let Some(active) = w.active.take() else { return Ok(None) };
         let header = &active.entry.header;
         let name = header.first_lsn;
@@ -152,27 +164,28 @@ impl Engine {
         let seal = || -> Result<u64> {
             let started = self.clock.monotonic();
             active.segment.sync().wait()?;
-            self.emit_synced(last_lsn, self.clock.monotonic().saturating_sub(started));
+            self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
             let footer = Footer { summary }.encode(active.entry.salt);
             let end = active.offset + footer.len() as u64;
             let started = self.clock.monotonic();
             active.segment.write_at(active.offset, footer, WriteMode::Cached).wait()?;
             active.segment.truncate(end).wait()?;
             active.segment.sync().wait()?;
-            self.emit_synced(last_lsn, self.clock.monotonic().saturating_sub(started));
+            self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
             Ok(end)
         };
         let bytes = seal().map_err(|e| self.fail(e.segment(name)))?;
         self.emit(&Event::SegmentSealed { first_lsn: name, last_lsn, bytes });
-        Ok(Some(Mark { lsn: last_lsn, ..Mark::default() }))
+        Ok(Some(last_lsn))
     }
 
-    /// A rotation made everything before the new segment durable.
-    fn publish_rotated(&self, mark: Mark) {
+    /// Sealing a segment made everything before its end durable.
+    pub(super) fn publish_sealed(&self, before: Captured) {
         let mut wakes = Vec::new();
         {
             let mut st = self.state();
-            self.advance_durable(&mut st, mark, &mut wakes);
+            st.progress.publish_sealed(before, &self.reached);
+            self.collect_durable(&mut st, &mut wakes);
         }
         wake_all(&mut wakes, Outcome::Done);
     }

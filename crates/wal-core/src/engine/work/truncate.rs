@@ -4,9 +4,9 @@
 //! follows. That one file appears atomically, so a truncation either happened or did not; removing
 //! the segments that became void is a mere clean-up, which a crash may interrupt at any point.
 
-use super::Engine;
+use super::super::Engine;
+use super::super::segments::SegmentEntry;
 use super::flush::Purpose;
-use super::segments::SegmentEntry;
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Event, Lsn, Result};
 
@@ -18,15 +18,16 @@ impl Engine {
         let starts_segment = {
             let mut st = self.live("truncate")?;
             // Behind the last record there is none before the next one.
-            let lsn = if lsn > st.last_lsn { st.next_lsn } else { lsn };
-            if lsn <= st.log_start {
-                return Ok(st.log_start);
+            let placed = &mut st.placement;
+            let lsn = if lsn > placed.last_lsn() { placed.next_lsn() } else { lsn };
+            if lsn <= placed.log_start() {
+                return Ok(placed.log_start());
             }
-            st.log_start = lsn;
+            placed.start_at(lsn);
             // A segment that begins there says so by its existence.
             let starts_segment = self.segments.all().iter().any(|s| s.header.first_lsn == lsn);
             if !starts_segment {
-                self.roll(&mut st);
+                st.roll(&self.layout, &*self.clock);
             }
             starts_segment
         };
@@ -54,19 +55,20 @@ impl Engine {
         self.flush(&mut w, Purpose::Write)?;
         {
             let mut st = self.live("truncate")?;
-            if lsn >= st.last_lsn {
-                return Ok(st.last_lsn);
+            let (log_start, last_lsn) = (st.placement.log_start(), st.placement.last_lsn());
+            if lsn >= last_lsn {
+                return Ok(last_lsn);
             }
-            if lsn < st.log_start.prev() {
+            if lsn < log_start.prev() {
                 return Err(Error::new(ErrorKind::NotFound, "truncate")
                     .lsn(lsn)
-                    .detail(format!("the log starts at LSN {}", st.log_start)));
+                    .detail(format!("the log starts at LSN {log_start}")));
             }
             // In a gap that an earlier truncation left, the end is what that one kept: following a
             // void LSN would bring it back.
-            lsn = self.segments.last_live(lsn).unwrap_or(st.log_start.prev());
-            st.last_lsn = lsn;
-            self.roll(&mut st);
+            lsn = self.segments.last_live(lsn).unwrap_or(log_start.prev());
+            st.placement.end_at(lsn);
+            st.roll(&self.layout, &*self.clock);
         }
         self.flush(&mut w, Purpose::Write)?;
         let newest = w.active_name().expect("rolled");
@@ -82,13 +84,6 @@ impl Engine {
         }
         self.emit(&Event::TruncatedAfter { last_lsn: lsn });
         Ok(lsn)
-    }
-
-    /// Begins a new segment with the next flush, whose header records where the log starts and ends.
-    fn roll(&self, st: &mut super::state::State) {
-        let now = self.clock.monotonic();
-        let wall = st.wall(&*self.clock, now);
-        st.roll(&self.layout, wall);
     }
 
     fn remove_segment(&self, segment: &SegmentEntry) -> Result<()> {

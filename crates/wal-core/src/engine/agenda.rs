@@ -1,0 +1,329 @@
+//! What is to be done, by when, and by whom.
+//!
+//! This type owns the roles. **A role has one holder**: taking one that is taken fails, and giving back one that
+//! nobody has is a mistake that is asserted. Together with [`Progress`](super::progress::Progress) it answers
+//! whether a sync is wanted, planned or in flight, which must be so whenever a caller waits for one.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Engine;
+use crate::SyncWhen;
+
+/// Work that a task hands to the driver, because it may block.
+pub(crate) type Job = Box<dyn FnOnce(&Engine) + Send>;
+
+/// What the driver does while it has nothing to do.
+#[derive(Clone, Copy)]
+enum Rest {
+    /// It is at work.
+    None,
+    /// It stays awake for a moment, and wants to be called.
+    Spins,
+    /// It sleeps, until then at the latest, and wants to be woken.
+    SleepsUntil(Duration),
+}
+
+/// How the driver is to be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// It spins on a word.
+    Word,
+    /// It sleeps.
+    Unpark,
+}
+
+/// A task that one thread at a time does for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Commits: writes and syncs.
+    Sync,
+    /// Writes.
+    Write,
+    /// Waits for the writer, to take a buffer that is full.
+    TakeBuffer,
+}
+
+/// Under the short lock.
+pub(super) struct Agenda {
+    sync_at: Option<Duration>,
+    write_at: Option<Duration>,
+    rest: Rest,
+    /// By [`Role`].
+    taken: [bool; 3],
+    sync_wanted: bool,
+    write_wanted: bool,
+    closed: bool,
+    stopped: bool,
+    jobs: VecDeque<Job>,
+}
+
+impl Agenda {
+    pub(super) fn new() -> Self {
+        Agenda {
+            sync_at: None,
+            write_at: None,
+            rest: Rest::None,
+            taken: [false; 3],
+            sync_wanted: false,
+            write_wanted: false,
+            closed: false,
+            stopped: false,
+            jobs: VecDeque::new(),
+        }
+    }
+
+    // What is wanted.
+
+    /// A sync is to begin as soon as no other is in flight.
+    pub(super) fn want_sync(&mut self) {
+        self.sync_wanted = true;
+    }
+
+    /// The buffer is to be written.
+    pub(super) fn want_write(&mut self) {
+        self.write_wanted = true;
+    }
+
+    /// The buffer is to be written then at the latest.
+    #[inline]
+    pub(super) fn want_write_by(&mut self, at: Duration) {
+        self.write_at.get_or_insert(at);
+    }
+
+    /// Remembers when a strategy wants the pending records to be synced. An earlier time is kept.
+    #[inline]
+    pub(super) fn plan_sync(&mut self, when: SyncWhen, now: Duration) {
+        match when {
+            SyncWhen::Now | SyncWhen::Within(Duration::ZERO) => self.sync_wanted = true,
+            SyncWhen::Within(wait) => {
+                let at = now.saturating_add(wait);
+                self.sync_at = Some(self.sync_at.map_or(at, |old| old.min(at)));
+            }
+            SyncWhen::OnRequest => {}
+        }
+    }
+
+    pub(super) fn is_write_wanted(&self) -> bool {
+        self.write_wanted
+    }
+
+    pub(super) fn is_sync_wanted(&self) -> bool {
+        self.sync_wanted
+    }
+
+    /// Whether a sync is wanted at once or by a deadline.
+    pub(super) fn is_sync_planned(&self) -> bool {
+        self.sync_wanted || self.sync_at.is_some()
+    }
+
+    pub(super) fn has_sync_deadline(&self) -> bool {
+        self.sync_at.is_some()
+    }
+
+    /// The buffer was taken to be written: wishes for a write are fulfilled.
+    pub(super) fn begin_write(&mut self) {
+        self.write_wanted = false;
+        self.write_at = None;
+        self.taken[Role::TakeBuffer as usize] = false;
+    }
+
+    /// The same, and a sync follows: what wanted one wants no other.
+    pub(super) fn begin_sync(&mut self) {
+        assert!(self.has(Role::Sync), "only the syncer begins a sync");
+        self.begin_write();
+        self.forget_syncs();
+    }
+
+    /// Everything is durable.
+    pub(super) fn forget_syncs(&mut self) {
+        self.sync_wanted = false;
+        self.sync_at = None;
+    }
+
+    // Deadlines.
+
+    /// Whether the deadline for a sync has come. It is then forgotten.
+    pub(super) fn is_sync_due(&mut self, now: Duration) -> bool {
+        self.sync_at.take_if(|at| *at <= now).is_some()
+    }
+
+    /// If the deadline for a write has come, the write is wanted now.
+    pub(super) fn note_due_write(&mut self, now: Duration) {
+        self.write_wanted |= self.write_at.take_if(|at| *at <= now).is_some();
+    }
+
+    /// The next moment at which the driver has something to do.
+    fn next_deadline(&self) -> Option<Duration> {
+        match (self.sync_at, self.write_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    // Roles.
+
+    pub(super) fn has(&self, role: Role) -> bool {
+        self.taken[role as usize]
+    }
+
+    /// Takes a role, unless somebody has it.
+    pub(super) fn take(&mut self, role: Role) -> bool {
+        !std::mem::replace(&mut self.taken[role as usize], true)
+    }
+
+    /// Takes the role of who syncs, unless somebody has it or no sync is wanted.
+    pub(super) fn take_wanted_sync(&mut self) -> bool {
+        self.sync_wanted && self.take(Role::Sync)
+    }
+
+    /// Takes the role of who writes, unless somebody has it or no write is wanted.
+    pub(super) fn take_wanted_write(&mut self) -> bool {
+        self.write_wanted && self.take(Role::Write)
+    }
+
+    /// Gives a role back.
+    pub(super) fn give_back(&mut self, role: Role) {
+        let had = std::mem::replace(&mut self.taken[role as usize], false);
+        assert!(had, "nobody had the role {role:?}");
+    }
+
+    // The driver.
+
+    pub(super) fn push_job(&mut self, job: Job) {
+        self.jobs.push_back(job);
+    }
+
+    pub(super) fn pop_job(&mut self) -> Option<Job> {
+        self.jobs.pop_front()
+    }
+
+    /// Whether there is something for the driver to do at once.
+    pub(super) fn has_work(&self) -> bool {
+        (self.sync_wanted && !self.has(Role::Sync))
+            || (self.write_wanted && !self.has(Role::Write))
+            || !self.jobs.is_empty()
+            || self.stopped
+    }
+
+    /// The driver stays awake and is called by a word.
+    pub(super) fn driver_spins(&mut self) {
+        self.rest = Rest::Spins;
+    }
+
+    /// The driver is about to sleep until something is due, or until it is called. Returns when that is; nothing
+    /// is ever due again once the log `is_over`.
+    pub(super) fn driver_sleeps(&mut self, is_over: bool) -> Option<Duration> {
+        let until = if is_over { None } else { self.next_deadline() };
+        self.rest = Rest::SleepsUntil(until.unwrap_or(Duration::MAX));
+        until
+    }
+
+    pub(super) fn driver_works(&mut self) {
+        self.rest = Rest::None;
+    }
+
+    /// How to call the driver, if it rests and there is something that it does not know of. It is called once.
+    #[inline]
+    pub(super) fn call_driver(&mut self) -> Option<Call> {
+        let call = match self.rest {
+            Rest::Spins if self.has_work() => Call::Word,
+            Rest::SleepsUntil(until)
+                if self.has_work() || self.next_deadline().is_some_and(|at| at < until) =>
+            {
+                Call::Unpark
+            }
+            Rest::None | Rest::Spins | Rest::SleepsUntil(_) => return None,
+        };
+        self.rest = Rest::None;
+        Some(call)
+    }
+
+    // The end.
+
+    /// No more appends; false if the log was closed before.
+    pub(super) fn close(&mut self) -> bool {
+        !std::mem::replace(&mut self.closed, true)
+    }
+
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The driver is to end.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// What nobody will do any more.
+    pub(super) fn take_jobs(&mut self) -> VecDeque<Job> {
+        std::mem::take(&mut self.jobs)
+    }
+}
+
+#[cfg(all(test, not(any(wal_loom, wal_shuttle))))]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_role_has_one_holder() {
+        let mut agenda = Agenda::new();
+        assert!(!agenda.take_wanted_sync(), "nobody wants one");
+        agenda.want_sync();
+        assert!(agenda.take_wanted_sync() && !agenda.take_wanted_sync());
+        assert!(agenda.take(Role::Write), "another role");
+        agenda.give_back(Role::Sync);
+        assert!(agenda.take(Role::Sync));
+    }
+
+    #[test]
+    #[should_panic(expected = "nobody had the role Write")]
+    fn a_role_that_nobody_has_is_not_given_back() {
+        Agenda::new().give_back(Role::Write);
+    }
+
+    #[test]
+    #[should_panic(expected = "only the syncer begins a sync")]
+    fn a_sync_is_begun_in_its_role() {
+        Agenda::new().begin_sync();
+    }
+
+    #[test]
+    fn the_earliest_deadline_is_kept_and_comes_once() {
+        let mut agenda = Agenda::new();
+        agenda.plan_sync(SyncWhen::Within(ms(5)), ms(10));
+        agenda.plan_sync(SyncWhen::Within(ms(9)), ms(11));
+        agenda.want_write_by(ms(30));
+        agenda.want_write_by(ms(20));
+        assert_eq!(agenda.driver_sleeps(false), Some(ms(15)));
+        assert!(!agenda.is_sync_due(ms(14)) && agenda.is_sync_due(ms(15)));
+        assert!(!agenda.is_sync_due(ms(15)));
+        assert_eq!(agenda.driver_sleeps(false), Some(ms(30)));
+        agenda.note_due_write(ms(30));
+        assert!(agenda.take_wanted_write());
+    }
+
+    #[test]
+    fn a_driver_that_sleeps_is_called_once_and_for_news_alone() {
+        let mut agenda = Agenda::new();
+        agenda.want_write_by(ms(20));
+        assert_eq!(agenda.driver_sleeps(false), Some(ms(20)));
+        assert_eq!(agenda.call_driver(), None);
+        agenda.plan_sync(SyncWhen::Within(ms(1)), ms(2));
+        assert_eq!(agenda.call_driver(), Some(Call::Unpark));
+        assert_eq!(agenda.call_driver(), None);
+        agenda.driver_spins();
+        assert_eq!(agenda.call_driver(), None);
+        agenda.want_sync();
+        assert_eq!(agenda.call_driver(), Some(Call::Word));
+    }
+}

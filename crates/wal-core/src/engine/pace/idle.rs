@@ -1,0 +1,40 @@
+//! Idle spin: the driver stays awake for a moment after a commit.
+//!
+//! The callers that a commit woke come back soon. To fall asleep and be woken again takes a good part of the
+//! time of a sync. The driver is called by a word of its own meanwhile, and lets the short lock be: threads that
+//! append need that.
+
+use std::time::Duration;
+
+use super::Pace;
+use crate::Clock;
+
+/// Whether a caller was woken since the driver spun last.
+#[derive(Default)]
+pub(crate) struct IdleSpin(bool);
+
+impl IdleSpin {
+    /// A commit, or a write for which tasks waited, woke somebody or not.
+    pub(crate) fn woke(&mut self, somebody: bool) {
+        self.0 |= somebody;
+    }
+
+    /// Whether somebody may come back soon. Asked once for each wake-up.
+    pub(crate) fn expects_somebody(&mut self, pace: &Pace) -> bool {
+        std::mem::take(&mut self.0) && !pace.idle_spin.is_zero()
+    }
+
+    /// Stays awake until `called`, for half of what a sync takes at most.
+    pub(crate) fn spin(
+        pace: &Pace,
+        clock: &dyn Clock,
+        sync_cost: Duration,
+        called: impl Fn() -> bool,
+    ) {
+        let started = clock.monotonic();
+        let longest = (sync_cost / 2).min(pace.idle_spin);
+        while !called() && clock.monotonic().saturating_sub(started) < longest {
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The clean end of a log.
+
+use super::super::Engine;
+use super::super::wait::{Outcome, wake_all};
+use super::flush::Purpose;
+use crate::sync::lock;
+use crate::{Event, Result};
+
+impl Engine {
+    /// Commits everything, seals the segment, lets go of the storage. The first caller does it.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.check("close")?;
+        let mut w = lock(&self.writer);
+        // A caller that closed the log before us may have failed.
+        self.check("close")?;
+        if !self.state().agenda.close() {
+            return Ok(());
+        }
+        // Nothing is appended any more, so this is everything.
+        let flushed = self.flush(&mut w, Purpose::Write)?;
+        self.seal_active(&mut w)?;
+        let mut wakes = Vec::new();
+        let mut in_vain = Vec::new();
+        let last_lsn = {
+            let mut st = self.state();
+            st.progress.publish_sealed(flushed.captured, &self.reached);
+            self.collect_durable(&mut st, &mut wakes);
+            st.agenda.forget_syncs();
+            // Those who are left wait for records that will never be appended.
+            st.wait.take_all(&mut in_vain);
+            self.groups.end(false);
+            st.placement.last_lsn()
+        };
+        wake_all(&mut wakes, Outcome::Done);
+        wake_all(&mut in_vain, Outcome::Failed);
+        self.release();
+        drop(w);
+        self.emit(&Event::Closed { last_lsn });
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Flushing: takes the buffer, hands it to the storage, and publishes how far that reached.
+
+use super::super::Engine;
+use super::super::failure::PanicGuard;
+use super::super::place::reclaim;
+use super::super::progress::Captured;
+use super::super::state::State;
+use super::segment_writer::SegmentWriter;
+use crate::format::FRAME_HEADER_LEN;
+use crate::sync::lock;
+use crate::{Result, WriteMode};
+
+/// Why the buffer is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To reach the storage.
+    Write,
+    /// To be synced right after.
+    Sync,
+}
+
+/// A buffer that was taken to be written.
+pub(super) struct Flushed {
+    /// What is in it, and everything before that.
+    pub(super) captured: Captured,
+    /// The write makes it durable; no sync is needed.
+    pub(super) durable: bool,
+    purpose: Purpose,
+}
+
+impl Engine {
+    /// Hands everything to the storage that was appended before this call, without a sync.
+    pub(crate) fn write_out(&self) -> Result<()> {
+        self.flush(&mut lock(&self.writer), Purpose::Write).map(|_| ())
+    }
+
+    /// Hands everything that was framed so far to the storage. Called with the writer locked.
+    pub(super) fn flush(&self, w: &mut SegmentWriter, purpose: Purpose) -> Result<Flushed> {
+        self.check("write")?;
+        let _guard = PanicGuard(self);
+        let flushed = self.take_buffer(&mut self.state(), w, purpose);
+        self.write_taken(w, &flushed)?;
+        self.publish_written(&mut self.state(), w, &flushed)?;
+        w.wake_all();
+        Ok(flushed)
+    }
+
+    /// Swaps the shared buffer for the writer's empty one, and captures what it holds.
+    pub(super) fn take_buffer(
+        &self,
+        st: &mut State,
+        w: &mut SegmentWriter,
+        purpose: Purpose,
+    ) -> Flushed {
+        st.placement.take(&self.layout, &mut w.taken, &st.progress);
+        let nothing_unsynced = st.progress.written_is_durable();
+        let captured = match purpose {
+            Purpose::Write => {
+                st.agenda.begin_write();
+                st.progress.begin_write()
+            }
+            Purpose::Sync => {
+                st.agenda.begin_sync();
+                st.wait.begin_commit(&self.groups);
+                st.progress.begin_sync(self.clock.monotonic())
+            }
+        };
+        st.wait.take_for_buffer(&mut w.wakes);
+        let durable = purpose == Purpose::Sync
+            && self.capabilities.write_through
+            && nothing_unsynced
+            && w.taken.breaks.is_empty()
+            && !w.taken.frames.is_empty();
+        Flushed { captured, durable, purpose }
+    }
+
+    /// Writes what was taken. A failure poisons the log.
+    pub(super) fn write_taken(&self, w: &mut SegmentWriter, flushed: &Flushed) -> Result<()> {
+        // Before anybody else has the writer: who knows how much of it was written?
+        let _guard = PanicGuard(self);
+        w.wake_all();
+        if !w.has_work() {
+            return Ok(());
+        }
+        if !flushed.durable {
+            return self.write_pieces(w, WriteMode::Cached).map_err(|e| self.fail(e));
+        }
+        let started = self.clock.monotonic();
+        self.write_pieces(w, WriteMode::Through).map_err(|e| self.fail(e))?;
+        self.count_sync(flushed.captured.lsn(), self.clock.monotonic().saturating_sub(started));
+        Ok(())
+    }
+
+    /// Writes what was taken, segment by segment.
+    fn write_pieces(&self, w: &mut SegmentWriter, mode: WriteMode) -> Result<()> {
+        let taken = &mut w.taken;
+        if let Some((padding, salt)) = taken.padding.take() {
+            padding.put(&mut taken.frames, salt);
+        }
+        let mut blank = 0;
+        if self.capabilities.recycles && !taken.frames.is_empty() {
+            blank = FRAME_HEADER_LEN;
+            taken.frames.extend_from_slice(&[0; FRAME_HEADER_LEN]);
+        }
+        let data = std::mem::take(&mut taken.frames).freeze();
+        let mut breaks = std::mem::take(&mut taken.breaks);
+        let mut from = 0;
+        for segment in breaks.drain(..) {
+            let to = segment.at;
+            w.write_frames(&data, from..to, 0, mode)?;
+            self.rotate(w, segment)?;
+            from = to;
+        }
+        w.write_frames(&data, from..data.len(), blank, mode)?;
+        // The memory of both is kept for the next time.
+        w.taken.breaks = breaks;
+        w.taken.frames = reclaim(data);
+        Ok(())
+    }
+
+    /// Says how far the storage has the records, and collects those who waited for that.
+    pub(super) fn publish_written(
+        &self,
+        st: &mut State,
+        w: &mut SegmentWriter,
+        flushed: &Flushed,
+    ) -> Result<()> {
+        st.stats.writes += w.take_writes();
+        self.check("write")?;
+        let to_be_synced = flushed.purpose == Purpose::Sync;
+        st.progress.publish_written(&flushed.captured, to_be_synced, &self.reached);
+        let before = w.wakes.len();
+        st.wait.take_written(flushed.captured.lsn(), &mut w.wakes);
+        st.seen.idle.woke(w.wakes.len() > before);
+        Ok(())
+    }
+}
