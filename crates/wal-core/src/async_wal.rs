@@ -6,41 +6,40 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
-use futures_core::Stream;
-
 use crate::engine::{AppendFuture, Engine, Many, One};
+use crate::iter::{read_one, start};
 use crate::read::Cursor;
-use crate::wal::{Inner, read, readable, start};
-use crate::{Codec, Durability, Entry, Error, ErrorKind, Lsn, LsnRange, RawCodec, Result, Wal};
+use crate::wal::Inner;
+use crate::{
+    Claim, Codec, Durability, Entry, Error, ErrorKind, Lsn, LsnRange, RawCodec, RecordStream,
+    Result, Stats, Wal,
+};
 
 /// An open write-ahead log, for asynchronous tasks. The same engine as [`Wal`]; both can be used at
 /// once.
 ///
 /// No runtime is needed. Writes and syncs are done by the log's driver thread, one for all tasks, so
 /// that no executor thread ever blocks on a disk, unless
-/// [`commit_in_place`](crate::Settings::commit_in_place) asks for that. Reads are done where they are
-/// polled: usually they come from the page cache.
+/// [`commit_in_place`](crate::Settings::commit_in_place) asks for that. This holds for reading, too: what is
+/// still in the log's buffer is written by the driver before it is read. The reads themselves are done where they
+/// are polled: usually they come from the page cache.
+///
+/// Dropping the last handle of a log, an `AsyncWal` or a [`Wal`], writes and perhaps syncs on the dropping thread;
+/// [`close`](Self::close) leaves that to the driver.
 ///
 /// # Cancel safety
 /// Every future may be dropped at any time. An append whose future was dropped before its first poll
 /// did not happen; afterwards the record stays in the log, exactly once, and nobody else is delayed.
 ///
 /// ```
-/// # use wal_core::{Claim, Decision, SyncStrategy, SyncWhen, TailView};
-/// # struct Always;
-/// # impl SyncStrategy for Always {
-/// #     fn name(&self) -> String { "always".into() }
-/// #     fn claim(&self) -> Claim { Claim::NOTHING_LOST }
-/// #     fn decide(&self, _: &TailView) -> Decision { Decision::durable(SyncWhen::Now) }
-/// # }
-/// use wal_core::{Durability, MemoryStorage, Wal, block_on};
+/// use wal_core::{Always, Durability, MemoryStorage, Wal};
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
 /// let log = Wal::builder(Always).open_async(MemoryStorage::new().into_empty_log()?)?;
-/// block_on(async {
-///     let lsn = log.append_with(b"returns at once", Durability::Buffered).await?;
-///     assert_eq!(log.sync().await?, lsn);
-///     log.close().await
-/// })
-/// # .map_err(wal_core::Error::from)
+/// let lsn = log.append_with(b"returns at once", Durability::Buffered).await?;
+/// assert_eq!(log.sync().await?, lsn);
+/// log.close().await
+/// # }).map_err(wal_core::Error::from)
 /// # ?; Ok::<(), wal_core::Error>(())
 /// ```
 pub struct AsyncWal<C = RawCodec> {
@@ -75,7 +74,7 @@ impl<C: Codec> AsyncWal<C> {
     /// # Errors
     /// As [`Wal::append`].
     pub fn append<'a>(&'a self, record: &'a C::Record) -> impl Future<Output = Result<Lsn>> {
-        self.append_with(record, Durability::Strategy)
+        self.append_with(record, None)
     }
 
     /// Appends a record; resolves when it is as safe as asked.
@@ -86,10 +85,10 @@ impl<C: Codec> AsyncWal<C> {
     pub fn append_with<'a>(
         &'a self,
         record: &'a C::Record,
-        durability: Durability,
+        durability: impl Into<Option<Durability>>,
     ) -> impl Future<Output = Result<Lsn>> {
-        let one = One { codec: &self.inner.codec, record };
-        AppendFuture::new(self.engine(), one, durability, |range: LsnRange| range.last)
+        let one = One { codec: &*self.inner.codec, record };
+        AppendFuture::new(self.engine(), one, durability.into(), |range: LsnRange| range.last)
     }
 
     /// Appends records as one frame: after a crash all of them are there, or none.
@@ -100,7 +99,7 @@ impl<C: Codec> AsyncWal<C> {
         &'a self,
         records: &'a [R],
     ) -> impl Future<Output = Result<LsnRange>> {
-        self.append_batch_with(records, Durability::Strategy)
+        self.append_batch_with(records, None)
     }
 
     /// Appends an atomic batch; resolves when it is as safe as asked.
@@ -110,10 +109,10 @@ impl<C: Codec> AsyncWal<C> {
     pub fn append_batch_with<'a, R: Borrow<C::Record>>(
         &'a self,
         records: &'a [R],
-        durability: Durability,
+        durability: impl Into<Option<Durability>>,
     ) -> impl Future<Output = Result<LsnRange>> {
-        let many = Many { codec: &self.inner.codec, records };
-        AppendFuture::new(self.engine(), many, durability, |range| range)
+        let many = Many { codec: &*self.inner.codec, records };
+        AppendFuture::new(self.engine(), many, durability.into(), |range| range)
     }
 
     /// Makes everything durable that was appended before the first poll.
@@ -139,47 +138,99 @@ impl<C: Codec> AsyncWal<C> {
     /// # Errors
     /// As [`Wal::read`].
     pub async fn read(&self, lsn: Lsn) -> Result<Entry<C::Decoded>> {
-        read(&self.inner, lsn).await
+        let from = start(self.engine(), lsn.max(Lsn::FIRST))?;
+        let upto = readable(self.engine(), self.engine().last_lsn()).await?;
+        read_one(&self.inner, lsn, from, upto).await
     }
 
-    /// The records from `from` on up to the last one appended before this call.
+    /// The records from `from` on up to the last one appended before this call. Keeps the log open.
+    /// [`Lsn::ZERO`] stands for the first record that there is.
     ///
     /// # Errors
-    /// As [`Wal::iter`].
-    pub fn stream(
-        &self,
-        from: Lsn,
-    ) -> Result<impl Stream<Item = Result<Entry<C::Decoded>>> + Send + use<C>> {
-        let upto = readable(self.engine())?;
-        let cursor = Cursor::new(self.inner.engine.clone(), start(self.engine(), from)?);
+    /// As [`Wal::iter`]; a failed write is told by the first item.
+    pub fn stream(&self, from: Lsn) -> Result<RecordStream<C::Decoded>>
+    where
+        C::Decoded: Send,
+    {
         let inner = self.inner.clone();
-        Ok(futures_util::stream::unfold((inner, cursor), move |(inner, mut cursor)| async move {
-            let raw = cursor.next(upto).await?;
-            let item = raw.and_then(|entry| Entry::decode(entry, &inner.codec));
-            Some((item, (inner, cursor)))
+        let mut cursor = Cursor::new(inner.engine.clone(), start(&inner.engine, from)?);
+        let last = inner.engine.last_lsn();
+        Ok(RecordStream::new(async move |mut giver| {
+            let upto = match readable(&inner.engine, last).await {
+                Ok(upto) => upto,
+                Err(error) => return giver.give(Err(error)).await,
+            };
+            while let Some(raw) = cursor.next(upto).await {
+                giver.give(raw.and_then(|entry| Entry::decode(entry, &*inner.codec))).await;
+            }
         }))
     }
 
-    /// The records from `from` on, each as soon as it is durable. Ends when the log is closed or fails.
+    /// The records from `from` on, each as soon as it is durable. [`Lsn::ZERO`] stands for the first record that
+    /// there is. Ends when the log is closed, when it fails, and when its last handle is dropped.
     ///
     /// # Errors
     /// As [`Wal::follow`].
-    pub fn follow(
-        &self,
-        from: Lsn,
-    ) -> Result<impl Stream<Item = Result<Entry<C::Decoded>>> + Send + use<C>> {
-        let cursor = Cursor::new(self.inner.engine.clone(), start(self.engine(), from)?);
-        let inner = self.inner.clone();
-        Ok(futures_util::stream::unfold((inner, cursor), |(inner, mut cursor)| async move {
+    pub fn follow(&self, from: Lsn) -> Result<RecordStream<C::Decoded>>
+    where
+        C::Decoded: Send,
+    {
+        let engine = &self.inner.engine;
+        let mut cursor = Cursor::new(engine.clone(), start(engine, from)?);
+        let codec = self.inner.codec.clone();
+        Ok(RecordStream::new(async move |mut giver| {
             loop {
-                let upto = inner.engine.durable_lsn();
-                if let Some(raw) = cursor.next(upto).await {
-                    let item = raw.and_then(|entry| Entry::decode(entry, &inner.codec));
-                    return Some((item, (inner, cursor)));
+                let upto = cursor.durable_lsn();
+                while let Some(raw) = cursor.next(upto).await {
+                    giver.give(raw.and_then(|entry| Entry::decode(entry, &*codec))).await;
                 }
-                cursor.news(upto).await.ok()?;
+                if cursor.has_ended() || cursor.news(upto).await.is_err() {
+                    return;
+                }
             }
         }))
+    }
+
+    /// As [`Wal::first_lsn`].
+    #[must_use]
+    pub fn first_lsn(&self) -> Lsn {
+        self.engine().log_start()
+    }
+
+    /// As [`Wal::last_lsn`].
+    #[must_use]
+    pub fn last_lsn(&self) -> Lsn {
+        self.engine().last_lsn()
+    }
+
+    /// As [`Wal::next_lsn`].
+    #[must_use]
+    pub fn next_lsn(&self) -> Lsn {
+        self.engine().next_lsn()
+    }
+
+    /// As [`Wal::durable_lsn`].
+    #[must_use]
+    pub fn durable_lsn(&self) -> Lsn {
+        self.engine().durable_lsn()
+    }
+
+    /// As [`Wal::written_lsn`].
+    #[must_use]
+    pub fn written_lsn(&self) -> Lsn {
+        self.engine().written_lsn()
+    }
+
+    /// As [`Wal::claim`].
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        self.engine().strategy.claim()
+    }
+
+    /// As [`Wal::stats`].
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.engine().stats()
     }
 
     /// As [`Wal::truncate_before`]. Once polled it happens, also if the future is dropped.
@@ -215,6 +266,14 @@ impl<C: Codec> AsyncWal<C> {
         self.engine().hand_to_driver(Box::new(move |engine| reply.send(job(engine))));
         outcome.await
     }
+}
+
+/// Has everything up to `last` written by the driver, so that it can be read; returns how far that is.
+async fn readable(engine: &Engine, last: Lsn) -> Result<Lsn> {
+    if engine.written_lsn() < last && engine.refusal("read").is_none() {
+        engine.written_future(last).await?;
+    }
+    Ok(last.min(engine.written_lsn()))
 }
 
 /// The outcome of a job, once it is there, and who waits for it.
@@ -261,6 +320,6 @@ impl<T> Reply<T> {
 impl<T> Drop for Reply<T> {
     /// Without effect after `send`; otherwise the job never ran, or it panicked.
     fn drop(&mut self) {
-        self.set(Err(Error::new(ErrorKind::Closed, "run").detail("the driver ended")));
+        self.set(Err(Error::new(ErrorKind::Closed, "run").with_detail("the driver ended")));
     }
 }

@@ -1,5 +1,6 @@
 //! Putting a log together.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::engine::{Driver, Engine, Observer, Pace, Parts};
@@ -20,6 +21,16 @@ pub struct Builder<C = RawCodec> {
     clock: Arc<dyn Clock>,
     observer: Option<Observer>,
     driver_thread: bool,
+}
+
+impl<C> fmt::Debug for Builder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("strategy", &self.strategy.name())
+            .field("settings", &self.settings)
+            .field("driver_thread", &self.driver_thread)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Builder<RawCodec> {
@@ -86,20 +97,23 @@ impl<C: Codec> Builder<C> {
 
     /// Opens the log for appending, on calling threads that may block.
     ///
-    /// Writes nothing: the first append creates a segment.
+    /// Writes nothing: the first append creates a segment. Compares `recovered` with what the storage holds, which
+    /// reads a few KiB.
     ///
     /// # Errors
     /// `Invalid` for a setting out of range, `CodecMismatch` if the log's records were written with
-    /// another codec, `Io` if the driver thread cannot be started.
+    /// another codec, `NotRecovered` if the storage changed since it was recovered, `Io` if it cannot be read or
+    /// the driver thread cannot be started.
     pub fn open(self, recovered: Recovered) -> Result<Wal<C>> {
         let id = self.codec.id();
-        if let Some(found) = recovered.codec.filter(|&found| found != id) {
-            return Err(Error::new(ErrorKind::CodecMismatch, "open log").detail(format!(
+        if let Some(found) = recovered.codec().filter(|&found| found != id) {
+            return Err(Error::new(ErrorKind::CodecMismatch, "open log").with_detail(format!(
                 "the log in {} was written with codec {found}, it is opened with {id}",
-                recovered.storage.describe()
+                recovered.storage().describe()
             )));
         }
-        let mut recovered = recovered;
+        recovered.check()?;
+        let mut recovered = recovered.into_parts();
         let events = std::mem::take(&mut recovered.events);
         let parts = Parts {
             strategy: self.strategy,
@@ -121,6 +135,6 @@ impl<C: Codec> Builder<C> {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_async(self, recovered: Recovered) -> Result<AsyncWal<C>> {
-        self.open(recovered).map(Wal::into_async)
+        self.open(recovered).map(|log| log.asynchronous())
     }
 }

@@ -14,8 +14,9 @@ pub trait Clock: Send + Sync + 'static {
     /// Time since some fixed moment; never goes back. Ages and deadlines are measured by it.
     fn monotonic(&self) -> Duration;
 
-    /// The same for somebody who asks again and again, and keeps `recent` for that: it may be the time that
+    /// The same for a caller that asks again and again, and keeps `recent` for that: it may be the time that
     /// was told last, if that was about a microsecond ago. Never goes back for the same `recent`.
+    #[doc(hidden)]
     fn monotonic_since(&self, recent: &mut Recent) -> Duration {
         let _ = recent;
         self.monotonic()

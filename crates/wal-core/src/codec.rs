@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
@@ -12,8 +11,9 @@ use crate::Result;
 /// instead of garbage.
 ///
 /// 0 to 0x7fff_ffff are given out by this project, the rest belongs to applications.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+#[expect(clippy::exhaustive_structs, reason = "a number and nothing else")]
 pub struct CodecId(pub u32);
 
 impl CodecId {

@@ -26,7 +26,7 @@ impl<T> Entry<T> {
     /// `Codec`, naming the LSN.
     pub fn decode<C: Codec<Decoded = T>>(raw: Entry<bytes::Bytes>, codec: &C) -> Result<Self> {
         let Entry { lsn, timestamp, record } = raw;
-        let record = codec.decode(record).map_err(|e| e.lsn(lsn))?;
+        let record = codec.decode(record).map_err(|e| e.with_lsn(lsn))?;
         Ok(Entry { lsn, timestamp, record })
     }
 }

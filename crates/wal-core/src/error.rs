@@ -15,37 +15,42 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Bytes that had been durable are damaged. Do not go on: repair or restore.
+    /// Bytes that had been durable are damaged. Do not go on: repair the log, or restore a copy of it.
     Corrupt,
-    /// The log ends in an incomplete write, and the chosen recovery mode does not cut it.
+    /// The log ends in an incomplete write, and the chosen recovery mode does not cut it. Choose a mode that does,
+    /// if records that were never acknowledged may go.
     TornTail,
     /// No space is left (disk, quota or file-size limit). Make room and open the log again.
     Full,
     /// An earlier write or sync failed; this handle accepts nothing more. Open the log again.
     Poisoned,
-    /// The log was closed.
+    /// The log was closed. Open it again, or stop using the handle.
     Closed,
-    /// Another writer holds the log.
+    /// Another writer holds the log. Wait until it ends, or look for a process that should not be there.
     Locked,
-    /// The place holds something else than a log.
+    /// The place holds something else than a log. Check the path.
     NotALog,
-    /// A setting or an argument is out of its range. Nothing was changed.
+    /// The storage changed since it was recovered. Recover it again, and open what that returns.
+    NotRecovered,
+    /// A setting or an argument is out of its range. Nothing was changed. Correct it.
     Invalid,
-    /// The record or batch exceeds a bound. Nothing was written.
+    /// The record or batch exceeds a bound. Nothing was written. Split it, or raise the bound.
     TooLarge,
-    /// Written by a newer version, or uses a feature that this build does not know.
+    /// Written by a newer version, or uses a feature that this build does not know. Use the newer version.
     Unsupported,
-    /// The log was written with another codec.
+    /// The log was written with another codec. Open it with that one.
     CodecMismatch,
-    /// The codec could not encode or decode a record.
+    /// The codec could not encode or decode a record. Nothing was written; look at the record.
     Codec,
-    /// The log does not hold that LSN (never written, or truncated).
+    /// The log does not hold that LSN (never written, or truncated). Go on from the first one that it holds.
     NotFound,
-    /// The operating system denies access, or the place is read-only.
+    /// The operating system denies access, or the place is read-only. Change the permissions.
     Denied,
-    /// A recovery exceeded its time limit. Nothing was changed.
+    /// A recovery exceeded its time limit. Nothing was changed. Try again with more time or more threads.
     TimedOut,
-    /// Any other error of the device or operating system. It says nothing about the bytes.
+    /// Any other error of the device or operating system. It says nothing about the bytes. Look at
+    /// [`source`](std::error::Error::source) and at the system's log. After a failed write or sync the log is
+    /// poisoned: open it again, which recovers it. After a failed read the same read may succeed later.
     Io,
 }
 
@@ -61,6 +66,7 @@ impl ErrorKind {
             ErrorKind::Closed => "closed",
             ErrorKind::Locked => "locked",
             ErrorKind::NotALog => "not a log",
+            ErrorKind::NotRecovered => "not recovered",
             ErrorKind::Invalid => "invalid",
             ErrorKind::TooLarge => "too large",
             ErrorKind::Unsupported => "unsupported",
@@ -84,12 +90,16 @@ impl fmt::Display for ErrorKind {
 ///
 /// Cheap to clone: a failed sync is handed to every caller that waited for it.
 ///
+/// Its message does not repeat the error that caused it: that is its
+/// [`source`](std::error::Error::source), and [`chain`](Self::chain) prints both. The texts are for people and may
+/// change; match on [`kind`](Self::kind).
+///
 /// ```
 /// use wal_core::{Error, ErrorKind, Lsn};
 /// let error = Error::new(ErrorKind::Corrupt, "read frame")
-///     .segment(Lsn::new(1))
-///     .offset(4096)
-///     .detail("checksum 0x12345678, expected 0x9abcdef0");
+///     .with_segment(Lsn::new(1))
+///     .with_offset(4096)
+///     .with_detail("checksum 0x12345678, expected 0x9abcdef0");
 /// assert_eq!(
 ///     error.to_string(),
 ///     "read frame: corrupt: checksum 0x12345678, expected 0x9abcdef0 (segment 1, offset 4096)"
@@ -139,40 +149,40 @@ impl Error {
             Os::NotFound => ErrorKind::NotFound,
             _ => ErrorKind::Io,
         };
-        Error::new(kind, op).source(source)
+        Error::new(kind, op).with_source(source)
     }
 
     /// Adds the segment, named by its first LSN.
     #[must_use]
-    pub fn segment(mut self, first_lsn: Lsn) -> Self {
+    pub fn with_segment(mut self, first_lsn: Lsn) -> Self {
         self.inner.segment = Some(first_lsn);
         self
     }
 
     /// Adds the byte offset in the segment.
     #[must_use]
-    pub fn offset(mut self, offset: u64) -> Self {
+    pub fn with_offset(mut self, offset: u64) -> Self {
         self.inner.offset = Some(offset);
         self
     }
 
     /// Adds the LSN concerned.
     #[must_use]
-    pub fn lsn(mut self, lsn: Lsn) -> Self {
+    pub fn with_lsn(mut self, lsn: Lsn) -> Self {
         self.inner.lsn = Some(lsn);
         self
     }
 
     /// Says in words and numbers what was found and what was expected.
     #[must_use]
-    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.inner.detail = detail.into();
         self
     }
 
     /// Adds the underlying error.
     #[must_use]
-    pub fn source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+    pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.inner.source = Some(Arc::new(source));
         self
     }
@@ -191,25 +201,25 @@ impl Error {
 
     /// The segment concerned, named by its first LSN.
     #[must_use]
-    pub fn at_segment(&self) -> Option<Lsn> {
+    pub fn segment(&self) -> Option<Lsn> {
         self.inner.segment
     }
 
     /// The byte offset in that segment.
     #[must_use]
-    pub fn at_offset(&self) -> Option<u64> {
+    pub fn offset(&self) -> Option<u64> {
         self.inner.offset
     }
 
     /// The LSN concerned.
     #[must_use]
-    pub fn at_lsn(&self) -> Option<Lsn> {
+    pub fn lsn(&self) -> Option<Lsn> {
         self.inner.lsn
     }
 
     /// What was found, in words.
     #[must_use]
-    pub fn detail_text(&self) -> &str {
+    pub fn detail(&self) -> &str {
         &self.inner.detail
     }
 
@@ -217,8 +227,41 @@ impl Error {
     #[must_use]
     pub fn poisoned(&self, op: impl Into<Cow<'static, str>>) -> Self {
         Error::new(ErrorKind::Poisoned, op)
-            .detail("an earlier write or sync failed; open the log again to recover it")
-            .source(self.clone())
+            .with_detail("an earlier write or sync failed; open the log again to recover it")
+            .with_source(self.clone())
+    }
+
+    /// Whether the same call may succeed later although the caller changes nothing: the log is
+    /// [`Locked`](ErrorKind::Locked) by another writer, a recovery [ran out of time](ErrorKind::TimedOut), or the
+    /// disk was [`Full`](ErrorKind::Full) while a log was opened. A log that is poisoned or closed stays so.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::Locked | ErrorKind::TimedOut | ErrorKind::Full)
+    }
+
+    /// The message, and behind it those of the errors that caused this one.
+    ///
+    /// ```
+    /// use std::io;
+    /// use wal_core::Error;
+    /// let error = Error::io("write", io::Error::other("cable pulled"));
+    /// assert_eq!(error.to_string(), "write: I/O error");
+    /// assert_eq!(error.chain().to_string(), "write: I/O error: cable pulled");
+    /// ```
+    pub fn chain(&self) -> impl fmt::Display + '_ {
+        struct Chain<'a>(&'a Error);
+        impl fmt::Display for Chain<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0)?;
+                let mut source = StdError::source(self.0);
+                while let Some(error) = source {
+                    write!(f, ": {error}")?;
+                    source = error.source();
+                }
+                Ok(())
+            }
+        }
+        Chain(self)
     }
 }
 
@@ -244,16 +287,13 @@ impl fmt::Display for Error {
         if open {
             f.write_str(")")?;
         }
-        if let Some(source) = &i.source {
-            write!(f, ": {source}")?;
-        }
         Ok(())
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Error({self})")
+        write!(f, "Error({})", self.chain())
     }
 }
 
@@ -268,15 +308,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_kind_place_and_source() {
+    fn names_kind_and_place_and_has_a_source() {
         let error = Error::io("write", io::Error::from(io::ErrorKind::StorageFull))
-            .segment(Lsn::new(9))
-            .offset(128)
-            .lsn(Lsn::new(12));
+            .with_segment(Lsn::new(9))
+            .with_offset(128)
+            .with_lsn(Lsn::new(12));
         assert_eq!(error.kind(), ErrorKind::Full);
-        assert!(error.to_string().starts_with("write: no space (segment 9, offset 128, LSN 12): "));
+        assert_eq!(error.to_string(), "write: no space (segment 9, offset 128, LSN 12)");
+        let place = (error.segment(), error.offset(), error.lsn());
+        assert_eq!(place, (Some(Lsn::new(9)), Some(128), Some(Lsn::new(12))));
+        // Callable on an owned error, with the trait in scope.
+        assert!(error.source().is_some_and(|source| source.is::<io::Error>()));
         let later = error.poisoned("append");
         assert_eq!(later.kind(), ErrorKind::Poisoned);
-        assert!(later.to_string().contains("no space"));
+        assert!(!later.to_string().contains("no space"));
+        let chain = later.chain().to_string();
+        assert!(
+            chain.starts_with(&later.to_string()) && chain.contains(": write: no space"),
+            "{chain}"
+        );
+    }
+
+    #[test]
+    fn what_is_over_is_not_tried_again() {
+        let full = Error::new(ErrorKind::Full, "open log");
+        assert!(full.is_retryable() && !full.poisoned("append").is_retryable());
     }
 }

@@ -1,13 +1,15 @@
 //! The future that storages return: ready without a heap allocation, or truly asynchronous.
 
 use std::cell::Cell;
+use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
-use crate::Result;
+use crate::{Clock, Result, SystemClock};
 
 /// The outcome of a storage operation.
 ///
@@ -49,6 +51,15 @@ impl<'a, T> Io<'a, T> {
     }
 }
 
+impl<T> fmt::Debug for Io<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Ready(_) => "Io(ready)",
+            State::Future(_) => "Io(pending)",
+        })
+    }
+}
+
 impl<T> Unpin for Io<'_, T> {}
 
 impl<T> Future for Io<'_, T> {
@@ -67,7 +78,29 @@ impl<T> Future for Io<'_, T> {
 /// Runs a future to its end on the calling thread, which sleeps while the future waits.
 ///
 /// Needs no runtime; a future that needs one (a tokio timer, say) must be run inside it.
+#[doc(hidden)]
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    block_on_with(future, || {
+        thread::park();
+        true
+    })
+    .expect("it parks until the future is ready")
+}
+
+/// The same, for so long at most; `None` if the future was not ready by then. It is dropped.
+pub(crate) fn block_on_within<F: Future>(future: F, timeout: Duration) -> Option<F::Output> {
+    let clock = SystemClock::new();
+    block_on_with(future, || {
+        let left = timeout.saturating_sub(clock.monotonic());
+        if !left.is_zero() {
+            thread::park_timeout(left);
+        }
+        !left.is_zero()
+    })
+}
+
+/// Polls again after each `park`, until that says that the time is over.
+fn block_on_with<F: Future>(future: F, park: impl Fn() -> bool) -> Option<F::Output> {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -97,8 +130,9 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         let mut cx = Context::from_waker(waker);
         loop {
             match future.as_mut().poll(&mut cx) {
-                Poll::Ready(output) => return output,
-                Poll::Pending => thread::park(),
+                Poll::Ready(output) => return Some(output),
+                Poll::Pending if park() => {}
+                Poll::Pending => return None,
             }
         }
     })

@@ -15,6 +15,7 @@
 //!
 //! Storages on real files are in `wal-fs`, strategies in `wal-sync`, codecs in `wal-codec`.
 
+mod always;
 mod async_wal;
 mod builder;
 mod clock;
@@ -25,6 +26,7 @@ mod error;
 mod events;
 pub mod format;
 mod io;
+mod iter;
 mod lsn;
 mod memory;
 mod read;
@@ -32,12 +34,16 @@ mod recovered;
 mod settings;
 mod storage;
 mod strategy;
+mod stream;
 mod sync;
 mod wal;
 
+pub use always::Always;
 pub use async_wal::AsyncWal;
 pub use builder::Builder;
-pub use clock::{Clock, Recent, SystemClock};
+#[doc(hidden)]
+pub use clock::Recent;
+pub use clock::{Clock, SystemClock};
 pub use codec::{Codec, CodecId, RawCodec};
 #[doc(hidden)]
 pub use engine::Pace;
@@ -45,12 +51,16 @@ pub use engine::{Acknowledged, Drive, Submitted};
 pub use entry::Entry;
 pub use error::{Error, ErrorKind, Result};
 pub use events::{Event, Stats};
-pub use io::{Io, block_on};
+pub use io::Io;
+#[doc(hidden)]
+pub use io::block_on;
+pub use iter::{Follow, Followed, Iter};
 pub use lsn::{Lsn, LsnRange, Timestamp};
 pub use memory::MemoryStorage;
 pub use read::{Frame, FrameReader, FrameRef, FrameStep, FramesAhead};
-pub use recovered::{Recovered, RecoveredSegment};
+pub use recovered::{Recovered, RecoveredParts, RecoveredSegment};
 pub use settings::Settings;
 pub use storage::{Access, Capabilities, Listing, LogStorage, Segment, StorageLock, WriteMode};
 pub use strategy::{Claim, Decision, Durability, Loss, SyncStrategy, SyncWhen, TailView, Trigger};
-pub use wal::{Follow, Iter, Wal};
+pub use stream::RecordStream;
+pub use wal::Wal;

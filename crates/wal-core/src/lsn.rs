@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 /// Log sequence number: the position of one record in its log.
 ///
 /// LSNs are dense and start at 1. A number under which a record was ever durable is never given to
@@ -15,10 +13,8 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(Lsn::ZERO.next(), Lsn::FIRST);
 /// assert_eq!(Lsn::new(7).to_string(), "7");
 /// ```
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Lsn(u64);
 
 impl Lsn {
@@ -42,9 +38,12 @@ impl Lsn {
     }
 
     /// The LSN after this one.
+    ///
+    /// # Panics
+    /// Behind [`MAX`](Self::MAX), in every build.
     #[must_use]
     pub const fn next(self) -> Self {
-        Lsn(self.0 + 1)
+        self.advance(1)
     }
 
     /// The LSN before this one; `ZERO` stays `ZERO`.
@@ -54,9 +53,15 @@ impl Lsn {
     }
 
     /// The LSN `n` records further on.
+    ///
+    /// # Panics
+    /// Behind [`MAX`](Self::MAX), in every build: a number that wrapped around would be given out twice.
     #[must_use]
     pub const fn advance(self, n: u64) -> Self {
-        Lsn(self.0 + n)
+        match self.0.checked_add(n) {
+            Some(lsn) => Lsn(lsn),
+            None => panic!("LSNs end at 2^64 - 1"),
+        }
     }
 
     /// How many records lie between `earlier` and `self`; 0 if `earlier` is not earlier.
@@ -86,6 +91,7 @@ impl From<Lsn> for u64 {
 
 /// The LSNs that one [`append_batch`](crate::Wal::append_batch) was given, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LsnRange {
     /// The batch's first record.
     pub first: Lsn,
@@ -94,6 +100,16 @@ pub struct LsnRange {
 }
 
 impl LsnRange {
+    /// From the first LSN to the last, both included.
+    ///
+    /// # Panics
+    /// If `last` comes before `first`.
+    #[must_use]
+    pub const fn new(first: Lsn, last: Lsn) -> Self {
+        assert!(first.0 <= last.0, "a range is not empty");
+        LsnRange { first, last }
+    }
+
     /// How many records the batch holds; at least 1.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
@@ -106,10 +122,8 @@ impl LsnRange {
 ///
 /// Within one log timestamps never decrease, even when the clock steps back: a record appended
 /// during such a step carries the time of its predecessor.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Timestamp(u64);
 
 impl Timestamp {

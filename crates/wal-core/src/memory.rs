@@ -85,14 +85,10 @@ impl MemoryStorage {
     /// Opens an empty storage as a new log, without a scan: there is nothing to recover.
     ///
     /// # Errors
-    /// `Invalid` if the storage is not empty, `Locked` if it is in use.
+    /// `NotRecovered` if the storage is not empty, `Locked` if it is in use.
     pub fn into_empty_log(self) -> Result<Recovered> {
         let lock = self.lock().wait()?;
-        if !self.segments().is_empty() {
-            return Err(Error::new(ErrorKind::Invalid, "open log")
-                .detail("the memory holds a log already; recover it"));
-        }
-        Ok(Recovered::empty(Arc::new(self), lock, LogId::random()?))
+        Recovered::empty(Arc::new(self), lock, LogId::random()?)
     }
 
     fn segments(&self) -> MutexGuard<'_, BTreeMap<Lsn, Arc<MemorySegment>>> {
@@ -126,7 +122,8 @@ impl LogStorage for MemoryStorage {
     fn lock(&self) -> Io<'_, StorageLock> {
         let locked = self.shared.locked.clone();
         Io::ready(if locked.swap(true, Ordering::Acquire) {
-            Err(Error::new(ErrorKind::Locked, "lock").detail("the memory is in use by another log"))
+            Err(Error::new(ErrorKind::Locked, "lock")
+                .with_detail("the memory is in use by another log"))
         } else {
             Ok(StorageLock::new(Unlock(locked)))
         })
@@ -151,7 +148,7 @@ impl LogStorage for MemoryStorage {
     fn open(&self, name: Lsn, _access: Access) -> Io<'_, Arc<dyn Segment>> {
         Io::ready(match self.segments().get(&name) {
             Some(segment) => Ok(segment.clone() as Arc<dyn Segment>),
-            None => Err(Error::new(ErrorKind::NotFound, "open segment").segment(name)),
+            None => Err(Error::new(ErrorKind::NotFound, "open segment").with_segment(name)),
         })
     }
 

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::format::{LogId, SegmentHeader, SegmentSummary};
-use crate::{CodecId, Event, LogStorage, Lsn, StorageLock, Timestamp};
+use crate::format::{LogId, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary};
+use crate::{
+    Access, CodecId, Error, ErrorKind, Event, FrameReader, FrameStep, LogStorage, Lsn, Result,
+    StorageLock, Timestamp,
+};
 
 /// A segment as recovery left it: durable and readable from its first frame to its last.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RecoveredSegment {
     /// Its header.
     pub header: SegmentHeader,
@@ -17,18 +21,18 @@ pub struct RecoveredSegment {
     pub last_lsn: Lsn,
 }
 
-/// A recovered log: the storage, its lock, and what is in it.
-///
-/// [`Builder::open`](crate::Builder::open) takes this by value, so that no log is ever appended to that
-/// nobody scanned. `wal-recovery` makes it.
-///
-/// # Contract for implementors of a recovery
-/// - Every record of `segments` survives a power loss from now on.
-/// - `segments` are ascending, and no byte behind a segment's last frame can be taken for a frame.
-/// - `next_generation` is larger than any generation that the storage may still hold.
-/// - `lock` is the lock of `storage`.
+impl RecoveredSegment {
+    /// A segment with its header, its frames, and its last valid record.
+    #[must_use]
+    pub const fn new(header: SegmentHeader, summary: SegmentSummary, last_lsn: Lsn) -> Self {
+        RecoveredSegment { header, summary, last_lsn }
+    }
+}
+
+/// What a recovery found, to be made a [`Recovered`].
 #[derive(Debug)]
-pub struct Recovered {
+#[non_exhaustive]
+pub struct RecoveredParts {
     /// Where the log lives.
     pub storage: Arc<dyn LogStorage>,
     /// The one-writer lock, held since before the scan.
@@ -53,11 +57,11 @@ pub struct Recovered {
     pub events: Vec<Event>,
 }
 
-impl Recovered {
-    /// A log that holds nothing yet, in a place that holds nothing at all.
+impl RecoveredParts {
+    /// The parts of a log that holds nothing yet.
     #[must_use]
-    pub fn empty(storage: Arc<dyn LogStorage>, lock: StorageLock, log_id: LogId) -> Self {
-        Recovered {
+    pub fn new(storage: Arc<dyn LogStorage>, lock: StorageLock, log_id: LogId) -> Self {
+        RecoveredParts {
             storage,
             lock,
             log_id,
@@ -71,6 +75,162 @@ impl Recovered {
             events: Vec::new(),
         }
     }
+}
+
+/// A recovered log: the storage, its lock, and what is in it.
+///
+/// [`Builder::open`](crate::Builder::open) takes this by value, so that no log is ever appended to that
+/// nobody scanned. `wal-recovery` makes it. `open` compares it with what the storage holds, under the lock: a
+/// `Recovered` that does not fit is refused as [`NotRecovered`](ErrorKind::NotRecovered).
+#[derive(Debug)]
+pub struct Recovered(RecoveredParts);
+
+impl Recovered {
+    /// Takes the caller's word that these parts are the outcome of a recovery. Nothing but a recovery may call this.
+    ///
+    /// # Contract
+    /// - Every record of `segments` survives a power loss from now on.
+    /// - `segments` are ascending, and no byte behind a segment's last frame can be taken for a frame.
+    /// - `next_generation` is larger than any generation that the storage may still hold.
+    /// - `lock` is the lock of `storage`, and was held since before the scan.
+    ///
+    /// # Panics
+    /// If the parts contradict each other.
+    #[must_use]
+    pub fn assert_recovered(parts: RecoveredParts) -> Self {
+        assert!(parts.last_lsn < parts.next_lsn, "the next LSN comes behind the last");
+        assert!(parts.log_start <= parts.next_lsn, "the log starts at its end at the latest");
+        assert!(
+            parts.segments.windows(2).all(|pair| pair[0].last_lsn == pair[1].header.follows),
+            "segments follow each other: {:?}",
+            parts.segments
+        );
+        let newest = parts.segments.iter().map(|segment| segment.header.generation).max();
+        assert!(
+            newest.is_none_or(|newest| newest < parts.next_generation),
+            "generations are not given out again"
+        );
+        Recovered(parts)
+    }
+
+    /// A log that holds nothing yet, in a place that holds no segment.
+    ///
+    /// # Errors
+    /// `NotRecovered` if the place holds a segment: recover it. `Io` if it cannot be listed.
+    pub fn empty(storage: Arc<dyn LogStorage>, lock: StorageLock, log_id: LogId) -> Result<Self> {
+        let recovered = Recovered(RecoveredParts::new(storage, lock, log_id));
+        recovered.check_listing()?;
+        Ok(recovered)
+    }
+
+    /// Where the log lives.
+    #[must_use]
+    pub fn storage(&self) -> &Arc<dyn LogStorage> {
+        &self.0.storage
+    }
+
+    /// The log's identity.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        self.0.log_id
+    }
+
+    /// The codec of the records; `None` for an empty place.
+    #[must_use]
+    pub fn codec(&self) -> Option<CodecId> {
+        self.0.codec
+    }
+
+    /// The segments, ascending.
+    #[must_use]
+    pub fn segments(&self) -> &[RecoveredSegment] {
+        &self.0.segments
+    }
+
+    /// The first record; [`next_lsn`](Self::next_lsn) if there is none.
+    #[must_use]
+    pub fn first_lsn(&self) -> Lsn {
+        self.0.log_start
+    }
+
+    /// The last record; before [`first_lsn`](Self::first_lsn) if there is none.
+    #[must_use]
+    pub fn last_lsn(&self) -> Lsn {
+        self.0.last_lsn
+    }
+
+    /// The LSN of the next append.
+    #[must_use]
+    pub fn next_lsn(&self) -> Lsn {
+        self.0.next_lsn
+    }
+
+    /// The time of the last record.
+    #[must_use]
+    pub fn last_time(&self) -> Timestamp {
+        self.0.last_time
+    }
+
+    pub(crate) fn into_parts(self) -> RecoveredParts {
+        self.0
+    }
+
+    /// Compares this with what the storage holds: the names of the segments, the header of the newest one, and its
+    /// end. Reads a few KiB.
+    ///
+    /// # Errors
+    /// `NotRecovered`, saying what differs; `Io`.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.check_listing()?;
+        let Some(newest) = self.0.segments.last() else { return Ok(()) };
+        let name = newest.header.first_lsn;
+        self.check_newest(newest).map_err(|e| e.with_segment(name))
+    }
+
+    fn check_listing(&self) -> Result<()> {
+        let there = self.0.storage.list().wait()?.segments;
+        let known: Vec<Lsn> = self.0.segments.iter().map(|s| s.header.first_lsn).collect();
+        if there == known {
+            return Ok(());
+        }
+        let odd = |a: &[Lsn], b: &[Lsn]| a.iter().find(|name| !b.contains(name)).copied();
+        Err(match (odd(&there, &known), odd(&known, &there)) {
+            (Some(name), _) => {
+                mismatch("the storage holds a segment that was not recovered").with_segment(name)
+            }
+            (None, Some(name)) => mismatch("a recovered segment is gone").with_segment(name),
+            (None, None) => mismatch("the storage lists its segments in another order"),
+        })
+    }
+
+    fn check_newest(&self, newest: &RecoveredSegment) -> Result<()> {
+        const END: usize = 4096;
+        let RecoveredSegment { header, summary, .. } = newest;
+        let segment = self.0.storage.open(header.first_lsn, Access::Read).wait()?;
+        let bytes = segment.read_at(0, SEGMENT_HEADER_LEN).wait()?;
+        if bytes[..] != header.encode()[..] {
+            return Err(mismatch(
+                "the newest segment has another header than when it was recovered",
+            ));
+        }
+        let (len, end) = (segment.len().wait()?, summary.data_end);
+        if len < end {
+            return Err(mismatch("the newest segment is shorter than when it was recovered")
+                .with_offset(len));
+        }
+        let mut reader = FrameReader::new(segment, header, end, len).read_size(END);
+        match crate::block_on(reader.next())? {
+            FrameStep::Frame(_) => {
+                Err(mismatch("the newest segment is longer than when it was recovered")
+                    .with_offset(end))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn mismatch(what: &'static str) -> Error {
+    Error::new(ErrorKind::NotRecovered, "open log").with_detail(what)
 }
 
 impl fmt::Debug for dyn LogStorage {

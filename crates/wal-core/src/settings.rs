@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::format::{FRAME_HEADER_LEN, SEGMENT_HEADER_LEN};
 use crate::{Error, ErrorKind, Result};
 
@@ -16,12 +14,16 @@ use crate::{Error, ErrorKind, Result};
 /// assert!(settings.validate().is_ok());
 /// assert!(Settings::default().segment_size(17).validate().is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Settings {
-    /// A segment is full when the next frame would exceed this many bytes; where the storage has writes
-    /// padded, the last multiple of its blocks before that. Default 64 MiB, 4 KiB to 2 GiB.
+    /// A segment is full when the next frame would exceed this many bytes. If the storage pads its writes, the
+    /// number is rounded down to a multiple of its blocks. Default 64 MiB, 4 KiB to 2 GiB.
     pub segment_size: u64,
     /// The largest record, in encoded bytes. `None`: whatever fits a batch. Up to `max_batch_bytes`.
     pub max_record_bytes: Option<u64>,
@@ -132,7 +134,7 @@ impl Settings {
                 return Ok(());
             }
             Err(Error::new(ErrorKind::Invalid, "check settings")
-                .detail(format!("{name} is {value}, allowed are {min} to {max}")))
+                .with_detail(format!("{name} is {value}, allowed are {min} to {max}")))
         };
         range("segment_size", self.segment_size, 4096, 2 << 30)?;
         range("buffer_bytes", self.buffer_bytes, 4096, 1 << 30)?;

@@ -6,30 +6,30 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-/// How safe a record is when its append returns.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+/// How safe a record is when its append returns. Ordered: what is safer is greater.
+///
+/// Methods that take an `impl Into<Option<Durability>>` take a `Durability`, or `None` for what the log's
+/// [`SyncStrategy`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
 )]
-#[serde(rename_all = "lowercase")]
+#[expect(clippy::exhaustive_enums, reason = "callers and strategies have to know every level")]
 pub enum Durability {
-    /// In the log's memory; a process crash may lose it. `Wal::append` then waits for nothing but the log's
-    /// lock; when most of those who append at once find that taken, some stand back for a tenth of a
-    /// millisecond, which makes all of them together quicker.
+    /// In the log's memory. The append returns at once; lost if the process dies. Under contention the call may
+    /// sleep about 0.1 ms, which makes all threads together quicker.
     Buffered,
-    /// Handed to the storage: survives a process crash, not a power loss. `Wal::append` waits for the write,
-    /// and stands back in the same way.
+    /// Handed to the storage: survives a process crash, not a power loss. The append waits for the write.
     Written,
-    /// Synced: survives a power loss.
+    /// Synced: survives a power loss. The append waits for the sync.
     Durable,
-    /// Whatever the log's [`SyncStrategy`] decides.
-    #[default]
-    Strategy,
 }
 
 /// What woke the strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Trigger {
     /// A record or batch was appended; it is already counted in the view.
     Append,
@@ -48,8 +48,8 @@ pub enum Trigger {
 pub struct TailView {
     /// What woke the strategy.
     pub trigger: Trigger,
-    /// What the caller of this append asked for; [`Durability::Strategy`] at other triggers.
-    pub requested: Durability,
+    /// What the caller of this append asked for; `None` if nothing in particular, and at other triggers.
+    pub requested: Option<Durability>,
     /// Records in the tail.
     pub records: u64,
     /// Bytes of these records, as the codec encoded them, without framing.
@@ -79,7 +79,7 @@ impl TailView {
     pub const fn empty(trigger: Trigger) -> Self {
         TailView {
             trigger,
-            requested: Durability::Strategy,
+            requested: None,
             records: 0,
             bytes: 0,
             pending_records: 0,
@@ -96,6 +96,7 @@ impl TailView {
 
 /// When the pending records must be synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SyncWhen {
     /// As soon as no other sync is in flight.
     Now,
@@ -109,7 +110,7 @@ pub enum SyncWhen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decision {
-    /// When this append is acknowledged; ignored at other triggers. `Strategy` means `Durable`.
+    /// When this append is acknowledged; ignored at other triggers.
     pub acknowledge: Durability,
     /// When the pending records must be synced.
     pub sync: SyncWhen,
@@ -136,7 +137,8 @@ impl Decision {
 }
 
 /// How much of the acknowledged records a crash may lose. All bounds given hold together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Loss {
     /// At most this many records; `None`: no bound.
@@ -215,11 +217,13 @@ impl fmt::Display for Loss {
 
 /// What a strategy promises about the records that it acknowledges.
 ///
-/// It speaks of records appended with [`Durability::Strategy`] or stronger. A record that its
-/// caller asked to have acknowledged earlier is outside the claim.
+/// It speaks of records that were acknowledged when the strategy said so, or later. A record that its caller
+/// asked to have acknowledged earlier is outside the claim.
 ///
 /// A claim must be true and *tight*: some crash must reach it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Claim {
     /// When the process dies and the operating system lives.
     pub process_crash: Loss,
@@ -231,6 +235,12 @@ impl Claim {
     /// Every acknowledged record survives both.
     pub const NOTHING_LOST: Claim =
         Claim { process_crash: Loss::NOTHING, power_loss: Loss::NOTHING };
+
+    /// What may be lost when the process dies, and when the machine loses power.
+    #[must_use]
+    pub const fn new(process_crash: Loss, power_loss: Loss) -> Self {
+        Claim { process_crash, power_loss }
+    }
 
     /// Acknowledged at *written*: a process crash loses nothing, a power loss up to `loss`.
     #[must_use]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::engine::{Drive, Driver, Engine, Many, One};
 use crate::format::LogId;
-use crate::read::Cursor;
+use crate::iter::{self, Follow, Iter};
 use crate::{
-    AsyncWal, Builder, Claim, Codec, Durability, Entry, Error, ErrorKind, Lsn, LsnRange, RawCodec,
-    Result, Stats, Submitted, SyncStrategy, block_on,
+    AsyncWal, Builder, Claim, Codec, Durability, Entry, Lsn, LsnRange, RawCodec, Result, Stats,
+    Submitted, SyncStrategy,
 };
 
 /// An open write-ahead log, for threads.
@@ -23,14 +23,7 @@ use crate::{
 /// segment.
 ///
 /// ```
-/// use wal_core::{MemoryStorage, Wal};
-/// # use wal_core::{Claim, Decision, SyncStrategy, SyncWhen, TailView};
-/// # struct Always;
-/// # impl SyncStrategy for Always {
-/// #     fn name(&self) -> String { "always".into() }
-/// #     fn claim(&self) -> Claim { Claim::NOTHING_LOST }
-/// #     fn decide(&self, _: &TailView) -> Decision { Decision::durable(SyncWhen::Now) }
-/// # }
+/// use wal_core::{Always, MemoryStorage, Wal};
 /// // Real programs use `wal_recovery::Recovery::new(storage).run()?`, and a strategy of `wal-sync`.
 /// let recovered = MemoryStorage::new().into_empty_log()?;
 /// let log = Wal::builder(Always).open(recovered)?;
@@ -46,7 +39,8 @@ pub struct Wal<C = RawCodec> {
 
 pub(crate) struct Inner<C> {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) codec: C,
+    /// Shared with followers, which do not keep the log open.
+    pub(crate) codec: Arc<C>,
     _driver: Driver,
 }
 
@@ -78,7 +72,7 @@ impl Wal {
 
 impl<C: Codec> Wal<C> {
     pub(crate) fn new(engine: Arc<Engine>, driver: Driver, codec: C) -> Self {
-        Wal { inner: Arc::new(Inner { engine, codec, _driver: driver }) }
+        Wal { inner: Arc::new(Inner { engine, codec: Arc::new(codec), _driver: driver }) }
     }
 
     fn engine(&self) -> &Engine {
@@ -91,16 +85,21 @@ impl<C: Codec> Wal<C> {
     /// `TooLarge` and `Codec` before anything was written; `Poisoned` or the error itself if a write
     /// or sync failed: the record may or may not be there after the next recovery; `Closed`.
     pub fn append(&self, record: &C::Record) -> Result<Lsn> {
-        self.append_with(record, Durability::Strategy)
+        self.append_with(record, None)
     }
 
-    /// Appends a record and returns when it is as safe as asked, whatever the strategy.
+    /// Appends a record and returns when it is as safe as asked, whatever the strategy; `None` leaves that to the
+    /// strategy.
     ///
     /// # Errors
     /// As [`append`](Self::append).
-    pub fn append_with(&self, record: &C::Record, durability: Durability) -> Result<Lsn> {
-        let one = One { codec: &self.inner.codec, record };
-        self.engine().append(&one, durability).map(|range| range.last)
+    pub fn append_with(
+        &self,
+        record: &C::Record,
+        durability: impl Into<Option<Durability>>,
+    ) -> Result<Lsn> {
+        let one = One { codec: &*self.inner.codec, record };
+        self.engine().append(&one, durability.into()).map(|range| range.last)
     }
 
     /// Appends records as one frame: after a crash all of them are there, or none.
@@ -108,7 +107,7 @@ impl<C: Codec> Wal<C> {
     /// # Errors
     /// As [`append`](Self::append); `Invalid` for an empty batch.
     pub fn append_batch<R: Borrow<C::Record>>(&self, records: &[R]) -> Result<LsnRange> {
-        self.append_batch_with(records, Durability::Strategy)
+        self.append_batch_with(records, None)
     }
 
     /// Appends an atomic batch and returns when it is as safe as asked.
@@ -118,25 +117,19 @@ impl<C: Codec> Wal<C> {
     pub fn append_batch_with<R: Borrow<C::Record>>(
         &self,
         records: &[R],
-        durability: Durability,
+        durability: impl Into<Option<Durability>>,
     ) -> Result<LsnRange> {
-        self.engine().append(&Many { codec: &self.inner.codec, records }, durability)
+        self.engine().append(&Many { codec: &*self.inner.codec, records }, durability.into())
     }
 
     /// Appends a record and returns before it is acknowledged: its place in the log is settled, and
     /// [`Submitted::wait`] waits for the rest. Blocks only if the log's buffer is full.
     ///
     /// ```
-    /// # use wal_core::{Claim, Decision, Durability, MemoryStorage, SyncStrategy, SyncWhen, TailView, Wal};
-    /// # struct Always;
-    /// # impl SyncStrategy for Always {
-    /// #     fn name(&self) -> String { "always".into() }
-    /// #     fn claim(&self) -> Claim { Claim::NOTHING_LOST }
-    /// #     fn decide(&self, _: &TailView) -> Decision { Decision::durable(SyncWhen::Now) }
-    /// # }
+    /// # use wal_core::{Always, MemoryStorage, Wal};
     /// # let log = Wal::builder(Always).open(MemoryStorage::new().into_empty_log()?)?;
-    /// let debit = log.submit(b"debit", Durability::Durable)?;
-    /// let credit = log.submit(b"credit", Durability::Durable)?;
+    /// let debit = log.submit(b"debit")?;
+    /// let credit = log.submit(b"credit")?;
     /// // One sync covers both.
     /// debit.wait()?;
     /// credit.wait()?;
@@ -145,20 +138,40 @@ impl<C: Codec> Wal<C> {
     ///
     /// # Errors
     /// As [`append`](Self::append).
-    pub fn submit(&self, record: &C::Record, durability: Durability) -> Result<Submitted<'_>> {
-        self.engine().submit(&One { codec: &self.inner.codec, record }, durability)
+    pub fn submit(&self, record: &C::Record) -> Result<Submitted<'_>> {
+        self.submit_with(record, None)
+    }
+
+    /// The same, acknowledged when it is as safe as asked; `None` leaves that to the strategy.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn submit_with(
+        &self,
+        record: &C::Record,
+        durability: impl Into<Option<Durability>>,
+    ) -> Result<Submitted<'_>> {
+        self.engine().submit(&One { codec: &*self.inner.codec, record }, durability.into())
     }
 
     /// Appends an atomic batch and returns before it is acknowledged.
     ///
     /// # Errors
     /// As [`append_batch`](Self::append_batch).
-    pub fn submit_batch<R: Borrow<C::Record>>(
+    pub fn submit_batch<R: Borrow<C::Record>>(&self, records: &[R]) -> Result<Submitted<'_>> {
+        self.submit_batch_with(records, None)
+    }
+
+    /// The same, acknowledged when it is as safe as asked; `None` leaves that to the strategy.
+    ///
+    /// # Errors
+    /// As [`append_batch`](Self::append_batch).
+    pub fn submit_batch_with<R: Borrow<C::Record>>(
         &self,
         records: &[R],
-        durability: Durability,
+        durability: impl Into<Option<Durability>>,
     ) -> Result<Submitted<'_>> {
-        self.engine().submit(&Many { codec: &self.inner.codec, records }, durability)
+        self.engine().submit(&Many { codec: &*self.inner.codec, records }, durability.into())
     }
 
     /// Makes everything durable that was appended before this call; returns the last such LSN.
@@ -183,30 +196,31 @@ impl<C: Codec> Wal<C> {
     /// # Errors
     /// `NotFound` if there is no such record, `Corrupt` if it is damaged, `Codec`, `Io`.
     pub fn read(&self, lsn: Lsn) -> Result<Entry<C::Decoded>> {
-        block_on(read(&self.inner, lsn))
+        iter::read(&self.inner, lsn)
     }
 
-    /// Reads the records from `from` on up to the last one appended before this call.
+    /// Reads the records from `from` on up to the last one appended before this call. [`Lsn::ZERO`] stands for
+    /// the first record that there is; any other `from` in front of that was truncated, which is an error.
     ///
     /// The iterator ends after its first error. Each record it yields is a view into a buffer of up to
-    /// 1 MiB, which stays in memory as long as the record does.
+    /// 1 MiB, which stays in memory as long as the record does. The iterator keeps the log open.
     ///
     /// # Errors
     /// `NotFound` if `from` was truncated; a failed write. The items carry reading errors.
     pub fn iter(&self, from: Lsn) -> Result<Iter<C>> {
-        let upto = readable(self.engine())?;
-        let cursor = Cursor::new(self.inner.engine.clone(), start(self.engine(), from)?);
-        Ok(Iter { inner: self.inner.clone(), cursor, upto })
+        Iter::new(self.inner.clone(), from)
     }
 
     /// Reads the records from `from` on, each as soon as it is durable; blocks when there is none.
-    /// Ends when the log is closed or fails.
+    /// [`Lsn::ZERO`] stands for the first record that there is.
+    ///
+    /// Ends when the log is closed, when it fails, and when its last handle is dropped: a follower does not keep
+    /// the log open. [`Follow::try_next`] and [`Follow::next_within`] do not block for ever.
     ///
     /// # Errors
     /// `NotFound` if `from` was truncated.
     pub fn follow(&self, from: Lsn) -> Result<Follow<C>> {
-        let cursor = Cursor::new(self.inner.engine.clone(), start(self.engine(), from)?);
-        Ok(Follow { inner: self.inner.clone(), cursor })
+        Follow::new(&self.inner, from)
     }
 
     /// Removes all records before `lsn` and returns the LSN at which the log starts now.
@@ -298,82 +312,7 @@ impl<C: Codec> Wal<C> {
 
     /// The same log, for asynchronous tasks.
     #[must_use]
-    pub fn into_async(self) -> AsyncWal<C> {
-        AsyncWal { inner: self.inner }
-    }
-}
-
-/// Hands everything over that was appended, so that it can be read; returns the last LSN.
-pub(crate) fn readable(engine: &Engine) -> Result<Lsn> {
-    let last = engine.last_lsn();
-    if engine.written_lsn() < last && engine.refusal("read").is_none() {
-        engine.write_out()?;
-    }
-    Ok(last.min(engine.written_lsn()))
-}
-
-/// Where to begin for someone who asked for `from`.
-pub(crate) fn start(engine: &Engine, from: Lsn) -> Result<Lsn> {
-    let log_start = engine.log_start();
-    if from == Lsn::ZERO {
-        return Ok(log_start);
-    }
-    if from < log_start {
-        return Err(Error::new(ErrorKind::NotFound, "read")
-            .lsn(from)
-            .detail(format!("truncated; the log starts at LSN {log_start}")));
-    }
-    Ok(from)
-}
-
-pub(crate) async fn read<C: Codec>(inner: &Inner<C>, lsn: Lsn) -> Result<Entry<C::Decoded>> {
-    let engine = &inner.engine;
-    let missing = |detail: String| Error::new(ErrorKind::NotFound, "read").lsn(lsn).detail(detail);
-    let from = start(engine, lsn.max(Lsn::FIRST))?;
-    let upto = readable(engine)?;
-    if lsn != from || lsn > upto {
-        return Err(missing(format!("the log ends at LSN {upto}")));
-    }
-    match Cursor::for_one(engine.clone(), from).next(lsn).await {
-        Some(Ok(entry)) if entry.lsn == lsn => Entry::decode(entry, &inner.codec),
-        Some(Err(error)) => Err(error),
-        _ => Err(missing("truncated".into())),
-    }
-}
-
-/// Records of a log, in order. See [`Wal::iter`].
-pub struct Iter<C: Codec> {
-    inner: Arc<Inner<C>>,
-    cursor: Cursor,
-    upto: Lsn,
-}
-
-impl<C: Codec> Iterator for Iter<C> {
-    type Item = Result<Entry<C::Decoded>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let raw = block_on(self.cursor.next(self.upto))?;
-        Some(raw.and_then(|entry| Entry::decode(entry, &self.inner.codec)))
-    }
-}
-
-/// Records of a log as they become durable. See [`Wal::follow`].
-pub struct Follow<C: Codec> {
-    inner: Arc<Inner<C>>,
-    cursor: Cursor,
-}
-
-impl<C: Codec> Iterator for Follow<C> {
-    type Item = Result<Entry<C::Decoded>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let engine = &self.inner.engine;
-        loop {
-            let upto = engine.durable_lsn();
-            if let Some(raw) = block_on(self.cursor.next(upto)) {
-                return Some(raw.and_then(|entry| Entry::decode(entry, &self.inner.codec)));
-            }
-            block_on(self.cursor.news(upto)).ok()?;
-        }
+    pub fn asynchronous(&self) -> AsyncWal<C> {
+        AsyncWal { inner: self.inner.clone() }
     }
 }

@@ -35,8 +35,8 @@ fn count<T>(what: &str, records: u64, round: impl Fn() -> T) {
 fn appending_allocates_nothing_per_record() {
     let storage = Drain::default();
     let open = |strategy: Box<dyn SyncStrategy>| {
-        let mut recovered = MemoryStorage::new().into_empty_log().unwrap();
-        recovered.storage = Arc::new(storage.clone());
+        let (storage, lock) = (Arc::new(storage.clone()), StorageLock::new(()));
+        let recovered = Recovered::empty(storage, lock, format::LogId([1; 16])).unwrap();
         Wal::builder(strategy).open(recovered).unwrap()
     };
 
@@ -48,7 +48,7 @@ fn appending_allocates_nothing_per_record() {
     let batch: Vec<_> = (0..100).map(|i| vec![i; 100]).collect();
     count("batches of 100", 100, || log.append_batch(&batch).unwrap());
 
-    let log = open(Box::new(always())).into_async();
+    let log = open(Box::new(always())).asynchronous();
     count("asynchronous, durable", 1, || block_on(log.append(&[1; 100])).unwrap());
 
     // Overhead: exactly the header for one record, header and table for a batch.

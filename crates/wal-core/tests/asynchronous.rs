@@ -15,7 +15,7 @@ use wal_core::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_tasks_are_all_acknowledged_durably() {
     let probe = Probe::default();
-    let log = probe.open(always(), Settings::default()).into_async();
+    let log = probe.open(always(), Settings::default()).asynchronous();
     let tasks: Vec<_> = (0..10_000)
         .map(|i| {
             let log = log.clone();
@@ -39,7 +39,7 @@ async fn ten_thousand_tasks_are_all_acknowledged_durably() {
 #[tokio::test(flavor = "current_thread")]
 async fn works_on_a_single_threaded_runtime_and_flushes_on_request() {
     let probe = Probe::default();
-    let log = probe.open(os(), Settings::default()).into_async();
+    let log = probe.open(os(), Settings::default()).asynchronous();
     for i in 0..100 {
         log.append_with(format!("{i}").as_bytes(), Durability::Buffered).await.unwrap();
     }
@@ -64,7 +64,7 @@ async fn works_on_a_single_threaded_runtime_and_flushes_on_request() {
 #[tokio::test]
 async fn a_stream_follows_the_tail_and_ends_with_the_log() {
     let probe = Probe::default();
-    let log = probe.open(always(), Settings::default().segment_size(4096)).into_async();
+    let log = probe.open(always(), Settings::default().segment_size(4096)).asynchronous();
     let follower = log.follow(Lsn::ZERO).unwrap();
     let reader = tokio::spawn(follower.map(|e| e.unwrap().lsn.get()).collect::<Vec<_>>());
     for _ in 0..300 {
@@ -77,7 +77,7 @@ async fn a_stream_follows_the_tail_and_ends_with_the_log() {
 #[test]
 fn dropping_an_append_loses_doubles_and_blocks_nothing() {
     let probe = Probe::default();
-    let log = probe.open(always(), Settings::default()).into_async();
+    let log = probe.open(always(), Settings::default()).asynchronous();
     let mut cx = Context::from_waker(Waker::noop());
     drop(log.append(b"never polled"));
     probe.control.hold_syncs();
@@ -101,7 +101,7 @@ fn dropping_an_append_loses_doubles_and_blocks_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_buffer_holds_tasks_back_until_there_is_room() {
     let probe = Probe::default();
-    let log = probe.open(os(), Settings::default().buffer_bytes(4096)).into_async();
+    let log = probe.open(os(), Settings::default().buffer_bytes(4096)).asynchronous();
     let tasks: Vec<_> = (0..200)
         .map(|_| {
             let log = log.clone();
@@ -121,7 +121,7 @@ async fn a_full_buffer_holds_tasks_back_until_there_is_room() {
 #[tokio::test]
 async fn a_failed_sync_reaches_every_task() {
     let probe = Probe::default();
-    let log = probe.open(always(), Settings::default()).into_async();
+    let log = probe.open(always(), Settings::default()).asynchronous();
     probe.control.fail_sync.store(1, Ordering::SeqCst);
     let tasks: Vec<_> = (0..100)
         .map(|_| {
@@ -143,7 +143,7 @@ fn without_a_driver_thread_the_caller_drives() {
         _ => Decision::durable(SyncWhen::Within(Duration::from_micros(1))),
     });
     let log = probe.open_still(strategy, Settings::default());
-    let tasks = log.clone().into_async();
+    let tasks = log.asynchronous();
     let mut append = pin!(tasks.append(b"x"));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(append.as_mut().poll(&mut cx).is_pending());
@@ -162,10 +162,10 @@ fn driving_beside_the_driver_takes_no_wake_up_from_it() {
         let log = Probe::default().open(always(), Settings::default());
         // Long enough for the driver to fall asleep; if it does not, this proves less.
         std::thread::sleep(Duration::from_millis(50));
-        let submitted = log.submit(b"x", Durability::Strategy).unwrap();
+        let submitted = log.submit_with(b"x", None).unwrap();
         assert_eq!(log.drive(), Drive::Worked);
         assert_eq!(submitted.wait().unwrap().last, log.durable_lsn());
-        block_on(log.into_async().close()).unwrap();
+        block_on(log.asynchronous().close()).unwrap();
         tell.send(()).unwrap();
     });
     told.recv_timeout(Duration::from_secs(8)).expect("the driver was not woken");

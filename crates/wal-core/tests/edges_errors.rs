@@ -34,23 +34,24 @@ fn beneath(error: &dyn StdError) -> Option<String> {
 #[test]
 fn an_error_keeps_where_it_happened_and_why() {
     let bare = Error::new(ErrorKind::Corrupt, "read");
-    assert_eq!((bare.at_segment(), bare.at_offset(), bare.at_lsn()), (None, None, None));
+    assert_eq!((bare.segment(), bare.offset(), bare.lsn()), (None, None, None));
     assert_eq!(beneath(&bare), None);
     assert_eq!(bare.to_string(), "read: corrupt");
     let error = Error::io("write", io::Error::other("the cable is out"))
-        .segment(Lsn::new(9))
-        .offset(128)
-        .lsn(Lsn::new(12))
-        .detail("a detail");
-    assert_eq!((error.op(), error.detail_text()), ("write", "a detail"));
-    assert_eq!((error.at_segment(), error.at_lsn()), (Some(Lsn::new(9)), Some(Lsn::new(12))));
-    assert_eq!(error.at_offset(), Some(128));
+        .with_segment(Lsn::new(9))
+        .with_offset(128)
+        .with_lsn(Lsn::new(12))
+        .with_detail("a detail");
+    assert_eq!((error.op(), error.detail()), ("write", "a detail"));
+    assert_eq!((error.segment(), error.lsn()), (Some(Lsn::new(9)), Some(Lsn::new(12))));
+    assert_eq!(error.offset(), Some(128));
     assert_eq!(beneath(&error).unwrap(), "the cable is out");
-    let text = "write: I/O error: a detail (segment 9, offset 128, LSN 12): the cable is out";
+    let text = "write: I/O error: a detail (segment 9, offset 128, LSN 12)";
     assert_eq!(error.to_string(), text);
     let poisoned = error.poisoned("append");
     assert_eq!((poisoned.kind(), poisoned.op()), (ErrorKind::Poisoned, "append"));
     assert_eq!(beneath(&poisoned).unwrap(), text);
+    assert!(poisoned.chain().to_string().ends_with(&format!(": {text}: the cable is out")));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use std::borrow::Borrow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -54,7 +56,7 @@ fn a_batch_is_as_large_as_its_table_and_its_records() {
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{count} records of {bytes} + 1 bytes");
     }
     let error = append(26, 0).unwrap_err();
-    assert_eq!(error.detail_text(), "the batch has 104 bytes, allowed are 100");
+    assert_eq!(error.detail(), "the batch has 104 bytes, allowed are 100");
     assert_eq!(log.last_lsn(), Lsn::new(2 + 3 + 24 + 25));
 }
 
@@ -111,16 +113,19 @@ fn a_codec_need_not_lend_its_records() {
 #[test]
 fn a_log_is_opened_with_the_codec_that_wrote_it() {
     let open = |found| {
-        let mut recovered = MemoryStorage::new().into_empty_log().unwrap();
-        recovered.codec = found;
+        let storage = Arc::new(MemoryStorage::new());
+        let lock = storage.lock().wait().unwrap();
+        let mut parts = RecoveredParts::new(storage, lock, format::LogId([1; 16]));
+        parts.codec = found;
+        let recovered = Recovered::assert_recovered(parts);
         Wal::builder(os()).codec(Shouting).manual_driver().open(recovered).map(|_| ())
     };
     open(None).unwrap();
     open(Some(CodecId(0x8000_0001))).unwrap();
     let error = open(Some(CodecId::JSON)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CodecMismatch);
-    assert!(error.detail_text().contains("memory was written with codec json"), "{error}");
-    assert!(error.detail_text().contains("opened with 0x80000001"), "{error}");
+    assert!(error.detail().contains("memory was written with codec json"), "{error}");
+    assert!(error.detail().contains("opened with 0x80000001"), "{error}");
 }
 
 #[test]
@@ -131,9 +136,9 @@ fn what_is_not_there_is_told_by_where_the_log_ends_or_begins() {
     }
     log.truncate_before(Lsn::new(3)).unwrap();
     let told = |lsn| log.read(Lsn::new(lsn)).unwrap_err();
-    assert_eq!(told(6).detail_text(), "the log ends at LSN 5");
-    assert_eq!(told(2).detail_text(), "truncated; the log starts at LSN 3");
-    assert_eq!(told(2).at_lsn(), Some(Lsn::new(2)));
+    assert_eq!(told(6).detail(), "the log ends at LSN 5");
+    assert_eq!(told(2).detail(), "truncated; the log starts at LSN 3");
+    assert_eq!(told(2).lsn(), Some(Lsn::new(2)));
     log.truncate_after(Lsn::new(4)).unwrap();
     log.append(b"behind the gap").unwrap();
     assert_eq!(told(5).kind(), ErrorKind::NotFound);

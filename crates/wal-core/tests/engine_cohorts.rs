@@ -94,10 +94,9 @@ fn a_failed_sync_is_told_to_the_whole_cohort() {
 #[test]
 fn what_was_submitted_together_is_covered_by_one_sync() {
     let (log, probe) = probe_log(always());
-    let submitted: Vec<_> =
-        (0..10).map(|_| log.submit(b"x", Durability::Strategy).unwrap()).collect();
+    let submitted: Vec<_> = (0..10).map(|_| log.submit_with(b"x", None).unwrap()).collect();
     assert_eq!(probe.syncs(), 0);
-    assert_eq!(submitted[9].range(), LsnRange { first: Lsn::new(10), last: Lsn::new(10) });
+    assert_eq!(submitted[9].range(), LsnRange::new(Lsn::new(10), Lsn::new(10)));
     for one in submitted {
         let lsn = one.range().last;
         assert_eq!(one.wait().unwrap().last, lsn);
@@ -112,7 +111,7 @@ fn what_was_submitted_and_forgotten_becomes_durable_all_the_same() {
         [|submitted| drop(submitted), |submitted| drop(submitted.into_future())];
     for forget in forgotten {
         let (log, _) = probe_log(always());
-        forget(log.submit_batch(&[*b"a", *b"b"], Durability::Strategy).unwrap());
+        forget(log.submit_batch_with(&[*b"a", *b"b"], None).unwrap());
         let waiter = log.clone();
         // Nothing but the driver works for it: the wait below only looks.
         let durable = outcome_of(move || {
@@ -128,7 +127,7 @@ fn what_was_submitted_and_forgotten_becomes_durable_all_the_same() {
 fn a_task_can_wait_for_what_was_submitted() {
     for durability in [Durability::Buffered, Durability::Written, Durability::Durable] {
         let (log, _) = probe_log(os());
-        let submitted = log.submit(b"x", durability).unwrap();
+        let submitted = log.submit_with(b"x", durability).unwrap();
         assert_eq!(block_on(submitted.into_future()).unwrap().last, Lsn::FIRST);
         assert!(durability != Durability::Written || log.written_lsn() == Lsn::FIRST);
         assert!(durability != Durability::Durable || log.durable_lsn() == Lsn::FIRST);
@@ -143,7 +142,7 @@ fn what_was_submitted_while_a_sync_was_in_flight_is_synced_when_somebody_waits()
     log.append(b"before").unwrap();
     let sync = outcome_of(move || syncing.sync());
     probe.control.wait_for_stalled_sync();
-    let submitted = log.submit(b"beside", Durability::Durable).unwrap();
+    let submitted = log.submit_with(b"beside", Durability::Durable).unwrap();
     probe.control.release_syncs();
     sync().unwrap();
     assert_eq!(submitted.wait().unwrap().last, Lsn::new(2));

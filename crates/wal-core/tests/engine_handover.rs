@@ -73,7 +73,7 @@ fn rung(bell: &Bell) -> bool {
 
 #[test]
 fn tasks_are_woken_in_the_order_of_their_records_however_they_came() {
-    let log = memory_log(always()).into_async();
+    let log = memory_log(always()).asynchronous();
     let (_one, one) = waiter(&log, 1);
     let (_three, three) = waiter(&log, 3);
     let (_two, two) = waiter(&log, 2);
@@ -90,7 +90,7 @@ fn tasks_are_woken_in_the_order_of_their_records_however_they_came() {
 #[test]
 fn of_two_tasks_that_wait_for_one_record_either_may_give_up() {
     for drop_first in [true, false] {
-        let log = memory_log(always()).into_async();
+        let log = memory_log(always()).asynchronous();
         let (first, first_bell) = waiter(&log, 1);
         let (second, second_bell) = waiter(&log, 1);
         let (_kept, bell, gone) = if drop_first {
@@ -108,7 +108,7 @@ fn of_two_tasks_that_wait_for_one_record_either_may_give_up() {
 
 #[test]
 fn a_task_that_moved_is_woken_where_it_is_now() {
-    let log = memory_log(always()).into_async();
+    let log = memory_log(always()).asynchronous();
     let (mut task, old) = waiter(&log, 1);
     let new = Arc::new(Bell(AtomicU64::new(0)));
     let waker = Waker::from(new.clone());
@@ -122,7 +122,7 @@ fn a_task_that_moved_is_woken_where_it_is_now() {
         Trigger::Append => Decision::durable(SyncWhen::Within(Duration::from_secs(3600))),
         _ => Decision::durable(SyncWhen::Now),
     }))
-    .into_async();
+    .asynchronous();
     let mut append = pin!(log.append(b"x"));
     assert!(append.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(append.as_mut().poll(&mut cx).is_pending());

@@ -39,7 +39,7 @@ fn waiting_for_a_record_syncs_it_and_waiting_for_a_later_one_syncs_nothing() {
     log.append(b"first").unwrap();
     let patient = log.clone();
     let patient = thread::spawn(move || patient.wait_durable(Lsn::new(3)));
-    let tasks = log.clone().into_async();
+    let tasks = log.asynchronous();
     let mut task = pin!(tasks.wait_durable(Lsn::new(3)));
     assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     thread::sleep(Duration::from_millis(20));
@@ -58,7 +58,7 @@ fn waiting_for_a_record_syncs_it_and_waiting_for_a_later_one_syncs_nothing() {
 fn a_wait_that_was_given_up_makes_nobody_hurry() {
     let probe = Probe::default();
     let log = probe.open_still(os(), Settings::default());
-    let tasks = log.clone().into_async();
+    let tasks = log.asynchronous();
     let mut cx = Context::from_waker(Waker::noop());
     let mut one = pin!(tasks.wait_durable(Lsn::new(1)));
     assert!(one.as_mut().poll(&mut cx).is_pending());
@@ -76,7 +76,7 @@ fn asking_for_a_sync_of_what_is_durable_gives_nobody_work() {
     let probe = Probe::default();
     let log = probe.open_still(always(), Settings::default());
     log.append(b"x").unwrap();
-    let tasks = log.clone().into_async();
+    let tasks = log.asynchronous();
     assert_eq!(block_on(tasks.sync()).unwrap(), Lsn::new(1));
     assert_eq!((log.drive(), probe.syncs()), (Drive::Idle, 1));
 }
@@ -108,7 +108,7 @@ fn a_deadline_wakes_a_driver_that_sleeps_already() {
     let log = probe.open(os(), Settings::default().buffer_delay(HOUR));
     log.append_with(b"an hour", Durability::Buffered).unwrap();
     thread::sleep(Duration::from_millis(50));
-    let tasks = log.clone().into_async();
+    let tasks = log.asynchronous();
     assert_eq!(block_on(tasks.append(b"now")).unwrap(), Lsn::new(2));
 }
 
@@ -121,7 +121,7 @@ fn a_task_that_arrives_beside_the_sync_of_a_thread_is_synced_next() {
     let thread = log.clone();
     let thread = thread::spawn(move || thread.append(b"leads"));
     probe.control.wait_for_stalled_sync();
-    let tasks = log.clone().into_async();
+    let tasks = log.asynchronous();
     let mut task = pin!(tasks.append(b"comes beside it"));
     assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     probe.control.release_syncs();
@@ -137,7 +137,7 @@ fn a_thread_behind_a_task_that_gave_up_leads_the_next_sync() {
     let first = log.clone();
     let first = thread::spawn(move || first.append(b"leads"));
     probe.control.wait_for_stalled_sync();
-    let tasks = log.clone().into_async();
+    let tasks = log.asynchronous();
     let mut task = Box::pin(tasks.append(b"gives up"));
     assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     let behind = log.clone();

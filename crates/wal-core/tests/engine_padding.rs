@@ -32,8 +32,7 @@ impl Padded {
     }
 
     fn try_open(&self, settings: Settings) -> Result<Wal> {
-        let mut recovered = self.memory.clone().into_empty_log().unwrap();
-        recovered.storage = Arc::new(self.clone());
+        let recovered = empty_log(self.clone());
         Wal::builder(os()).settings(settings).manual_driver().open(recovered)
     }
 
@@ -257,7 +256,7 @@ fn a_block_that_went_astray_is_not_read_as_what_was_there() {
     let block = Bytes::copy_from_slice(&bytes[fourth..fourth + 512]);
     segment.write_at(first, block, WriteMode::Cached).wait().unwrap();
     let error = log.iter(Lsn::ZERO).unwrap().next().unwrap().unwrap_err();
-    assert_eq!((error.kind(), error.at_offset()), (ErrorKind::Corrupt, Some(512)), "{error}");
+    assert_eq!((error.kind(), error.offset()), (ErrorKind::Corrupt, Some(512)), "{error}");
     assert!(error.to_string().contains("a valid frame of LSN 4, expected was LSN 1"), "{error}");
 }
 

@@ -27,8 +27,7 @@ struct Recycler {
 
 impl Recycler {
     fn open_log(&self, settings: Settings) -> Wal {
-        let mut recovered = self.memory.clone().into_empty_log().unwrap();
-        recovered.storage = Arc::new(self.clone());
+        let recovered = empty_log(self.clone());
         Wal::builder(os()).settings(settings).manual_driver().open(recovered).unwrap()
     }
     fn bytes_of(&self, name: u64) -> Vec<u8> {
@@ -156,7 +155,7 @@ fn one_write_may_go_through_many_segments() {
     for i in 0..100_u8 {
         log.append_with(&[i; 1000], Durability::Buffered).unwrap();
     }
-    assert_eq!(recycler.names(), []);
+    assert_eq!(recycler.names(), [0_u64; 0]);
     assert_eq!(log.sync().unwrap(), Lsn::new(100));
     assert_eq!(recycler.names().len(), 34);
     for (i, entry) in log.iter(Lsn::ZERO).unwrap().enumerate() {
@@ -260,16 +259,18 @@ fn a_segment_that_goes_while_it_is_read_was_truncated_and_is_not_damaged() {
     let segment = recycler.memory.open(Lsn::FIRST, Access::Write).wait().unwrap();
     segment.write_at(182, Bytes::from_static(b"?"), WriteMode::Cached).wait().unwrap();
     let error = log.read(Lsn::new(2)).unwrap_err();
-    assert_eq!((error.kind(), error.at_lsn()), (ErrorKind::Corrupt, Some(Lsn::new(2))), "{error}");
+    assert_eq!((error.kind(), error.lsn()), (ErrorKind::Corrupt, Some(Lsn::new(2))), "{error}");
 }
 
 /// Only a recovery that is wrong could lead there, and then records must not be lost by it.
 #[test]
 fn a_segment_that_holds_records_is_never_created_anew() {
     let memory = MemoryStorage::new();
-    let mut recovered = memory.clone().into_empty_log().unwrap();
+    let lock = memory.lock().wait().unwrap();
+    let log_id = format::LogId([1; 16]);
+    let mut parts = RecoveredParts::new(Arc::new(memory.clone()), lock, log_id);
     let header = SegmentHeader {
-        log_id: recovered.log_id,
+        log_id,
         generation: 1,
         first_lsn: Lsn::FIRST,
         follows: Lsn::ZERO,
@@ -278,12 +279,16 @@ fn a_segment_that_holds_records_is_never_created_anew() {
         codec: CodecId::RAW,
         data_offset: SEGMENT_HEADER_LEN as u32,
     };
-    memory.create(Lsn::FIRST, b"precious".to_vec().into(), 4096).wait().unwrap();
-    let summary = SegmentSummary { records: 1, ..SegmentSummary::default() };
-    recovered.segments.push(RecoveredSegment { header, summary, last_lsn: Lsn::FIRST });
+    let bytes = [&header.encode()[..], b"precious"].concat();
+    let end = bytes.len() as u64;
+    memory.create(Lsn::FIRST, bytes.into(), 4096).wait().unwrap();
+    let summary = SegmentSummary { records: 1, data_end: end, ..SegmentSummary::default() };
+    parts.segments.push(RecoveredSegment::new(header, summary, Lsn::FIRST));
+    parts.next_generation = 2;
+    let recovered = Recovered::assert_recovered(parts);
     let log = Wal::builder(os()).manual_driver().open(recovered).unwrap();
     let error = log.append(b"overwrites").unwrap_err();
-    assert_eq!((error.kind(), error.at_segment()), (ErrorKind::Invalid, Some(Lsn::FIRST)));
+    assert_eq!((error.kind(), error.segment()), (ErrorKind::Invalid, Some(Lsn::FIRST)));
     let segment = memory.open(Lsn::FIRST, Access::Read).wait().unwrap();
-    assert_eq!(segment.read_at(0, 100).wait().unwrap(), "precious");
+    assert_eq!(segment.read_at(SEGMENT_HEADER_LEN as u64, 100).wait().unwrap(), "precious");
 }

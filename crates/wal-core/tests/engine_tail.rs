@@ -89,12 +89,12 @@ fn sizes_and_age_are_those_of_all_that_is_not_durable() {
     };
     bench.log.append(b"abc").unwrap();
     assert_eq!(sizes(), (1, 3, Duration::ZERO));
-    assert_eq!(bench.last().requested, Durability::Strategy);
+    assert_eq!(bench.last().requested, None);
     // What was written is as old as what is still in memory, as long as no sync covers it.
     bench.clock.pass(5 * MS);
     bench.log.append_with(b"defg", Durability::Buffered).unwrap();
     assert_eq!(sizes(), (2, 7, 5 * MS));
-    assert_eq!(bench.last().requested, Durability::Buffered);
+    assert_eq!(bench.last().requested, Some(Durability::Buffered));
     bench.clock.pass(MS);
     bench.log.append_batch(&[b"h".to_vec(), b"i".to_vec()]).unwrap();
     assert_eq!(sizes(), (4, 9, 6 * MS));
@@ -152,7 +152,7 @@ fn the_cost_of_a_sync_and_what_it_carries_are_averages_of_real_syncs() {
 
     // A task asks for a sync; before anybody makes it, a rotation makes all durable. The commit that
     // follows finds nothing to do, makes no sync, and is no measure of one.
-    let tasks = bench.log.clone().into_async();
+    let tasks = bench.log.asynchronous();
     let mut asked = pin!(tasks.sync());
     assert!(asked.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     bench.log.truncate_before(Lsn::new(3)).unwrap();
@@ -167,7 +167,7 @@ fn the_cost_of_a_sync_and_what_it_carries_are_averages_of_real_syncs() {
 #[test]
 fn callers_that_wait_are_counted_once_and_no_more_when_they_give_up() {
     let bench = Bench::new(Decision::durable(SyncWhen::Within(HOUR)));
-    let tasks = bench.log.clone().into_async();
+    let tasks = bench.log.asynchronous();
     let mut cx = Context::from_waker(Waker::noop());
     let mut first = Box::pin(tasks.append(b"first"));
     assert!(first.as_mut().poll(&mut cx).is_pending());

@@ -84,7 +84,7 @@ fn the_next_write_does_not_wait_until_everybody_was_told_of_this_one() {
     let (called, hears_called) = mpsc::channel();
     let (let_go, hears_let_go) = mpsc::channel();
     let waker = Waker::from(Arc::new(Slow { called, let_go: hears_let_go.into() }));
-    let tasks = log.clone().into_async();
+    let tasks = log.asynchronous();
     let mut task = pin!(tasks.append_with(b"x", Durability::Written));
     assert!(task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     let tells = append(&log);

@@ -36,11 +36,16 @@ fn segment_bytes(memory: &MemoryStorage) -> Vec<Vec<u8>> {
     names.into_iter().map(read).collect()
 }
 
+/// A log that holds nothing yet, with an id that is the same each time.
+fn golden(storage: impl LogStorage) -> Recovered {
+    let (storage, lock) = (std::sync::Arc::new(storage), StorageLock::new(()));
+    Recovered::empty(storage, lock, LogId(*b"golden-log-id-16")).unwrap()
+}
+
 #[test]
 fn golden_bytes() {
     let memory = MemoryStorage::new();
-    let mut recovered = memory.clone().into_empty_log().unwrap();
-    recovered.log_id = LogId(*b"golden-log-id-16");
+    let recovered = golden(memory.clone());
     let log = Wal::builder(os()).clock(FixedClock).open(recovered).unwrap();
     log.append(b"hello").unwrap();
     log.append(b"").unwrap();
@@ -78,8 +83,7 @@ fn golden_bytes() {
 fn golden_bytes_of_a_padded_log() {
     let probe = Probe { padding: 256, ..Probe::default() };
     let memory = probe.memory.clone();
-    let mut recovered = probe.recovered();
-    recovered.log_id = LogId(*b"golden-log-id-16");
+    let recovered = golden(probe);
     let log = Wal::builder(os()).clock(FixedClock).open(recovered).unwrap();
     log.append(b"hello").unwrap();
     log.sync().unwrap();

@@ -14,7 +14,7 @@ use wal_core::*;
 
 /// Nobody drives this log.
 fn open(probe: &Probe, strategy: impl SyncStrategy, in_place: bool) -> AsyncWal {
-    probe.open_still(strategy, Settings::default().commit_in_place(in_place)).into_async()
+    probe.open_still(strategy, Settings::default().commit_in_place(in_place)).asynchronous()
 }
 
 fn poll<T>(future: impl Future<Output = T>) -> Option<T> {
@@ -99,7 +99,7 @@ fn a_storage_that_panics_in_place_leaves_nobody_waiting() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_tasks_still_share_syncs_and_none_is_forgotten() {
     let probe = Probe::default();
-    let log = probe.open(always(), Settings::default().commit_in_place(true)).into_async();
+    let log = probe.open(always(), Settings::default().commit_in_place(true)).asynchronous();
     let tasks: Vec<_> = (0..1000)
         .map(|_| {
             let log = log.clone();

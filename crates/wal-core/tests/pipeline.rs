@@ -322,7 +322,7 @@ fn a_strategy_that_panics_in_the_driver_leaves_nobody_waiting() {
     });
     let log = probe.open(strategy, Settings::default());
     assert_eq!(log.append(b"x").unwrap_err().kind(), ErrorKind::Poisoned);
-    let log = log.into_async();
+    let log = log.asynchronous();
     assert!(block_on(log.sync()).is_err());
     assert!(block_on(log.close()).is_err());
 }
@@ -333,7 +333,7 @@ fn waiting_for_a_record_that_is_yet_to_come_makes_it_durable() {
     let log = probe.open(os(), Settings::default());
     thread::scope(|scope| {
         let waiting = scope.spawn(|| log.wait_durable(Lsn::new(2)));
-        let task = log.clone().into_async();
+        let task = log.asynchronous();
         let other = scope.spawn(move || block_on(task.wait_durable(Lsn::new(2))));
         thread::sleep(Duration::from_millis(5));
         log.append(b"first").unwrap();

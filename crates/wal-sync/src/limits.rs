@@ -36,7 +36,7 @@ pub(crate) fn check<T: PartialOrd + fmt::Debug>(
 
 /// An `Invalid` error with this detail.
 pub(crate) fn invalid(detail: String) -> Error {
-    Error::new(ErrorKind::Invalid, "choose sync strategy").detail(detail)
+    Error::new(ErrorKind::Invalid, "choose sync strategy").with_detail(detail)
 }
 
 #[cfg(test)]

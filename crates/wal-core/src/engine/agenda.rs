@@ -53,9 +53,19 @@ pub(super) struct Agenda {
     taken: [bool; 3],
     sync_wanted: bool,
     write_wanted: bool,
-    closed: bool,
+    life: Life,
     stopped: bool,
     jobs: VecDeque<Job>,
+}
+
+/// Whether records may be appended, and will become durable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    /// Nothing is appended any more. What was is about to become durable.
+    Closing,
+    /// Nothing more will happen.
+    Over,
 }
 
 impl Agenda {
@@ -67,7 +77,7 @@ impl Agenda {
             taken: [false; 3],
             sync_wanted: false,
             write_wanted: false,
-            closed: false,
+            life: Life::Open,
             stopped: false,
             jobs: VecDeque::new(),
         }
@@ -242,13 +252,28 @@ impl Agenda {
     // The end.
 
     /// No more appends; false if the log was closed before.
-    pub(super) fn close(&mut self) -> bool {
-        !std::mem::replace(&mut self.closed, true)
+    pub(super) fn begin_close(&mut self) -> bool {
+        let is_first = self.life == Life::Open;
+        if is_first {
+            self.life = Life::Closing;
+        }
+        is_first
     }
 
+    /// Nothing more will happen: the log was closed, or its last handle is gone.
+    pub(super) fn end(&mut self) {
+        self.life = Life::Over;
+    }
+
+    /// Whether nothing can be appended any more.
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
-        self.closed
+        self.life != Life::Open
+    }
+
+    /// Whether nothing more will become durable.
+    pub(super) fn is_over(&self) -> bool {
+        self.life == Life::Over
     }
 
     /// The driver is to end.

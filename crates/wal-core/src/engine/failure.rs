@@ -68,7 +68,8 @@ impl Engine {
             self.groups.end(true);
         }
         if is_first {
-            tracing::error!(%error, "write-ahead log poisoned");
+            #[cfg(feature = "tracing")]
+            tracing::error!(error = %error.chain(), "write-ahead log poisoned");
             self.emit(&Event::Poisoned { error: error.clone() });
         }
         wake_all(&mut wakes, Outcome::Failed);
@@ -83,13 +84,14 @@ pub(super) struct PanicGuard<'a>(pub(super) &'a Engine);
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0
-                .fail(Error::new(ErrorKind::Io, "commit").detail("a storage or strategy panicked"));
+            self.0.fail(
+                Error::new(ErrorKind::Io, "commit").with_detail("a storage or strategy panicked"),
+            );
         }
     }
 }
 
 /// What callers of a closed log are told.
 pub(super) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "append").detail("the log was closed")
+    Error::new(ErrorKind::Closed, "append").with_detail("the log was closed")
 }

@@ -47,7 +47,7 @@ pub(crate) use segments::{SegmentEntry, Segments};
 pub use work::{Acknowledged, Drive, Submitted};
 pub(crate) use work::{AppendFuture, Driver, Waiting};
 
-use crate::recovered::Recovered;
+use crate::recovered::RecoveredParts;
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::{
     Capabilities, Clock, CodecId, Decision, Event, LogStorage, Lsn, Result, Settings, StorageLock,
@@ -105,7 +105,7 @@ pub(crate) struct Parts {
 }
 
 impl Engine {
-    pub(crate) fn new(recovered: Recovered, parts: Parts) -> Result<Self> {
+    pub(crate) fn new(recovered: RecoveredParts, parts: Parts) -> Result<Self> {
         let Parts { strategy, clock, settings, pace, observer, codec, threads } = parts;
         let capabilities = recovered.storage.capabilities();
         let layout = Layout::new(recovered.log_id, codec, &settings, &capabilities)?;
@@ -171,6 +171,7 @@ impl Engine {
     }
 
     pub(crate) fn emit(&self, event: &Event) {
+        #[cfg(feature = "tracing")]
         tracing::debug!(?event, "wal");
         if let Some(observer) = &self.observer {
             observer(event);

@@ -164,7 +164,8 @@ impl Segments {
             }
         }
         let name = entry.header.first_lsn;
-        let segment = self.storage.open(name, Access::Read).wait().map_err(|e| e.segment(name))?;
+        let segment =
+            self.storage.open(name, Access::Read).wait().map_err(|e| e.with_segment(name))?;
         let mut open = lock(&self.open);
         if open.len() >= self.open_max {
             open.remove(0);

@@ -60,7 +60,12 @@ impl State {
     }
 
     /// What the strategy gets to see.
-    pub(super) fn view(&self, trigger: Trigger, requested: Durability, now: Duration) -> TailView {
+    pub(super) fn view(
+        &self,
+        trigger: Trigger,
+        requested: Option<Durability>,
+        now: Duration,
+    ) -> TailView {
         TailView { waiting: self.wait.for_durable(), requested, ..self.progress.tail(trigger, now) }
     }
 

@@ -125,9 +125,9 @@ impl Footer {
     ) -> Result<Self> {
         let fail = |detail: String| {
             Err(Error::new(ErrorKind::Corrupt, "read footer")
-                .segment(segment.first_lsn)
-                .offset(offset)
-                .detail(detail))
+                .with_segment(segment.first_lsn)
+                .with_offset(offset)
+                .with_detail(detail))
         };
         if body.len() < FIXED_LEN + FOOTER_TRAILER_LEN {
             return fail(format!("{} bytes are too few", body.len()));
@@ -253,7 +253,7 @@ mod tests {
         let told = |frame: &FrameHeader, body: &[u8], offset, what: &str| {
             let error = Footer::decode(frame, body, offset, &segment).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
-            let text = error.detail_text();
+            let text = error.detail();
             assert!(text.contains(what) && !text.contains('{'), "{text}");
         };
         told(&frame, body, offset + 1, "begins at");

@@ -256,7 +256,7 @@ impl FrameHeader {
             }
             _ => format!("frame kind {} is unknown here", self.kind),
         };
-        Error::new(ErrorKind::Unsupported, "read frame").detail(detail)
+        Error::new(ErrorKind::Unsupported, "read frame").with_detail(detail)
     }
 
     /// How many records a data frame holds, given the first bytes of its body.

@@ -31,7 +31,7 @@ impl LogId {
     pub fn random() -> Result<Self> {
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|e| {
-            Error::new(ErrorKind::Io, "create log").detail(format!("no random numbers: {e}"))
+            Error::new(ErrorKind::Io, "create log").with_detail(format!("no random numbers: {e}"))
         })?;
         Ok(LogId(id))
     }
@@ -101,7 +101,10 @@ impl SegmentHeader {
     /// `NotALog` without the magic, `Unsupported` for another format version, `Corrupt` otherwise.
     pub fn decode(bytes: &[u8], name: Lsn) -> Result<Self> {
         let fail = |kind, offset, detail: String| {
-            Err(Error::new(kind, "read segment header").segment(name).offset(offset).detail(detail))
+            Err(Error::new(kind, "read segment header")
+                .with_segment(name)
+                .with_offset(offset)
+                .with_detail(detail))
         };
         if bytes.len() < SEGMENT_HEADER_LEN {
             return fail(
@@ -268,8 +271,8 @@ mod tests {
         ];
         for (change, offset, field, value) in told {
             let error = with(change).unwrap_err();
-            assert_eq!((error.kind(), error.at_offset()), (ErrorKind::Corrupt, Some(offset)));
-            let text = error.detail_text();
+            assert_eq!((error.kind(), error.offset()), (ErrorKind::Corrupt, Some(offset)));
+            let text = error.detail();
             assert!(text.contains(field) && text.contains(&value), "{text}");
             assert!(!text.contains('{'), "{text}");
         }

@@ -38,7 +38,8 @@ impl BatchTable {
 
 /// The number of records of a batch, and where the first one begins.
 pub(super) fn batch(body: &[u8]) -> Result<(u32, usize)> {
-    let fail = |detail: String| Err(Error::new(ErrorKind::Corrupt, "read frame").detail(detail));
+    let fail =
+        |detail: String| Err(Error::new(ErrorKind::Corrupt, "read frame").with_detail(detail));
     if body.len() < BATCH_COUNT_LEN {
         return fail(format!("batch of {} bytes has no count", body.len()));
     }

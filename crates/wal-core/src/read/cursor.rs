@@ -1,5 +1,6 @@
 //! A position in an open log, from which records are read in order.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,6 +29,12 @@ struct Open {
     frame: Option<(Lsn, Timestamp, Records)>,
 }
 
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cursor").field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
 impl Cursor {
     pub(crate) fn new(engine: Arc<Engine>, from: Lsn) -> Self {
         Cursor { engine, next: from, open: None, ended: false, read_size: FrameReader::WINDOW }
@@ -36,6 +43,16 @@ impl Cursor {
     /// For reading a single record: from the sparse index on, not a whole window.
     pub(crate) fn for_one(engine: Arc<Engine>, lsn: Lsn) -> Self {
         Cursor { read_size: SegmentSummary::INDEX_STEP as usize, ..Self::new(engine, lsn) }
+    }
+
+    /// Every record up to here is durable.
+    pub(crate) fn durable_lsn(&self) -> Lsn {
+        self.engine.durable_lsn()
+    }
+
+    /// Whether nothing more comes, because of an error.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// A future for "there is something to read behind `upto`, where the log was durable so far".
@@ -103,8 +120,8 @@ impl Cursor {
         let log_start = self.engine.log_start();
         if self.next < log_start {
             return Err(Error::new(ErrorKind::NotFound, "read")
-                .lsn(self.next)
-                .detail(format!("truncated; the log starts at LSN {log_start}")));
+                .with_lsn(self.next)
+                .with_detail(format!("truncated; the log starts at LSN {log_start}")));
         }
         let Some(entry) = self.engine.segments.locate(self.next) else { return Ok(false) };
         self.next = self.next.max(entry.header.first_lsn);
@@ -130,7 +147,7 @@ impl Cursor {
             // A sector that went astray may begin with a frame, whose checksum holds in any place.
             Ok(FrameStep::Frame(frame)) if frame.header.lsn_delta != open.records => {
                 let (is, was) = (frame.header.lsn_delta, open.records);
-                Error::new(ErrorKind::Corrupt, "read").detail(format!(
+                Error::new(ErrorKind::Corrupt, "read").with_detail(format!(
                     "a valid frame of LSN {}, expected was LSN {}",
                     header.first_lsn.advance(is.into()),
                     header.first_lsn.advance(was.into())
@@ -145,12 +162,14 @@ impl Cursor {
                 }
                 Err(error) => error,
             },
-            Ok(FrameStep::Bad { reason }) => Error::new(ErrorKind::Corrupt, "read").detail(reason),
+            Ok(FrameStep::Bad { reason }) => {
+                Error::new(ErrorKind::Corrupt, "read").with_detail(reason)
+            }
             Ok(FrameStep::Blank | FrameStep::End) => Error::new(ErrorKind::Corrupt, "read")
-                .detail("the frame that was written here is gone"),
+                .with_detail("the frame that was written here is gone"),
             Err(error) => error,
         };
-        let error = damage.segment(header.first_lsn).offset(offset).lsn(self.next);
+        let error = damage.with_segment(header.first_lsn).with_offset(offset).with_lsn(self.next);
         let entry = open.entry.clone();
         Err(self.explain(&entry, error))
     }
@@ -161,8 +180,8 @@ impl Cursor {
             return error;
         }
         Error::new(ErrorKind::NotFound, "read")
-            .lsn(self.next)
-            .segment(entry.header.first_lsn)
-            .detail("truncated while it was being read")
+            .with_lsn(self.next)
+            .with_segment(entry.header.first_lsn)
+            .with_detail("truncated while it was being read")
     }
 }

@@ -48,7 +48,7 @@ fn one_beside_a_thread(world: World) -> u64 {
 fn dropped(policy: &str) -> u64 {
     let world = World::new(policy);
     let thread = world.spawn(|world| {
-        let task = world.log.clone().into_async();
+        let task = world.log.asynchronous();
         let mut cx = Context::from_waker(Waker::noop());
         drop(pin!(task.append(b"x")).poll(&mut cx));
     });
@@ -63,7 +63,7 @@ fn dropped(policy: &str) -> u64 {
 fn waits_for_a_record_to_come(policy: &str) -> u64 {
     let world = World::new(policy);
     let task = world.spawn(|world| {
-        let log = world.log.clone().into_async();
+        let log = world.log.asynchronous();
         block_on(log.wait_durable(Lsn::FIRST)).unwrap();
         world.disk.acknowledge(Lsn::FIRST, world.log.durable_lsn());
     });

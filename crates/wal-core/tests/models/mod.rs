@@ -76,6 +76,7 @@ impl World {
         let disk = Arc::new(Disk::new(plan, policy.claim(), clock.clone()));
         let storage = Arc::new(disk::Storage(disk.clone()));
         let recovered = Recovered::empty(storage, StorageLock::new(()), LogId([7; 16]));
+        let recovered = recovered.expect("an empty disk");
         let settings = settings.segment_size(SMALL_SEGMENT);
         let builder = Wal::builder(policy).settings(settings).clock(clock.clone());
         let builder = if driver { builder } else { builder.manual_driver() };
@@ -92,7 +93,7 @@ impl World {
 
     /// The same from a task on this thread.
     pub fn append_async(&self, record: &[u8]) -> Result<Lsn> {
-        let task = self.log.clone().into_async();
+        let task = self.log.asynchronous();
         let lsn = block_on(task.append(record))?;
         self.disk.acknowledge(lsn, self.log.durable_lsn());
         Ok(lsn)
@@ -100,7 +101,7 @@ impl World {
 
     /// The same from a task on this thread, which also does what the driver thread would do.
     pub fn append_driving(&self, record: &[u8]) -> Result<Lsn> {
-        let task = self.log.clone().into_async();
+        let task = self.log.asynchronous();
         let mut append = pin!(task.append(record));
         let mut cx = Context::from_waker(Waker::noop());
         let mut outcome = None;

@@ -94,7 +94,7 @@ fn close(policy: &str) -> u64 {
     for _ in 0..2 {
         others.push(world.spawn(move |world| usize::from(acknowledged(&world.append_async(b"x")))));
     }
-    let log = world.log.clone().into_async();
+    let log = world.log.asynchronous();
     block_on(log.close()).unwrap();
     let last = world.log.last_lsn();
     assert_eq!(world.log.durable_lsn(), last, "closing makes everything durable");

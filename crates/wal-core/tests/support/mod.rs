@@ -128,9 +128,7 @@ impl Control {
 impl Probe {
     /// An empty log whose storage this is.
     pub fn recovered(&self) -> Recovered {
-        let mut recovered = self.memory.clone().into_empty_log().unwrap();
-        recovered.storage = Arc::new(self.clone());
-        recovered
+        empty_log(self.clone())
     }
     pub fn open(&self, strategy: impl SyncStrategy, settings: Settings) -> Wal {
         Wal::builder(strategy).settings(settings).open(self.recovered()).unwrap()
@@ -213,7 +211,7 @@ impl Segment for ProbeSegment {
         self.control.hold.pass();
         assert!(!self.control.panic_in_sync.load(Ordering::SeqCst), "the storage panics");
         if n == self.control.fail_sync.load(Ordering::SeqCst) {
-            return Io::ready(Err(Error::new(ErrorKind::Io, "sync").detail("injected")));
+            return Io::ready(Err(Error::new(ErrorKind::Io, "sync").with_detail("injected")));
         }
         self.inner.sync()
     }
@@ -226,6 +224,12 @@ impl Segment for ProbeSegment {
     fn truncate(&self, len: u64) -> Io<'_, ()> {
         self.inner.truncate(len)
     }
+}
+
+/// A log that holds nothing yet, on an empty storage.
+pub fn empty_log(storage: impl LogStorage) -> Recovered {
+    let lock = storage.lock().wait().unwrap();
+    Recovered::empty(Arc::new(storage), lock, format::LogId::random().unwrap()).unwrap()
 }
 
 /// An append on a thread of its own.
@@ -260,4 +264,11 @@ pub fn records(log: &Wal) -> Vec<(u64, String)> {
             (entry.lsn.get(), String::from_utf8(entry.record.to_vec()).unwrap())
         })
         .collect()
+}
+
+/// Runs a future on this thread; fails loudly if it takes more than a minute.
+pub fn within_a_minute<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let limited = async { tokio::time::timeout(Duration::from_secs(60), future).await };
+    runtime.block_on(limited).expect("it took more than a minute")
 }

@@ -28,7 +28,7 @@ impl Layout {
     ) -> Result<Self> {
         settings.validate()?;
         let invalid =
-            |detail: String| Err(Error::new(ErrorKind::Invalid, "open log").detail(detail));
+            |detail: String| Err(Error::new(ErrorKind::Invalid, "open log").with_detail(detail));
         let alignment = capabilities.alignment.max(1);
         let data_offset = (SEGMENT_HEADER_LEN as u32).next_multiple_of(alignment);
         if data_offset > MAX_DATA_OFFSET {

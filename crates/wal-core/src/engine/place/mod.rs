@@ -29,7 +29,7 @@ use super::progress::{Captured, Progress};
 use crate::format::{
     FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, Padding, Salt, SegmentHeader, UNKNOWN_LAG,
 };
-use crate::recovered::Recovered;
+use crate::recovered::RecoveredParts;
 use crate::{Lsn, LsnRange, Timestamp};
 
 /// Where an opened log goes on.
@@ -43,7 +43,7 @@ pub(super) struct Start {
 }
 
 impl Start {
-    pub(super) fn of(recovered: &Recovered) -> Self {
+    pub(super) fn of(recovered: &RecoveredParts) -> Self {
         Start {
             last_lsn: recovered.last_lsn,
             next_lsn: recovered.next_lsn,

@@ -32,7 +32,7 @@ impl Limits {
 #[cold]
 fn too_large(what: &str, len: u64, limit: u64) -> Error {
     Error::new(ErrorKind::TooLarge, "append")
-        .detail(format!("the {what} has {len} bytes, allowed are {limit}"))
+        .with_detail(format!("the {what} has {len} bytes, allowed are {limit}"))
 }
 
 /// Something that can be encoded into the body of one frame.
@@ -63,7 +63,10 @@ pub(crate) struct Many<'a, C, R> {
 impl<C: Codec, B: Borrow<C::Record>> Source for Many<'_, C, B> {
     fn encode<'a>(&'a self, memory: &'a mut EncodeMemory, limits: Limits) -> Result<Body<'a>> {
         match self.records {
-            [] => Err(Error::new(ErrorKind::Invalid, "append batch").detail("the batch is empty")),
+            [] => {
+                Err(Error::new(ErrorKind::Invalid, "append batch")
+                    .with_detail("the batch is empty"))
+            }
             // A batch of one record has no table.
             [record] => encode_one(self.codec, record.borrow(), memory, limits),
             records => encode_many(self.codec, records, memory, limits),
@@ -108,7 +111,7 @@ fn encode_many<'a, C: Codec, B: Borrow<C::Record>>(
         limits.check_record(len)?;
         let body = (frame.len() - FRAME_HEADER_LEN) as u64;
         if body > limits.body {
-            return Err(too_large("batch", body, limits.body).detail(format!(
+            return Err(too_large("batch", body, limits.body).with_detail(format!(
                 "record {at} of {count} makes it {body} bytes, allowed are {}",
                 limits.body
             )));
@@ -130,7 +133,7 @@ fn encode<C: Codec>(codec: &C, record: &C::Record, frame: &mut BytesMut) -> Resu
     codec.encode(record, frame)?;
     frame.len().checked_sub(before).ok_or_else(|| {
         Error::new(ErrorKind::Codec, "append")
-            .detail("the codec took bytes away instead of appending its own")
+            .with_detail("the codec took bytes away instead of appending its own")
     })
 }
 

@@ -19,7 +19,11 @@ pub(super) enum AfterPlace {
 
 impl Engine {
     /// Appends on the calling thread.
-    pub(crate) fn append(&self, source: &impl Source, requested: Durability) -> Result<LsnRange> {
+    pub(crate) fn append(
+        &self,
+        source: &impl Source,
+        requested: Option<Durability>,
+    ) -> Result<LsnRange> {
         let may_back_off = self.needs_no_commit(requested);
         let (st, next, range) = self.place_blocking(source, requested, may_back_off)?;
         self.finish(st, next, range.last)?;
@@ -32,7 +36,7 @@ impl Engine {
     pub(super) fn place_blocking(
         &self,
         source: &impl Source,
-        requested: Durability,
+        requested: Option<Durability>,
         may_back_off: bool,
     ) -> Result<(MutexGuard<'_, State>, AfterPlace, LsnRange)> {
         let mut memory = EncodeMemory::default();
@@ -53,7 +57,7 @@ impl Engine {
         &self,
         st: &mut State,
         body: &mut Body<'_>,
-        requested: Durability,
+        requested: Option<Durability>,
     ) -> Result<(AfterPlace, LsnRange), NoRoom> {
         let now = st.time.now(&*self.clock);
         let range = st.place(&self.layout, body, &*self.clock, now)?;
@@ -82,27 +86,23 @@ impl Engine {
     }
 
     /// Whether an append is certain to need no commit.
-    fn needs_no_commit(&self, requested: Durability) -> bool {
-        let strategy = || self.fixed_decision.map(|decision| decision.acknowledge);
-        let level = if requested == Durability::Strategy { strategy() } else { Some(requested) };
-        matches!(level, Some(Durability::Buffered | Durability::Written))
+    fn needs_no_commit(&self, requested: Option<Durability>) -> bool {
+        let level = requested.or(self.fixed_decision.map(|decision| decision.acknowledge));
+        level.is_some_and(|level| level < Durability::Durable)
     }
 
     /// Asks the strategy, and notes what is to be done about the tail.
-    fn decide(&self, st: &mut State, requested: Durability, now: Duration) -> AfterPlace {
+    fn decide(&self, st: &mut State, requested: Option<Durability>, now: Duration) -> AfterPlace {
         let asked = || self.strategy.decide(&st.view(Trigger::Append, requested, now));
         let decision = self.fixed_decision.unwrap_or_else(asked);
-        let own = match decision.acknowledge {
-            Durability::Strategy => Durability::Durable,
-            level => level,
-        };
         st.agenda.plan_sync(decision.sync, now);
-        if requested == Durability::Durable && own != Durability::Durable {
+        let level = requested.unwrap_or(decision.acknowledge);
+        if level == Durability::Durable && decision.acknowledge < level {
             st.agenda.want_sync();
         }
         // Somebody may have waited for this record before it was appended.
         st.promise_awaited_sync();
-        match if requested == Durability::Strategy { own } else { requested } {
+        match level {
             Durability::Buffered => {
                 if st.placement.buffered() >= WRITE_BYTES {
                     st.agenda.want_write();
@@ -111,7 +111,7 @@ impl Engine {
                 AfterPlace::Acknowledged
             }
             Durability::Written => AfterPlace::Wait(Level::Written),
-            Durability::Durable | Durability::Strategy => {
+            Durability::Durable => {
                 st.promise_sync();
                 AfterPlace::Wait(Level::Durable)
             }

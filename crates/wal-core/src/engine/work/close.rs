@@ -13,7 +13,7 @@ impl Engine {
         let mut w = lock(&self.writer);
         // A caller that closed the log before us may have failed.
         self.check("close")?;
-        if !self.state().agenda.close() {
+        if !self.state().agenda.begin_close() {
             return Ok(());
         }
         // Nothing is appended any more, so this is everything.
@@ -26,6 +26,7 @@ impl Engine {
             st.progress.publish_sealed(flushed.captured, &self.reached);
             self.collect_durable(&mut st, &mut wakes);
             st.agenda.forget_syncs();
+            st.agenda.end();
             // Those who are left wait for records that will never be appended.
             st.wait.take_all(&mut in_vain);
             self.groups.end(false);
@@ -37,5 +38,17 @@ impl Engine {
         drop(w);
         self.emit(&Event::Closed { last_lsn });
         Ok(())
+    }
+
+    /// The last handle is gone, and with it the driver: those who follow the log are told that nothing more comes.
+    pub(super) fn abandon(&self) {
+        let mut in_vain = Vec::new();
+        {
+            let mut st = self.state();
+            st.agenda.end();
+            st.wait.take_all(&mut in_vain);
+            self.groups.end(false);
+        }
+        wake_all(&mut in_vain, Outcome::Failed);
     }
 }

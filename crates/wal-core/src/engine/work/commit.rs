@@ -13,7 +13,7 @@ use super::super::state::State;
 use super::super::wait::{CommitNumber, Level, Outcome, Slot, Successor, Waiter, Wakes};
 use super::flush::Purpose;
 use crate::sync::{MutexGuard, lock};
-use crate::{Durability, Event, Lsn, Result, Trigger};
+use crate::{Event, Lsn, Result, Trigger};
 
 impl Engine {
     /// Makes everything durable that was appended before this call.
@@ -150,7 +150,10 @@ impl Engine {
             let _guard = PanicGuard(self);
             // Never sync again after a failure: the next Ok would prove nothing.
             self.check("sync")?;
-            segment.sync().wait().map_err(|e| self.fail(e.segment(name).lsn(captured.lsn())))?;
+            segment
+                .sync()
+                .wait()
+                .map_err(|e| self.fail(e.with_segment(name).with_lsn(captured.lsn())))?;
             let elapsed = self.clock.monotonic().saturating_sub(started);
             self.count_sync(captured.lsn(), elapsed);
         }
@@ -186,7 +189,7 @@ impl Engine {
             return;
         }
         let now = self.clock.monotonic();
-        let decision = self.strategy.decide(&st.view(trigger, Durability::Strategy, now));
+        let decision = self.strategy.decide(&st.view(trigger, None, now));
         st.agenda.plan_sync(decision.sync, now);
         st.promise_awaited_sync();
     }

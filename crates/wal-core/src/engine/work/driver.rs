@@ -180,7 +180,9 @@ impl Driver {
             driven.run();
         });
         let thread = spawn.map_err(|e| {
-            Error::new(ErrorKind::Io, "open log").detail("cannot start the driver thread").source(e)
+            Error::new(ErrorKind::Io, "open log")
+                .with_detail("cannot start the driver thread")
+                .with_source(e)
         })?;
         let _ = engine.driver.thread.set(thread.thread().clone());
         Ok(Driver { engine, thread: Some(thread) })
@@ -208,6 +210,7 @@ impl Drop for Driver {
                 let _ = self.engine.sync();
             }
         }
+        self.engine.abandon();
         self.engine.release();
     }
 }

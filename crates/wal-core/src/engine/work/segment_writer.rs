@@ -100,7 +100,7 @@ impl SegmentWriter {
             .segment
             .write_at(start, data.slice(part), mode)
             .wait()
-            .map_err(|e| e.segment(name).offset(start))?;
+            .map_err(|e| e.with_segment(name).with_offset(start))?;
         self.writes += 1;
         active.offset += frames.len() as u64;
         active.entry.extend(frames, start);
@@ -130,8 +130,8 @@ impl Engine {
         let name = header.first_lsn;
         if self.segments.holds_records(name) {
             return Err(Error::new(ErrorKind::Invalid, "create segment")
-                .segment(name)
-                .detail("a segment of that name holds records"));
+                .with_segment(name)
+                .with_detail("a segment of that name holds records"));
         }
         let mut bytes = BytesMut::zeroed(header.data_offset as usize);
         bytes[..SEGMENT_HEADER_LEN].copy_from_slice(&header.encode());
@@ -139,7 +139,7 @@ impl Engine {
             .storage
             .create(name, bytes.freeze(), self.settings.segment_size)
             .wait()
-            .map_err(|e| e.segment(name))?;
+            .map_err(|e| e.with_segment(name))?;
         let generation = header.generation;
         let entry = Arc::new(SegmentEntry::new(header));
         self.segments.push(entry.clone());
@@ -174,7 +174,7 @@ impl Engine {
             self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
             Ok(end)
         };
-        let bytes = seal().map_err(|e| self.fail(e.segment(name)))?;
+        let bytes = seal().map_err(|e| self.fail(e.with_segment(name)))?;
         self.emit(&Event::SegmentSealed { first_lsn: name, last_lsn, bytes });
         Ok(Some(last_lsn))
     }

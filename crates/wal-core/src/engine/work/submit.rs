@@ -18,7 +18,7 @@ impl Engine {
     pub(crate) fn submit(
         &self,
         source: &impl Source,
-        requested: Durability,
+        requested: Option<Durability>,
     ) -> Result<Submitted<'_>> {
         // Callers may be tasks, or have a lock of their own.
         let may_back_off = false;

@@ -42,6 +42,15 @@ impl Engine {
         Ok(Waiting::new(self, Level::Durable, lsn))
     }
 
+    /// A future for "`lsn`, which was appended, is written"; starts the write.
+    pub(crate) fn written_future(&self, lsn: Lsn) -> Waiting<'_> {
+        let mut st = self.state();
+        st.agenda.want_write();
+        self.wake_driver(&mut st);
+        drop(st);
+        Waiting::new(self, Level::Written, lsn)
+    }
+
     /// A future for "`lsn` has become durable", whenever that may be.
     pub(crate) fn followed_future(&self, lsn: Lsn) -> Waiting<'_> {
         Waiting::new(self, Level::Followed, lsn)
@@ -95,8 +104,8 @@ impl Future for Waiting<'_> {
             return Poll::Ready(Ok(()));
         }
         // A log that is being closed makes durable what was appended before it says so.
-        let closing = lsn <= st.progress.appended() && !st.progress.all_durable();
-        if st.agenda.is_closed() && !closing {
+        let is_closing = !st.agenda.is_over() && lsn <= st.progress.appended();
+        if st.agenda.is_closed() && !is_closing {
             return Poll::Ready(Err(closed()));
         }
         let kept = self.ticket().is_some_and(|ticket| st.wait.update(level, ticket, cx.waker()));
@@ -129,13 +138,18 @@ pub(crate) struct AppendFuture<'a, S, F> {
     waiting: Waiting<'a>,
     /// The first of the records; `ZERO` until they were framed.
     first: Lsn,
-    requested: Durability,
+    requested: Option<Durability>,
     /// Makes of the records' LSNs what the caller wants.
     outcome: F,
 }
 
 impl<'a, S: Source, F> AppendFuture<'a, S, F> {
-    pub(crate) fn new(engine: &'a Engine, source: S, requested: Durability, outcome: F) -> Self {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        source: S,
+        requested: Option<Durability>,
+        outcome: F,
+    ) -> Self {
         let waiting = Waiting::new(engine, Level::Durable, Lsn::ZERO);
         AppendFuture { source, waiting, first: Lsn::ZERO, requested, outcome }
     }

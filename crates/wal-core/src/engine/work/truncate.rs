@@ -61,8 +61,8 @@ impl Engine {
             }
             if lsn < log_start.prev() {
                 return Err(Error::new(ErrorKind::NotFound, "truncate")
-                    .lsn(lsn)
-                    .detail(format!("the log starts at LSN {log_start}")));
+                    .with_lsn(lsn)
+                    .with_detail(format!("the log starts at LSN {log_start}")));
             }
             // In a gap that an earlier truncation left, the end is what that one kept: following a
             // void LSN would bring it back.
@@ -89,7 +89,7 @@ impl Engine {
     fn remove_segment(&self, segment: &SegmentEntry) -> Result<()> {
         let first_lsn = segment.header.first_lsn;
         self.segments.forget(segment.header.generation);
-        self.storage.remove(first_lsn).wait().map_err(|e| self.fail(e.segment(first_lsn)))?;
+        self.storage.remove(first_lsn).wait().map_err(|e| self.fail(e.with_segment(first_lsn)))?;
         self.emit(&Event::SegmentRemoved { first_lsn });
         Ok(())
     }

@@ -1,0 +1,139 @@
+//! Tasks do not wait for the disk: no write, no sync and no new segment on the thread that polls.
+
+mod support;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use support::{always, empty_log};
+use wal_core::*;
+
+/// Memory that counts, for one thread, the calls that would wait for a device.
+#[derive(Clone)]
+struct Watched {
+    memory: MemoryStorage,
+    watch: Arc<Watch>,
+}
+
+struct Watch {
+    thread: ThreadId,
+    calls: Mutex<Vec<&'static str>>,
+    elsewhere: AtomicU64,
+}
+
+impl Watch {
+    fn saw(&self, call: &'static str) {
+        if thread::current().id() == self.thread {
+            self.calls.lock().unwrap().push(call);
+        } else {
+            self.elsewhere.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+struct WatchedSegment(Arc<dyn Segment>, Arc<Watch>);
+
+impl Watched {
+    fn new() -> Self {
+        let (thread, calls) = (thread::current().id(), Mutex::default());
+        let watch = Arc::new(Watch { thread, calls, elsewhere: AtomicU64::new(0) });
+        Watched { memory: MemoryStorage::new(), watch }
+    }
+
+    fn segment(&self, inner: Result<Arc<dyn Segment>>) -> Io<'_, Arc<dyn Segment>> {
+        let watch = self.watch.clone();
+        Io::ready(inner.map(|inner| Arc::new(WatchedSegment(inner, watch)) as Arc<dyn Segment>))
+    }
+}
+
+impl LogStorage for Watched {
+    fn capabilities(&self) -> Capabilities {
+        self.memory.capabilities()
+    }
+    fn describe(&self) -> String {
+        "watched".into()
+    }
+    fn lock(&self) -> Io<'_, StorageLock> {
+        self.memory.lock()
+    }
+    fn list(&self) -> Io<'_, Listing> {
+        self.memory.list()
+    }
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        self.watch.saw("create");
+        self.segment(self.memory.create(name, header, capacity).wait())
+    }
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        self.segment(self.memory.open(name, access).wait())
+    }
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        self.watch.saw("remove");
+        self.memory.remove(name)
+    }
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.watch.saw("set_aside");
+        self.memory.set_aside(label, data)
+    }
+}
+
+impl Segment for WatchedSegment {
+    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
+        self.1.saw("write_at");
+        self.0.write_at(offset, data, mode)
+    }
+    fn sync(&self) -> Io<'_, ()> {
+        self.1.saw("sync");
+        self.0.sync()
+    }
+    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        self.0.read_at(offset, len)
+    }
+    fn len(&self) -> Io<'_, u64> {
+        self.0.len()
+    }
+    fn truncate(&self, len: u64) -> Io<'_, ()> {
+        self.1.saw("truncate");
+        self.0.truncate(len)
+    }
+}
+
+/// Ten records wait in the buffer; to write them takes some segments.
+async fn buffered(watched: &Watched) -> AsyncWal {
+    let settings =
+        Settings::default().segment_size(4096).buffer_delay(std::time::Duration::from_secs(60));
+    let builder = Wal::builder(always()).settings(settings);
+    let log = builder.open_async(empty_log(watched.clone())).unwrap();
+    for _ in 0..10 {
+        log.append_with(&[7; 1000], Durability::Buffered).await.unwrap();
+    }
+    assert_eq!(watched.watch.elsewhere.load(Ordering::SeqCst), 0, "nothing is written yet");
+    log
+}
+
+#[test]
+fn nothing_that_a_task_does_waits_for_the_disk_where_it_is_polled() {
+    let watched = Watched::new();
+    let held = support::within_a_minute(async {
+        let log = buffered(&watched).await;
+        assert_eq!(log.read(Lsn::new(10)).await.unwrap().record, [7; 1000][..]);
+
+        for _ in 0..10 {
+            log.append_with(&[7; 1000], Durability::Buffered).await.unwrap();
+        }
+        assert_eq!(log.stream(Lsn::ZERO).unwrap().count().await, 20);
+
+        log.append(&[7; 1000]).await.unwrap();
+        assert_eq!(log.follow(Lsn::new(20)).unwrap().take(2).count().await, 2);
+        log.sync().await.unwrap();
+        log.truncate_before(Lsn::new(9)).await.unwrap();
+        log.truncate_after(Lsn::new(15)).await.unwrap();
+        log.close().await.unwrap();
+        log
+    });
+    drop(held);
+    assert_eq!(*watched.watch.calls.lock().unwrap(), [""; 0]);
+    assert!(watched.watch.elsewhere.load(Ordering::SeqCst) > 20, "the driver has done all of that");
+}
