@@ -89,6 +89,7 @@ pub trait Codec: Send + Sync + 'static {
 /// assert_eq!(RawCodec.as_encoded(b"abc"), Some(&b"abc"[..]));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing to set")]
 pub struct RawCodec;
 
 impl Codec for RawCodec {

@@ -9,6 +9,7 @@ use crate::{Error, Lsn};
 #[non_exhaustive]
 pub enum Event {
     /// A segment was created; appends go there from now on.
+    #[non_exhaustive]
     SegmentCreated {
         /// The segment's first LSN.
         first_lsn: Lsn,
@@ -16,6 +17,7 @@ pub enum Event {
         generation: u64,
     },
     /// A segment is full, or the log was closed or truncated: it got its footer and is durable.
+    #[non_exhaustive]
     SegmentSealed {
         /// The segment's first LSN.
         first_lsn: Lsn,
@@ -25,6 +27,7 @@ pub enum Event {
         bytes: u64,
     },
     /// A sync ended well.
+    #[non_exhaustive]
     Synced {
         /// Every record up to this one is durable.
         upto: Lsn,
@@ -32,21 +35,25 @@ pub enum Event {
         elapsed: Duration,
     },
     /// A segment was removed, because all of its records were truncated.
+    #[non_exhaustive]
     SegmentRemoved {
         /// The segment's first LSN.
         first_lsn: Lsn,
     },
     /// Records were truncated at the front.
+    #[non_exhaustive]
     TruncatedBefore {
         /// The first record that is left.
         log_start: Lsn,
     },
     /// Records were truncated at the back.
+    #[non_exhaustive]
     TruncatedAfter {
         /// The last record that is left.
         last_lsn: Lsn,
     },
     /// Recovery cut a torn tail before this log was opened.
+    #[non_exhaustive]
     TailCut {
         /// The segment's first LSN.
         segment: Lsn,
@@ -56,15 +63,31 @@ pub enum Event {
         bytes: u64,
     },
     /// A write or sync failed; the log accepts nothing more.
+    #[non_exhaustive]
     Poisoned {
         /// What failed.
         error: Error,
     },
     /// The log was closed.
+    #[non_exhaustive]
     Closed {
         /// The last record.
         last_lsn: Lsn,
     },
+}
+
+impl Event {
+    /// A segment was removed; for implementors of a recovery.
+    #[must_use]
+    pub const fn segment_removed(first_lsn: Lsn) -> Self {
+        Event::SegmentRemoved { first_lsn }
+    }
+
+    /// So many bytes were cut from a segment at this offset; for implementors of a recovery.
+    #[must_use]
+    pub const fn tail_cut(segment: Lsn, offset: u64, bytes: u64) -> Self {
+        Event::TailCut { segment, offset, bytes }
+    }
 }
 
 /// Counters of one open log, since it was opened.

@@ -15,6 +15,8 @@
 //!
 //! Storages on real files are in `wal-fs`, strategies in `wal-sync`, codecs in `wal-codec`.
 
+#![warn(missing_debug_implementations, clippy::exhaustive_structs, clippy::exhaustive_enums)]
+
 mod always;
 mod async_wal;
 mod builder;

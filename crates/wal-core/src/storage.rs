@@ -64,6 +64,10 @@ impl Capabilities {
 
 /// How a write is to reach the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a storage must know every mode: it is a claim of durability"
+)]
 pub enum WriteMode {
     /// Into the cache: survives the process, is durable after the next `sync`.
     Cached,
@@ -73,6 +77,7 @@ pub enum WriteMode {
 
 /// How a segment is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Access {
     /// Reading only; must work on a read-only medium and while a writer runs.
     Read,
@@ -82,11 +87,20 @@ pub enum Access {
 
 /// What a storage holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listing {
     /// The first LSNs by which the segments are named, ascending.
     pub segments: Vec<Lsn>,
     /// Names of things in the place that are not the log's.
     pub foreign: Vec<String>,
+}
+
+impl Listing {
+    /// The segments, ascending, and the names of what is not the log's.
+    #[must_use]
+    pub const fn new(segments: Vec<Lsn>, foreign: Vec<String>) -> Self {
+        Listing { segments, foreign }
+    }
 }
 
 /// The one-writer lock. It is released when this value is dropped.

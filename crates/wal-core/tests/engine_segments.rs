@@ -209,7 +209,7 @@ fn a_truncation_is_on_record_before_anything_is_removed_and_removes_once() {
         events.lock().unwrap().drain(..).filter_map(|e| kind(&e)).map(Lsn::get).collect::<Vec<_>>()
     };
     let changed: fn(&Event) -> Option<Lsn> = |event| match event {
-        Event::SegmentCreated { first_lsn, .. } | Event::SegmentRemoved { first_lsn } => {
+        Event::SegmentCreated { first_lsn, .. } | Event::SegmentRemoved { first_lsn, .. } => {
             Some(*first_lsn)
         }
         _ => None,

@@ -1,6 +1,14 @@
 //! The bytes, as specified in FORMAT.md: segment header, frames, footer.
 //!
 //! Everything here is pure: bytes in, values out. All integers are little-endian.
+//!
+//! For tools that read or write a log's bytes themselves. These items change with the format's version, and are
+//! not covered by semantic versioning.
+
+#![expect(
+    clippy::exhaustive_structs,
+    reason = "values of the format, made by those who write its bytes"
+)]
 
 mod crc;
 mod footer;

@@ -1,5 +1,6 @@
 //! Frames of one segment, one after the other, each checked.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use crate::{Result, Segment};
 
 /// A frame whose checksum is right.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Frame {
     /// Where it begins, in bytes from the start of the segment.
     pub offset: u64,
@@ -20,6 +22,7 @@ pub struct Frame {
 
 /// A frame whose checksum is right, lent by its reader: nothing is counted or copied.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "readers of other windows make their own")]
 pub struct FrameRef<'a> {
     /// Where it begins, in bytes from the start of the segment.
     pub offset: u64,
@@ -47,6 +50,7 @@ impl Frame {
 
 /// What stands at the present offset.
 #[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a reader has to know everything that can stand there")]
 pub enum FrameStep {
     /// A frame; the reader moved on behind it.
     Frame(Frame),
@@ -66,7 +70,7 @@ pub enum FrameStep {
 /// Memory is bounded: by `WINDOW` plus the largest valid frame. The length that a frame claims is
 /// believed only after its checksum was verified.
 ///
-/// Bytes are read in windows. Whoever wants many frames takes those that lie in the present window from
+/// Bytes are read in windows. A caller that wants many frames takes those that lie in the present window from
 /// [`ahead`](Self::ahead), which costs a checksum and little else, and calls [`next`](Self::next) when
 /// there are no more.
 pub struct FrameReader {
@@ -77,6 +81,15 @@ pub struct FrameReader {
     offset: u64,
     end: u64,
     read_size: usize,
+}
+
+impl fmt::Debug for FrameReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameReader")
+            .field("offset", &self.offset)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
 }
 
 impl FrameReader {
@@ -97,7 +110,7 @@ impl FrameReader {
         }
     }
 
-    /// Reads fewer bytes at once, for somebody who wants a frame or two.
+    /// Reads fewer bytes at once, for a caller that wants a frame or two.
     #[must_use]
     pub fn read_size(mut self, bytes: usize) -> Self {
         self.read_size = bytes.clamp(FRAME_HEADER_LEN, Self::WINDOW);

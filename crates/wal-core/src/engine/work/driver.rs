@@ -37,6 +37,7 @@ impl DriverLine {
 
 /// What [`Wal::drive`](crate::Wal::drive) found to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Drive {
     /// Something was done; there may be more.
     Worked,
