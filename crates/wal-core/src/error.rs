@@ -32,6 +32,8 @@ pub enum ErrorKind {
     NotALog,
     /// The storage changed since it was recovered. Recover it again, and open what that returns.
     NotRecovered,
+    /// Something is there already, and would have had to be replaced. Nothing was changed. Look for a second writer.
+    Exists,
     /// A setting or an argument is out of its range. Nothing was changed. Correct it.
     Invalid,
     /// The record or batch exceeds a bound. Nothing was written. Split it, or raise the bound.
@@ -67,6 +69,7 @@ impl ErrorKind {
             ErrorKind::Locked => "locked",
             ErrorKind::NotALog => "not a log",
             ErrorKind::NotRecovered => "not recovered",
+            ErrorKind::Exists => "exists",
             ErrorKind::Invalid => "invalid",
             ErrorKind::TooLarge => "too large",
             ErrorKind::Unsupported => "unsupported",

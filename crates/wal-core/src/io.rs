@@ -39,6 +39,17 @@ impl<'a, T> Io<'a, T> {
         Io(State::Future(Box::pin(future)))
     }
 
+    /// Makes something else of what the operation gives.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U + Send + 'a) -> Io<'a, U>
+    where
+        T: Send + 'a,
+    {
+        match self.0 {
+            State::Ready(outcome) => Io(State::Ready(outcome.map(|outcome| outcome.map(f)))),
+            State::Future(future) => Io::future(async move { future.await.map(f) }),
+        }
+    }
+
     /// Blocks the calling thread until the operation is over.
     ///
     /// # Panics

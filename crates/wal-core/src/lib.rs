@@ -62,7 +62,10 @@ pub use memory::MemoryStorage;
 pub use read::{Frame, FrameReader, FrameRef, FrameStep, FramesAhead};
 pub use recovered::{Recovered, RecoveredParts, RecoveredSegment};
 pub use settings::Settings;
-pub use storage::{Access, Capabilities, Listing, LogStorage, Segment, StorageLock, WriteMode};
+pub use storage::{
+    Access, Capabilities, Listing, LogStorage, Publish, Segment, Staged, StagedSegment,
+    StorageLock, WriteMode,
+};
 pub use strategy::{Claim, Decision, Durability, Loss, SyncStrategy, SyncWhen, TailView, Trigger};
 pub use stream::RecordStream;
 pub use wal::Wal;

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 
-use crate::format::LogId;
+use crate::format::{LogId, SEGMENT_HEADER_LEN};
 use crate::recovered::Recovered;
 use crate::{
-    Access, Capabilities, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Result, Segment,
-    StorageLock, WriteMode,
+    Access, Capabilities, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Publish, Result, Segment,
+    Staged, StagedSegment, StorageLock, WriteMode,
 };
 
 /// Keeps the segments in memory: for tests, and for logs that need not outlive the process.
@@ -38,6 +38,10 @@ struct Shared {
 impl Shared {
     /// A log that is truncated segment by segment needs one; a second one for a burst.
     const SPARES: usize = 2;
+
+    fn segments(&self) -> MutexGuard<'_, BTreeMap<Lsn, Arc<MemorySegment>>> {
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     fn spare(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
@@ -66,6 +70,12 @@ impl MemorySegment {
     /// again copies every byte twice, into memory that has to be cleared first.
     const LARGE: usize = 1 << 20;
 
+    /// The first bytes, so many at most.
+    fn first(&self, len: usize) -> Vec<u8> {
+        let bytes = self.bytes.read().unwrap_or_else(PoisonError::into_inner);
+        bytes[..len.min(bytes.len())].to_vec()
+    }
+
     fn make_room(&self, bytes: &mut Vec<u8>, more: usize) {
         let wanted = bytes.len().saturating_add(more);
         if wanted > bytes.capacity().max(Self::LARGE) && wanted <= self.capacity {
@@ -92,7 +102,7 @@ impl MemoryStorage {
     }
 
     fn segments(&self) -> MutexGuard<'_, BTreeMap<Lsn, Arc<MemorySegment>>> {
-        self.shared.segments.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.segments()
     }
 }
 
@@ -134,15 +144,13 @@ impl LogStorage for MemoryStorage {
         Io::ready(Ok(Listing { segments, foreign: Vec::new() }))
     }
 
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
         let with_footer = capacity.saturating_add(capacity / 1024 + 4096);
         let capacity = usize::try_from(with_footer).unwrap_or(usize::MAX);
         let spare = self.shared.spare().pop_if(|spare| spare.capacity() <= capacity);
-        let mut bytes = spare.unwrap_or_default();
-        bytes.extend_from_slice(&header);
-        let segment = Arc::new(MemorySegment { bytes: RwLock::new(bytes), capacity });
-        self.segments().insert(name, segment.clone());
-        Io::ready(Ok(segment as Arc<dyn Segment>))
+        let bytes = RwLock::new(spare.unwrap_or_default());
+        let segment = MemorySegment { bytes, capacity };
+        Io::ready(Ok(Staged::new(StagedMemory { shared: self.shared.clone(), name, segment })))
     }
 
     fn open(&self, name: Lsn, _access: Access) -> Io<'_, Arc<dyn Segment>> {
@@ -152,11 +160,12 @@ impl LogStorage for MemoryStorage {
         })
     }
 
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        let removed = self.segments().remove(&name);
-        if let Some(removed) = removed {
-            self.shared.keep(removed);
-        }
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        let removed: Vec<_> = {
+            let mut segments = self.segments();
+            names.iter().filter_map(|name| segments.remove(name)).collect()
+        };
+        removed.into_iter().for_each(|segment| self.shared.keep(segment));
         Io::ready(Ok(()))
     }
 
@@ -165,6 +174,35 @@ impl LogStorage for MemoryStorage {
         let name = format!("{label}-{}", aside.len());
         aside.insert(name.clone(), data);
         Io::ready(Ok(name))
+    }
+}
+
+/// A segment that is not in the map yet.
+struct StagedMemory {
+    shared: Arc<Shared>,
+    name: Lsn,
+    segment: MemorySegment,
+}
+
+impl StagedSegment for StagedMemory {
+    fn write_at(&mut self, offset: u64, data: Bytes) -> Io<'_, ()> {
+        self.segment.write_at(offset, data, WriteMode::Cached)
+    }
+
+    fn sync(&mut self) -> Io<'_, ()> {
+        Io::ready(Ok(()))
+    }
+
+    fn publish(self: Box<Self>, how: Publish) -> Io<'static, Arc<dyn Segment>> {
+        let StagedMemory { shared, name, segment } = *self;
+        let mut segments = shared.segments();
+        let header = segments.get(&name).map(|present| present.first(SEGMENT_HEADER_LEN));
+        if let Err(error) = how.check(name, header.as_deref()) {
+            return Io::ready(Err(error));
+        }
+        let segment = Arc::new(segment);
+        segments.insert(name, segment.clone());
+        Io::ready(Ok(segment as Arc<dyn Segment>))
     }
 }
 
@@ -210,7 +248,7 @@ mod tests {
     use super::*;
 
     fn create(storage: &MemoryStorage, name: u64) -> Arc<dyn Segment> {
-        storage.create(Lsn::new(name), "header".into(), 1 << 20).wait().unwrap()
+        storage.create(Lsn::new(name), "header".into(), 1 << 20, Publish::New).wait().unwrap()
     }
 
     fn spares(storage: &MemoryStorage) -> Vec<usize> {
@@ -225,7 +263,7 @@ mod tests {
             segment.write_at(6, vec![7; 5000].into(), WriteMode::Cached).wait().unwrap();
         }
         assert_eq!(spares(&storage), []);
-        (1..=3).for_each(|name| storage.remove(Lsn::new(name)).wait().unwrap());
+        (1..=3).for_each(|name| storage.remove(&[Lsn::new(name)]).wait().unwrap());
         let kept = spares(&storage);
         assert!(kept.len() == 2 && kept.iter().all(|room| *room >= 5006), "{kept:?}");
         let segment = create(&storage, 4);
@@ -240,7 +278,7 @@ mod tests {
     fn a_full_segment_has_room_for_its_footer() {
         let storage = MemoryStorage::new();
         let size = 4 << 20;
-        let segment = storage.create(Lsn::FIRST, Bytes::new(), size).wait().unwrap();
+        let segment = storage.create(Lsn::FIRST, Bytes::new(), size, Publish::New).wait().unwrap();
         let pieces = (0..size).step_by(64 << 10);
         let write = |offset, len: usize| {
             segment.write_at(offset, vec![7; len].into(), WriteMode::Cached).wait().unwrap();
@@ -256,7 +294,7 @@ mod tests {
     fn whoever_reads_a_removed_segment_keeps_it() {
         let storage = MemoryStorage::new();
         let segment = create(&storage, 1);
-        storage.remove(Lsn::FIRST).wait().unwrap();
+        storage.remove(&[Lsn::FIRST]).wait().unwrap();
         create(&storage, 2).write_at(0, "other!".into(), WriteMode::Cached).wait().unwrap();
         assert_eq!(segment.read_at(0, 6).wait().unwrap(), "header");
     }

@@ -106,11 +106,9 @@ impl Segments {
         entries.push(entry);
     }
 
-    /// Whether the newest segment has this name and is not empty.
-    pub(crate) fn holds_records(&self, name: Lsn) -> bool {
-        self.read(|entries| {
-            entries.iter().any(|e| e.header.first_lsn == name && lock(&e.summary).records > 0)
-        })
+    /// The segment of this name.
+    pub(crate) fn named(&self, name: Lsn) -> Option<Arc<SegmentEntry>> {
+        self.read(|entries| entries.iter().find(|e| e.header.first_lsn == name).cloned())
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<SegmentEntry>> {

@@ -36,14 +36,17 @@ impl LogStorage for Drain {
     fn list(&self) -> Io<'_, Listing> {
         self.inner.list()
     }
-    fn create(&self, _: Lsn, header: Bytes, _: u64) -> Io<'_, Arc<dyn Segment>> {
+    fn stage(&self, _: Lsn, _: u64) -> Io<'_, Staged> {
+        unreachable!("the log creates its segments in one go")
+    }
+    fn create(&self, _: Lsn, header: Bytes, _: u64, _: Publish) -> Io<'_, Arc<dyn Segment>> {
         self.written.fetch_add(header.len() as u64, Ordering::SeqCst);
         Io::ready(Ok(Arc::new(DrainSegment(self.written.clone()))))
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         self.inner.open(name, access)
     }
-    fn remove(&self, _: Lsn) -> Io<'_, ()> {
+    fn remove(&self, _: &[Lsn]) -> Io<'_, ()> {
         Io::ready(Ok(()))
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {

@@ -180,10 +180,14 @@ impl LogStorage for Storage {
     }
 
     fn list(&self) -> Io<'_, Listing> {
-        unreachable!("the log begins empty")
+        Io::ready(Ok(Listing::default()))
     }
 
-    fn create(&self, name: Lsn, header: Bytes, _: u64) -> Io<'_, Arc<dyn Segment>> {
+    fn stage(&self, _: Lsn, _: u64) -> Io<'_, Staged> {
+        unreachable!("the log creates its segments in one go")
+    }
+
+    fn create(&self, name: Lsn, header: Bytes, _: u64, _: Publish) -> Io<'_, Arc<dyn Segment>> {
         let header = SegmentHeader::decode(&header, name).expect("a header");
         let mut st = self.0.state();
         if !st.frozen {
@@ -204,11 +208,13 @@ impl LogStorage for Storage {
         unreachable!("no model reads")
     }
 
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
         let mut st = self.0.state();
         if !st.frozen {
-            history::note(Step::Remove { first: name });
-            st.image.0.remove(&name);
+            for name in names {
+                history::note(Step::Remove { first: *name });
+                st.image.0.remove(name);
+            }
         }
         Io::ready(Ok(()))
     }

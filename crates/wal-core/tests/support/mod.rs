@@ -178,16 +178,16 @@ impl LogStorage for Probe {
     fn list(&self) -> Io<'_, Listing> {
         self.memory.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        let inner = self.memory.create(name, header, capacity).wait();
-        let control = self.control.clone();
-        Io::ready(inner.map(|inner| Arc::new(ProbeSegment { inner, control }) as Arc<dyn Segment>))
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        let (staged, control) = (self.memory.stage(name, capacity), self.control.clone());
+        staged
+            .map(move |staged| staged.wrap(move |inner| Arc::new(ProbeSegment { inner, control })))
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         self.memory.open(name, access)
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.memory.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.memory.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.memory.set_aside(label, data)

@@ -13,7 +13,7 @@ use super::super::segments::SegmentEntry;
 use super::super::wait::{Outcome, Waiter, Wakes, wake_all};
 use crate::format::{Footer, SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::sync::lock;
-use crate::{Error, ErrorKind, Event, Lsn, Result, Segment, WriteMode};
+use crate::{Error, ErrorKind, Event, Lsn, Publish, Result, Segment, WriteMode};
 
 /// What only the thread touches that has the writer's lock.
 pub(in super::super) struct SegmentWriter {
@@ -128,16 +128,23 @@ impl Engine {
         header: SegmentHeader,
     ) -> Result<(Arc<dyn Segment>, Arc<SegmentEntry>)> {
         let name = header.first_lsn;
-        if self.segments.holds_records(name) {
-            return Err(Error::new(ErrorKind::Invalid, "create segment")
-                .with_segment(name)
-                .with_detail("a segment of that name holds records"));
-        }
+        // A segment without records may be there, of an opening that appended nothing.
+        let publish = match self.segments.named(name) {
+            None => Publish::New,
+            Some(present) if present.summary().records == 0 => {
+                Publish::Replace { generation: Some(present.header.generation) }
+            }
+            Some(_) => {
+                return Err(Error::new(ErrorKind::Invalid, "create segment")
+                    .with_segment(name)
+                    .with_detail("a segment of that name holds records"));
+            }
+        };
         let mut bytes = BytesMut::zeroed(header.data_offset as usize);
         bytes[..SEGMENT_HEADER_LEN].copy_from_slice(&header.encode());
         let segment = self
             .storage
-            .create(name, bytes.freeze(), self.settings.segment_size)
+            .create(name, bytes.freeze(), self.settings.segment_size, publish)
             .wait()
             .map_err(|e| e.with_segment(name))?;
         let generation = header.generation;

@@ -89,7 +89,10 @@ impl Engine {
     fn remove_segment(&self, segment: &SegmentEntry) -> Result<()> {
         let first_lsn = segment.header.first_lsn;
         self.segments.forget(segment.header.generation);
-        self.storage.remove(first_lsn).wait().map_err(|e| self.fail(e.with_segment(first_lsn)))?;
+        self.storage
+            .remove(&[first_lsn])
+            .wait()
+            .map_err(|e| self.fail(e.with_segment(first_lsn)))?;
         self.emit(&Event::SegmentRemoved { first_lsn });
         Ok(())
     }

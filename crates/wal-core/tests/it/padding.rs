@@ -1,13 +1,11 @@
 //! A storage that asks for padding: where writes begin and end, what is put there, and what readers make of
 //! it.
 
-mod support;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::*;
 use bytes::Bytes;
-use support::*;
 use wal_core::format::{
     FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, SEGMENT_HEADER_LEN, Salt, SegmentHeader,
 };
@@ -103,16 +101,17 @@ impl LogStorage for Padded {
     fn list(&self) -> Io<'_, Listing> {
         self.memory.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        let inner = self.memory.create(name, header, capacity).wait();
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        let staged = self.memory.stage(name, capacity);
         let (name, writes) = (name.get(), self.writes.clone());
-        Io::ready(inner.map(|inner| Arc::new(Watched { inner, name, writes }) as Arc<dyn Segment>))
+        staged
+            .map(move |staged| staged.wrap(move |inner| Arc::new(Watched { inner, name, writes })))
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         self.memory.open(name, access)
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.memory.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.memory.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.memory.set_aside(label, data)

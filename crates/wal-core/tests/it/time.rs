@@ -1,12 +1,10 @@
 //! The time of day that records carry, with clocks that leap.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use support::*;
+use crate::support::*;
 use wal_core::*;
 
 /// Both times in microseconds, and how often the time of day was read.

@@ -1,13 +1,11 @@
 //! Threads that wait until their records were written: who writes them, and who waits for what.
 
-mod support;
-
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
 
-use support::*;
+use crate::support::*;
 use wal_core::*;
 
 fn append(log: &Wal) -> Appending {

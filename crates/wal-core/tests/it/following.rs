@@ -1,13 +1,11 @@
 //! Followers: without waiting for ever, and without keeping the log open.
 
-mod support;
-
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::support::*;
 use futures_util::StreamExt;
-use support::*;
 use wal_core::*;
 
 const SOON: Duration = Duration::from_millis(20);

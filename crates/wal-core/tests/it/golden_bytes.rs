@@ -1,10 +1,8 @@
 //! The bytes of a small log, held by a golden hash: a change of format cannot slip in.
 
-mod support;
-
 use std::time::Duration;
 
-use support::*;
+use crate::support::*;
 use wal_core::format::LogId;
 use wal_core::*;
 

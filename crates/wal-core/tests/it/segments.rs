@@ -1,13 +1,11 @@
 //! Where segments begin and end, what is written behind the last frame, and what truncation leaves.
 
-mod support;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::*;
 use bytes::Bytes;
-use support::*;
 use wal_core::format::{
     FRAME_HEADER_LEN, Footer, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary,
 };
@@ -75,22 +73,24 @@ impl LogStorage for Recycler {
     fn list(&self) -> Io<'_, Listing> {
         self.memory.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
         self.capacity.store(capacity, Ordering::SeqCst);
-        let mut bytes = header.to_vec();
-        bytes.resize(capacity as usize, LEFTOVER);
-        self.memory.create(name, bytes.into(), capacity)
+        let mut staged = self.memory.stage(name, capacity).wait().unwrap();
+        staged.write_at(0, vec![LEFTOVER; capacity as usize].into()).wait().unwrap();
+        Io::ready(Ok(staged))
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         self.opened.lock().unwrap().push(name);
         let inner = self.memory.open(name, access).wait();
         Io::ready(inner.map(|s| Arc::new(Counted(s, self.bytes_read.clone())) as Arc<dyn Segment>))
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        let segment = self.memory.open(name, Access::Write).wait().unwrap();
-        let len = segment.len().wait().unwrap() as usize;
-        segment.write_at(0, vec![LEFTOVER; len].into(), WriteMode::Cached).wait().unwrap();
-        self.memory.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        for name in names {
+            let segment = self.memory.open(*name, Access::Write).wait().unwrap();
+            let len = segment.len().wait().unwrap() as usize;
+            segment.write_at(0, vec![LEFTOVER; len].into(), WriteMode::Cached).wait().unwrap();
+        }
+        self.memory.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.memory.set_aside(label, data)
@@ -281,7 +281,7 @@ fn a_segment_that_holds_records_is_never_created_anew() {
     };
     let bytes = [&header.encode()[..], b"precious"].concat();
     let end = bytes.len() as u64;
-    memory.create(Lsn::FIRST, bytes.into(), 4096).wait().unwrap();
+    memory.create(Lsn::FIRST, bytes.into(), 4096, Publish::New).wait().unwrap();
     let summary = SegmentSummary { records: 1, data_end: end, ..SegmentSummary::default() };
     parts.segments.push(RecoveredSegment::new(header, summary, Lsn::FIRST));
     parts.next_generation = 2;

@@ -1,13 +1,11 @@
 //! Threads that wait for one commit, and appends whose acknowledgement is waited for later.
 
-mod support;
-
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use support::*;
+use crate::support::*;
 use wal_core::*;
 
 /// Durable, with a sync that nobody makes for an hour.

@@ -1,7 +1,5 @@
 //! `commit_in_place`: a task that finds nobody at work commits on its own thread, without the driver.
 
-mod support;
-
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
@@ -9,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use support::*;
+use crate::support::*;
 use wal_core::*;
 
 /// Nobody drives this log.

@@ -1,12 +1,10 @@
 //! Frames read one by one: long ones, cut ones, damaged ones, and forged footers.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::support::*;
 use bytes::Bytes;
-use support::*;
 use wal_core::format::*;
 use wal_core::*;
 
@@ -57,7 +55,7 @@ fn reading(bytes: &[u8], end: u64) -> Reading {
     let header = SegmentHeader::decode(&bytes[..SEGMENT_HEADER_LEN], Lsn::FIRST).unwrap();
     let memory = MemoryStorage::new();
     let bytes = Bytes::copy_from_slice(bytes);
-    let segment = memory.create(Lsn::FIRST, bytes, 0).wait().unwrap();
+    let segment = memory.create(Lsn::FIRST, bytes, 0, Publish::New).wait().unwrap();
     let (reads, most) = (Arc::default(), Arc::default());
     let segment = Arc::new(Counting(segment, Arc::clone(&reads), Arc::clone(&most)));
     let offset = u64::from(header.data_offset);

@@ -1,7 +1,5 @@
 //! What a strategy is told about the tail, with a clock that only the test moves.
 
-mod support;
-
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +8,7 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
-use support::*;
+use crate::support::*;
 use wal_core::*;
 
 const MS: Duration = Duration::from_millis(1);

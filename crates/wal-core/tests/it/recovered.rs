@@ -1,11 +1,9 @@
 //! Opening compares what it was given with what the storage holds.
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::*;
 use bytes::Bytes;
-use support::*;
 use wal_core::format::*;
 use wal_core::*;
 
@@ -72,10 +70,10 @@ fn a_log_that_holds_records_is_not_taken_for_an_empty_one() {
 #[test]
 fn a_segment_more_or_less_is_seen() {
     let (probe, header, summary) = three_records();
-    probe.create(Lsn::new(9), Bytes::from_static(b"stray"), 4096).wait().unwrap();
+    probe.create(Lsn::new(9), Bytes::from_static(b"stray"), 4096, Publish::New).wait().unwrap();
     refused(open(&probe, header.clone(), summary.clone()), "was not recovered (segment 9)");
-    probe.remove(Lsn::new(9)).wait().unwrap();
-    probe.remove(Lsn::FIRST).wait().unwrap();
+    probe.remove(&[Lsn::new(9)]).wait().unwrap();
+    probe.remove(&[Lsn::FIRST]).wait().unwrap();
     refused(open(&probe, header, summary), "is gone (segment 1)");
 }
 
@@ -83,7 +81,9 @@ fn a_segment_more_or_less_is_seen() {
 fn another_segment_of_the_same_name_is_seen() {
     let (probe, header, summary) = three_records();
     let other = SegmentHeader { generation: header.generation + 1, ..header.clone() };
-    probe.create(Lsn::FIRST, other.encode().to_vec().into(), 4096).wait().unwrap();
+    let bytes = other.encode().to_vec().into();
+    let how = Publish::Replace { generation: Some(header.generation) };
+    probe.create(Lsn::FIRST, bytes, 4096, how).wait().unwrap();
     refused(open(&probe, header, summary), "another header");
 }
 

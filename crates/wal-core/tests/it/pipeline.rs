@@ -1,13 +1,11 @@
 //! The commit pipeline under threads: who is acknowledged when, who syncs, what a failure does.
 
-mod support;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use support::*;
+use crate::support::*;
 use wal_core::*;
 
 #[test]
@@ -184,7 +182,7 @@ fn a_failed_write_poisons_and_keeps_its_kind() {
     assert_eq!(log.append(b"no room").unwrap_err().kind(), ErrorKind::Full);
     let later = log.append(b"more").unwrap_err();
     assert_eq!(later.kind(), ErrorKind::Poisoned);
-    assert!(later.to_string().contains("no space"), "{later}");
+    assert!(later.chain().to_string().contains("no space"), "{later:?}");
     assert_eq!(records(&log).len(), 1);
 }
 

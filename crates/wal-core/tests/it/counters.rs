@@ -1,10 +1,8 @@
 //! What a log counts, and what it lets go of when it is closed.
 
-mod support;
-
 use std::time::Duration;
 
-use support::*;
+use crate::support::*;
 use wal_core::*;
 
 #[test]

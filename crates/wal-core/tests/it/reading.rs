@@ -1,10 +1,8 @@
 //! Reading, following and truncating an open log.
 
-mod support;
-
 use std::thread;
 
-use support::*;
+use crate::support::*;
 use wal_core::*;
 
 fn filled(n: u64) -> Wal {

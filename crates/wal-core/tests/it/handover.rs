@@ -1,7 +1,5 @@
 //! How work is handed from one caller to the next, and how those who wait are told.
 
-mod support;
-
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -10,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use support::*;
+use crate::support::*;
 use wal_core::*;
 
 #[test]

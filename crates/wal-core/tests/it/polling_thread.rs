@@ -1,14 +1,12 @@
 //! Tasks do not wait for the disk: no write, no sync and no new segment on the thread that polls.
 
-mod support;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
+use crate::support::{always, empty_log};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use support::{always, empty_log};
 use wal_core::*;
 
 /// Memory that counts, for one thread, the calls that would wait for a device.
@@ -42,11 +40,6 @@ impl Watched {
         let watch = Arc::new(Watch { thread, calls, elsewhere: AtomicU64::new(0) });
         Watched { memory: MemoryStorage::new(), watch }
     }
-
-    fn segment(&self, inner: Result<Arc<dyn Segment>>) -> Io<'_, Arc<dyn Segment>> {
-        let watch = self.watch.clone();
-        Io::ready(inner.map(|inner| Arc::new(WatchedSegment(inner, watch)) as Arc<dyn Segment>))
-    }
 }
 
 impl LogStorage for Watched {
@@ -62,16 +55,19 @@ impl LogStorage for Watched {
     fn list(&self) -> Io<'_, Listing> {
         self.memory.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        self.watch.saw("create");
-        self.segment(self.memory.create(name, header, capacity).wait())
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        self.watch.saw("stage");
+        let (staged, watch) = (self.memory.stage(name, capacity), self.watch.clone());
+        staged
+            .map(move |staged| staged.wrap(move |segment| Arc::new(WatchedSegment(segment, watch))))
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
-        self.segment(self.memory.open(name, access).wait())
+        let watch = self.watch.clone();
+        self.memory.open(name, access).map(|inner| Arc::new(WatchedSegment(inner, watch)) as _)
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
         self.watch.saw("remove");
-        self.memory.remove(name)
+        self.memory.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.watch.saw("set_aside");
@@ -116,7 +112,7 @@ async fn buffered(watched: &Watched) -> AsyncWal {
 #[test]
 fn nothing_that_a_task_does_waits_for_the_disk_where_it_is_polled() {
     let watched = Watched::new();
-    let held = support::within_a_minute(async {
+    let held = crate::support::within_a_minute(async {
         let log = buffered(&watched).await;
         assert_eq!(log.read(Lsn::new(10)).await.unwrap().record, [7; 1000][..]);
 

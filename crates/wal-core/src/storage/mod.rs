@@ -3,6 +3,9 @@
 //! The engine calls a storage once per *batch*, never once per record. A storage knows nothing of
 //! records or checksums: it keeps named segments and says honestly what is durable.
 
+mod segment;
+mod staged;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +13,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{Io, Lsn};
+
+pub use segment::Segment;
+pub use staged::{Publish, Staged, StagedSegment};
 
 /// What a storage can do. The engine adapts to it, and the conformance suite skips what does not
 /// apply.
@@ -136,7 +142,19 @@ impl fmt::Debug for StorageLock {
 ///
 /// After a power loss the file may be missing although `create` returned `Ok`: the *directory*
 /// was never synced. And the name appears before the header is durable, so that a crash leaves a
-/// nameable segment without a header.
+/// nameable segment without a header. The right one writes and syncs under another name first:
+///
+/// ```text
+/// fn stage(..)   { let f = File::create(spare_name)?; Ok(Staged { f, name }) }
+/// fn publish(..) { f.sync_all()?; rename_without_replacing(spare_name, name)?; directory.sync_all()?; Ok(f) }
+/// ```
+///
+/// `examples/storage.rs` is a whole one, with its proof.
+///
+/// # Wrappers
+/// A storage that wraps another one forwards every method, those with a default body as well: the default would
+/// bypass the wrapped storage. `#[deny(clippy::missing_trait_methods)]` on the `impl` holds that. It wraps the
+/// segments, too: [`Staged::wrap`] does that for those that are staged.
 pub trait LogStorage: Send + Sync + 'static {
     /// What this storage can do; constant over its life.
     fn capabilities(&self) -> Capabilities;
@@ -164,22 +182,39 @@ pub trait LogStorage: Send + Sync + 'static {
     /// - **Durability**: none.
     fn list(&self) -> Io<'_, Listing>;
 
-    /// Creates a segment that starts with `header`, with room for `capacity` bytes in mind.
+    /// Begins a segment that has no name yet: it is written in pieces, synced, and then
+    /// [published](StagedSegment::publish) under `name`, with room for `capacity` bytes in mind.
     ///
-    /// A segment of that name is replaced in one step. The engine does so only with a segment that
-    /// holds no record; recovery also with one whose records are all in `header`, which is then the
-    /// whole segment.
+    /// - **On `Ok`**: nothing under any name has changed. The staged segment is empty.
+    /// - **On `Err`**: nothing changed.
+    /// - **If cancelled**: nothing changed.
+    /// - **Concurrency**: one call at a time, by the writer. Several segments may be staged at once.
+    /// - **Durability**: none; after a crash a staged segment is gone, and its space is free again once the storage
+    ///   was [locked](Self::lock).
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged>;
+
+    /// Creates a segment whose first bytes are `image`, in one go: stages, writes, syncs and publishes it.
     ///
-    /// - **On `Ok`**: the segment exists under its name, `header` is its first bytes, and both facts
-    ///   are durable, the directory entry included. The bytes behind `header` are zeros, or, with
-    ///   [`recycles`](Capabilities::recycles), anything.
-    /// - **On `Err`**: the name means what it meant before, or the storage can no longer tell; the
-    ///   caller must not use it.
-    /// - **If cancelled**: the name means what it meant before, or the new segment with its whole header.
+    /// There is no need to implement this.
+    ///
+    /// - **On `Ok`**, **On `Err`**, **If cancelled**, **Durability**: as for
+    ///   [`StagedSegment::publish`], with `image` as what was written.
     /// - **Concurrency**: one call at a time, by the writer.
-    /// - **Durability**: a crash at any moment leaves what was there before, or the new segment with
-    ///   its whole header: never a segment whose header is missing or torn.
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>>;
+    fn create(
+        &self,
+        name: Lsn,
+        image: Bytes,
+        capacity: u64,
+        publish: Publish,
+    ) -> Io<'_, Arc<dyn Segment>> {
+        let staged = self.stage(name, capacity);
+        Io::future(async move {
+            let mut staged = staged.await?;
+            staged.write_at(0, image).await?;
+            staged.sync().await?;
+            staged.publish(publish).await
+        })
+    }
 
     /// Opens an existing segment.
     ///
@@ -190,16 +225,17 @@ pub trait LogStorage: Send + Sync + 'static {
     /// - **Durability**: none.
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>>;
 
-    /// Removes a segment; the storage may keep its space as a spare for a later `create`.
+    /// Removes segments; the storage may keep their space as spares for later ones.
     ///
-    /// - **On `Ok`**: the name is gone and stays gone after a crash (directory synced). Readers that
-    ///   had opened the segment get its old bytes, or an error; the bytes of a later segment only
-    ///   if the storage [`recycles`](Capabilities::recycles).
-    /// - **On `Err`**: the segment may or may not exist.
+    /// - **On `Ok`**: the names are gone and stay gone after a crash (one sync of the directory for all). Readers
+    ///   that had opened such a segment get its old bytes, or an error; the bytes of a later segment only
+    ///   if the storage [`recycles`](Capabilities::recycles). A name that does not exist is not an error.
+    /// - **On `Err`**: each of the segments may or may not exist.
     /// - **If cancelled**: as on `Err`.
     /// - **Concurrency**: one call at a time, by the writer.
-    /// - **Durability**: the removal is durable on `Ok`.
-    fn remove(&self, name: Lsn) -> Io<'_, ()>;
+    /// - **Durability**: the removals are durable on `Ok`. A crash before that may leave any of them undone, in any
+    ///   order: remove one at a time where the order matters.
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()>;
 
     /// Puts a copy of cut or damaged bytes aside, under a name that recovery never takes for a segment.
     ///
@@ -212,70 +248,9 @@ pub trait LogStorage: Send + Sync + 'static {
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String>;
 }
 
-/// One segment of a [`LogStorage`].
-///
-/// # Contract
-/// A segment is a growing array of bytes. There is one writer; readers read beside it.
-#[expect(clippy::len_without_is_empty, reason = "a segment is never empty: it has a header")]
-pub trait Segment: Send + Sync {
-    /// Writes all of `data` at `offset`, growing the segment if needed.
-    ///
-    /// - **On `Ok`**: every later read, also after the death of the process, sees the bytes; with
-    ///   [`WriteMode::Through`] they are durable, too, together with the length they need.
-    /// - **On `Err`**: any part of the range may hold any mix of old and new bytes. The engine writes
-    ///   nothing more to this segment.
-    /// - **If cancelled**: as on `Err`.
-    /// - **Concurrency**: one write at a time; beside it `sync` and `read_at` may run.
-    /// - **Durability**: with [`WriteMode::Cached`] none until `sync`.
-    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()>;
-
-    /// Makes every byte durable whose write returned before this call.
-    ///
-    /// - **On `Ok`**: those bytes, and the length they need, survive a power loss.
-    /// - **On `Err`**: nothing is known about any of them, and a later `Ok` would prove nothing: the
-    ///   operating system may have marked the pages clean. The engine never calls again.
-    /// - **If cancelled**: as on `Err`.
-    /// - **Concurrency**: one call at a time; writes may run beside it and are not covered.
-    /// - **Durability**: this is the only source of it.
-    fn sync(&self) -> Io<'_, ()>;
-
-    /// Reads up to `len` bytes at `offset`; fewer only at the end of the segment.
-    ///
-    /// - **On `Ok`**: the bytes last written there; empty at or behind the end.
-    /// - **On `Err`**: the device could not deliver them. This is never reported as corruption.
-    /// - **If cancelled**: nothing changed.
-    /// - **Concurrency**: any number of readers beside the writer.
-    /// - **Durability**: none; a byte that was read need not be durable.
-    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes>;
-
-    /// As [`read_at`](Self::read_at), with memory that the storage may read into if nobody else holds it:
-    /// what an earlier read gave. A storage that has no use for it does not implement this.
-    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
-        drop(spent);
-        self.read_at(offset, len)
-    }
-
-    /// The segment's present length in bytes, preallocated space included.
-    ///
-    /// - **On `Ok`**: reads below this length deliver bytes.
-    /// - **On `Err`**: the device could not tell.
-    /// - **If cancelled**: nothing changed.
-    /// - **Concurrency**: a writer may be growing the segment at the same time.
-    /// - **Durability**: none.
-    fn len(&self) -> Io<'_, u64>;
-
-    /// Cuts the segment to `len` bytes; never grows it.
-    ///
-    /// - **On `Ok`**: later reads see the new length. A later write behind it finds zeros between.
-    /// - **On `Err`**: the length is the old or the new one.
-    /// - **If cancelled**: as on `Err`.
-    /// - **Concurrency**: not beside writes or syncs.
-    /// - **Durability**: after the next `sync`.
-    fn truncate(&self, len: u64) -> Io<'_, ()>;
-}
-
 macro_rules! forward_storage {
     ($($pointer:ty),*) => {$(
+        #[deny(clippy::missing_trait_methods)]
         impl<S: LogStorage + ?Sized> LogStorage for $pointer {
             fn capabilities(&self) -> Capabilities {
                 (**self).capabilities()
@@ -289,14 +264,23 @@ macro_rules! forward_storage {
             fn list(&self) -> Io<'_, Listing> {
                 (**self).list()
             }
-            fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-                (**self).create(name, header, capacity)
+            fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+                (**self).stage(name, capacity)
+            }
+            fn create(
+                &self,
+                name: Lsn,
+                image: Bytes,
+                capacity: u64,
+                publish: Publish,
+            ) -> Io<'_, Arc<dyn Segment>> {
+                (**self).create(name, image, capacity, publish)
             }
             fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
                 (**self).open(name, access)
             }
-            fn remove(&self, name: Lsn) -> Io<'_, ()> {
-                (**self).remove(name)
+            fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+                (**self).remove(names)
             }
             fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
                 (**self).set_aside(label, data)

@@ -1,15 +1,13 @@
 //! The asynchronous interface: ten thousand tasks, dropped futures, a full buffer, failures.
 
-mod support;
-
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::support::*;
 use futures_util::StreamExt;
-use support::*;
 use wal_core::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,12 +1,10 @@
 //! Threads that find the buffer full: one of them writes it, and the others go on as soon as it was taken.
 
-mod support;
-
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use support::*;
+use crate::support::*;
 use wal_core::*;
 
 /// Two of them do not fit into the buffer.

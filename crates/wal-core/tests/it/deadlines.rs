@@ -1,7 +1,5 @@
 //! Who is in a hurry and who is not: when records are written and synced, and when they are left.
 
-mod support;
-
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +8,7 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
-use support::*;
+use crate::support::*;
 use wal_core::*;
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -1,15 +1,13 @@
 //! Limits of records, batches and settings, each to the byte; codecs that copy and codecs that lend.
 
-mod support;
-
 use std::sync::Arc;
 
 use std::borrow::Borrow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::*;
 use bytes::{Bytes, BytesMut};
-use support::*;
 use wal_core::format::{Flags, FrameKind, LogId, record_overhead};
 use wal_core::*;
 

@@ -1,0 +1,40 @@
+//! The log under test, as its users see it: one module for each thing that it does.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `pipeline` | commits under threads: when appends are acknowledged, who syncs, what a failure does |
+//! | `tasks`, `in_place`, `polling_thread` | the same for tasks; on which thread their work is done |
+//! | `commit_groups`, `handover`, `written` | who waits for what, and how work goes from one caller to the next |
+//! | `buffer`, `limits` | the memory for frames, and what exceeds a bound |
+//! | `deadlines`, `tail_view`, `time` | what is done later, what a strategy sees of the tail, the time of records |
+//! | `segments`, `padding`, `golden_bytes`, `frames` | the bytes |
+//! | `reading`, `following` | reading an open log |
+//! | `recovered` | opening holds what it was given against the storage |
+//! | `counters`, `errors` | what a log tells of itself |
+//!
+//! `support` has a storage in memory with gates, failures and counters.
+
+mod buffer;
+mod commit_groups;
+mod counters;
+mod deadlines;
+mod errors;
+mod following;
+mod frames;
+mod golden_bytes;
+mod handover;
+mod in_place;
+mod limits;
+mod padding;
+mod pipeline;
+mod polling_thread;
+mod reading;
+mod recovered;
+mod segments;
+mod tail_view;
+mod tasks;
+mod time;
+mod written;
+
+#[path = "../support/mod.rs"]
+mod support;
