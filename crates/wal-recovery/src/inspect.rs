@@ -6,9 +6,9 @@ use std::time::Duration;
 use wal_core::{Clock, Error, ErrorKind, LogStorage, Result, SystemClock};
 
 use crate::mode::Verify;
-use crate::parallel;
 use crate::report::Report;
-use crate::scan::{Options, Scan, scan};
+use crate::scan::parallel;
+use crate::scan::scanner::{Options, Scan, scan};
 use crate::watch::{Callback, Progress, Watch};
 
 /// How often a scan is repeated because segments came and went meanwhile.

@@ -8,14 +8,15 @@ use wal_core::{
     Clock, Error, ErrorKind, Listing, LogStorage, Recovered, Result, StorageLock, SystemClock,
 };
 
-use crate::describe::{Span, check};
 use crate::mode::{Mode, Until, Verify};
 use crate::repair::{Done, Repair};
+use crate::repair::{end_earlier, mend_header, move_tail, salvage, settle};
 use crate::report::{DamageKind, Report};
-use crate::scan::{Options, Scan, list, scan};
-use crate::walk::End;
+use crate::scan::account::{Span, check};
+use crate::scan::parallel;
+use crate::scan::scanner::{Options, Scan, list, scan};
+use crate::segment::walk::End;
 use crate::watch::{Callback, Progress, Watch};
-use crate::{cut, mend, parallel, salvage, settle, tail};
 
 /// Recovers a log, so that it can be opened.
 ///
@@ -214,7 +215,7 @@ impl Run {
         let mut found = scan(&*self.storage, self.options, &self.watch);
         if self.mode == Mode::Salvage && lacks_header(&found) {
             let mut repair = self.repair_with(done);
-            mend::headers(&mut repair, &mut mended)?;
+            mend_header::headers(&mut repair, &mut mended)?;
             done = repair.done;
             // The copy of a segment is that of its header; damage in what follows is copied as well.
             done.saved.clear();
@@ -288,7 +289,7 @@ impl Run {
             && lsn < scan.log_start.prev()
             && scan.span().records > 0
         {
-            return Err(cut::before_start(scan, lsn));
+            return Err(end_earlier::before_start(scan, lsn));
         }
         Ok(())
     }
@@ -307,13 +308,13 @@ impl Run {
         let mut repair = self.repair_with(done);
         let damaged = scan.fatal().is_some() || scan.unsupported.is_some();
         if damaged && self.mode != Mode::Salvage {
-            cut::before_damage(&scan, &mut repair, &*self.clock)?;
+            end_earlier::before_damage(&scan, &mut repair, &*self.clock)?;
             self.remove_strays(&repair)?;
             scan = self.again()?;
         } else {
             let bad_end =
                 matches!(scan.newest().walk.end, End::Broken { .. } | End::Unsupported(_));
-            if !bad_end && tail::move_unproven(&scan, &mut repair)? {
+            if !bad_end && move_tail::move_unproven(&scan, &mut repair)? {
                 scan = self.rescan()?;
             }
             if damaged {
@@ -325,7 +326,7 @@ impl Run {
         settle::settle(&scan, &mut repair)?;
         if self.until != Until::End {
             scan = self.again()?;
-            if cut::after(&scan, &mut repair, &*self.clock, self.until)? {
+            if end_earlier::after(&scan, &mut repair, &*self.clock, self.until)? {
                 scan = self.again()?;
                 settle::settle(&scan, &mut repair)?;
             }
@@ -345,7 +346,7 @@ impl Run {
     fn remove_strays(&self, repair: &Repair<'_>) -> Result<()> {
         let scan = self.rescan()?;
         let strays =
-            scan.segments.iter().filter(|found| found.role == crate::chain::Role::Unreadable);
+            scan.segments.iter().filter(|found| found.role == crate::scan::chain::Role::Unreadable);
         for stray in strays.filter(|stray| repair.done.saved.contains(&stray.name)) {
             self.storage.remove(stray.name).wait().map_err(|e| e.segment(stray.name))?;
         }

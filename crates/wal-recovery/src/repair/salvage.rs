@@ -8,13 +8,13 @@
 use wal_core::format::{FrameKind, SegmentHeader, SegmentSummary};
 use wal_core::{Access, Clock, Error, ErrorKind, FrameReader, FrameStep, Lsn, Result, block_on};
 
-use crate::cut;
-use crate::image::Image;
 use crate::repair::Repair;
+use crate::repair::end_earlier;
+use crate::repair::new_segment::Image;
 use crate::report::Hole;
-use crate::runs::{self, Run};
-use crate::scan::{Found, Live, Scan};
-use crate::walk::End;
+use crate::scan::scanner::{Found, Live, Scan};
+use crate::segment::runs::{self, Run};
+use crate::segment::walk::End;
 
 /// A segment that is to be created or replaced.
 struct Output<'a> {
@@ -44,7 +44,7 @@ struct Plan<'a> {
 
 /// Takes the damage out of a log. Its end is proven durable, or part of the damage.
 pub(crate) fn salvage(scan: &Scan, repair: &mut Repair<'_>, clock: &dyn Clock) -> Result<()> {
-    let beyond = cut::beyond(scan, repair)?;
+    let beyond = end_earlier::beyond(scan, repair)?;
     let mut plan = Plan::new(scan);
     for found in &scan.segments {
         if found.is_leftover() {
@@ -175,7 +175,7 @@ impl<'a> Plan<'a> {
             let last = self.scan.segments.iter().rev().find(|found| !found.is_leftover());
             let gone = last.is_some_and(|last| newest.is_none_or(|newest| newest < last.name));
             if beyond > self.end.next() || gone {
-                cut::new_end(self.scan, repair, clock, self.end, beyond)?;
+                end_earlier::new_end(self.scan, repair, clock, self.end, beyond)?;
                 self.holes.push(hole);
             }
         }

@@ -1,4 +1,23 @@
-//! What every repair needs: the storage, copies of what is taken out, and a list of what was done.
+//! The only code that writes.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | here | what every repair needs: the storage, copies of what is taken out, a list of what was done |
+//! | `new_segment` | whole segments, put together in memory and created in one step |
+//! | `seal` | the end of a segment: what is behind the frames is cut off, a footer is written there |
+//! | `move_tail` | the end that nothing proves durable, moved to where it is |
+//! | `settle` | what every recovery ends with: sealed, without leftovers |
+//! | `end_earlier` | ending a log before its damage, or where the caller wants |
+//! | `salvage` | keeping what is readable |
+//! | `mend_header` | correcting a header in which one bit is wrong |
+
+pub(crate) mod end_earlier;
+pub(crate) mod mend_header;
+pub(crate) mod move_tail;
+pub(crate) mod new_segment;
+pub(crate) mod salvage;
+pub(crate) mod seal;
+pub(crate) mod settle;
 
 use std::collections::BTreeSet;
 

@@ -3,9 +3,9 @@
 use wal_core::format::{Footer, FrameKind};
 use wal_core::{Access, Frame, FrameReader, FrameStep, LogStorage, Lsn, Result, block_on};
 
-use crate::footer;
-use crate::scan::Live;
-use crate::search::{Place, Want, search};
+use crate::scan::scanner::Live;
+use crate::segment::footer;
+use crate::segment::search::{Place, Want, search};
 use crate::watch::Watch;
 
 /// Frames that follow each other without a gap.

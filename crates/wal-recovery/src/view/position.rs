@@ -8,10 +8,10 @@ use wal_core::{
     Segment, Timestamp, block_on,
 };
 
-use crate::ahead::ReadAhead;
-use crate::footer;
-use crate::search::{Place, Want, search};
-use crate::walk::time;
+use crate::segment::footer;
+use crate::segment::search::{Place, Want, search};
+use crate::segment::walk::time;
+use crate::view::read_ahead::ReadAhead;
 use crate::watch::Watch;
 
 /// The segment being read.

@@ -12,15 +12,15 @@ use wal_core::{
     block_on,
 };
 
-use crate::chain::Role;
-use crate::image::Image;
 use crate::mode::Until;
 use crate::repair::Repair;
+use crate::repair::move_tail;
+use crate::repair::new_segment::Image;
 use crate::report::DamageKind;
-use crate::runs;
-use crate::scan::{Live, Scan};
-use crate::tail;
-use crate::walk::{End, time};
+use crate::scan::chain::Role;
+use crate::scan::scanner::{Live, Scan};
+use crate::segment::runs;
+use crate::segment::walk::{End, time};
 
 /// Ends the log before its first damage.
 pub(crate) fn before_damage(scan: &Scan, repair: &mut Repair<'_>, clock: &dyn Clock) -> Result<()> {
@@ -48,7 +48,7 @@ pub(crate) fn before_damage(scan: &Scan, repair: &mut Repair<'_>, clock: &dyn Cl
     }
     // What is kept must be durable before the new segment says that it is.
     if scan.newest().header.first_lsn <= keep {
-        tail::move_unproven(scan, repair)?;
+        move_tail::move_unproven(scan, repair)?;
     }
     new_end(scan, repair, clock, keep, beyond)
 }

@@ -8,13 +8,13 @@ use wal_core::{
     Access, CodecId, Error, ErrorKind, Listing, LogStorage, Lsn, Result, Segment, Timestamp,
 };
 
-use crate::chain::{Role, chain};
 use crate::mode::Verify;
-use crate::padding;
-use crate::parallel;
+use crate::repair::move_tail;
 use crate::report::{Damage, DamageKind};
-use crate::tail;
-use crate::walk::{End, Manner, Walk, walk};
+use crate::scan::chain::{Role, chain};
+use crate::scan::parallel;
+use crate::segment::header;
+use crate::segment::walk::{End, Manner, Walk, walk};
 use crate::watch::Watch;
 
 /// How much more than the largest generation seen the next one is, if some header is unreadable.
@@ -155,7 +155,7 @@ pub(crate) fn read_header(
     let bytes = segment.read_at(0, SEGMENT_HEADER_LEN).wait().map_err(at)?;
     let len = segment.len().wait().map_err(at)?;
     let header = match SegmentHeader::decode(&bytes, name) {
-        Ok(header) => padding::check(&segment, &header, len).map_err(at)?.map(|()| header),
+        Ok(header) => header::check(&segment, &header, len).map_err(at)?.map(|()| header),
         Err(error) => Err(error),
     };
     Ok((segment, len, header))
@@ -241,7 +241,7 @@ fn walk_one(
     let segment = storage.open(found.name, Access::Read).wait().map_err(at)?;
     let manner = Manner {
         newest: next.is_none(),
-        moved_behind: next.and_then(|next| tail::moved_behind(header, next.expect_header())),
+        moved_behind: next.and_then(|next| move_tail::moved_behind(header, next.expect_header())),
         in_full: options.verify == Verify::All,
         beside_writer: options.beside_writer,
         blanks: storage.capabilities().recycles,

@@ -9,8 +9,8 @@ use wal_core::format::{
 };
 use wal_core::{Error, ErrorKind, Frame, LogStorage, Lsn, Result, Segment};
 
-use crate::seal;
-use crate::walk::no_frames;
+use crate::repair::seal;
+use crate::segment::walk::no_frames;
 
 /// A segment in the making.
 pub(crate) struct Image {
@@ -143,7 +143,7 @@ mod tests {
     use wal_core::format::{Flags, FrameKind, LogId};
     use wal_core::{Access, CodecId, MemoryStorage, Timestamp};
 
-    use crate::walk::{End, Manner, walk};
+    use crate::segment::walk::{End, Manner, walk};
     use crate::watch::Watch;
 
     #[test]

@@ -3,8 +3,8 @@
 use wal_core::{Lsn, Recovered, RecoveredSegment, Timestamp};
 
 use crate::report::{Damage, DamageKind, Report, SegmentReport, SegmentState};
-use crate::scan::{Found, Live, Scan};
-use crate::walk::End;
+use crate::scan::scanner::{Found, Live, Scan};
+use crate::segment::walk::End;
 
 /// What a log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

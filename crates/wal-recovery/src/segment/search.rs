@@ -14,7 +14,7 @@ use wal_core::format::{
 };
 use wal_core::{Lsn, Result, Segment};
 
-use crate::footer;
+use crate::segment::footer;
 use crate::watch::Watch;
 
 /// How much is read at once, in bytes.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use wal_core::{Entry, FrameRef, Result};
 
-use crate::records::Records;
+use crate::view::records::Records;
 
 /// A record, and the memory in which it lies.
 #[derive(Clone, Copy)]

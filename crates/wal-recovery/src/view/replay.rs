@@ -6,10 +6,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use wal_core::{Clock, Entry, Error, ErrorKind, Lsn, Recent, Result};
 
-use crate::lend::{Lent, Wanted};
 use crate::mode::Until;
 use crate::report::Hole;
 use crate::view::View;
+use crate::view::lend::{Lent, Wanted};
 
 /// What was done with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,9 +7,9 @@ use wal_core::format::{
 };
 use wal_core::{ErrorKind, FrameReader, FrameRef, FrameStep, Lsn, Result, Segment, block_on};
 
-use crate::footer;
-use crate::search::{Findings, Place, Want, search};
-pub(crate) use crate::walked::{End, Walk, no_frames, time};
+use crate::segment::footer;
+pub(crate) use crate::segment::outcome::{End, Walk, no_frames, time};
+use crate::segment::search::{Findings, Place, Want, search};
 use crate::watch::Watch;
 
 /// How to walk.

@@ -5,15 +5,15 @@
 
 use wal_core::{Access, Event, Result};
 
-use crate::chain::Role;
-use crate::image::Image;
 use crate::repair::Repair;
-use crate::scan::{Live, Scan};
-use crate::seal;
-use crate::walk::End;
+use crate::repair::new_segment::Image;
+use crate::repair::seal;
+use crate::scan::chain::Role;
+use crate::scan::scanner::{Live, Scan};
+use crate::segment::walk::End;
 
 /// Seals every segment and removes leftovers. The log must have no damage that cost records, and no
-/// end that is not proven durable: see [`tail`](crate::tail).
+/// end that is not proven durable: see [`tail`](crate::repair::move_tail).
 pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     for live in scan.live() {
         settle_segment(live, repair).map_err(|e| e.segment(live.header.first_lsn))?;

@@ -1,4 +1,19 @@
-//! `View`: reading a log without opening it.
+//! Reading a log without opening it.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | here | `View`: the log as it was when somebody began to look |
+//! | `survey` | which segments a reader finds |
+//! | `records`, `position` | record after record, from segment to segment; the place in one of them |
+//! | `lend`, `read_ahead` | the same, quickly: records that are lent, windows that are read ahead |
+//! | `replay` | applying the records to something |
+
+mod lend;
+mod position;
+mod read_ahead;
+pub(crate) mod records;
+pub(crate) mod replay;
+mod survey;
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,9 +22,9 @@ use std::time::Duration;
 use wal_core::format::{LogId, SegmentHeader};
 use wal_core::{Access, Clock, CodecId, ErrorKind, LogStorage, Lsn, Result, SystemClock};
 
-use crate::footer;
-use crate::records::Records;
-use crate::survey::Survey;
+use crate::segment::footer;
+use crate::view::records::Records;
+use crate::view::survey::Survey;
 
 /// A log that is only read: without a lock, on a read-only medium, beside a running writer.
 ///

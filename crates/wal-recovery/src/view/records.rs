@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wal_core::{Entry, Error, ErrorKind, LogStorage, Lsn, Result};
 
-use crate::position::{Open, Step};
 use crate::report::Hole;
-use crate::search::Want;
-use crate::survey::Survey;
+use crate::segment::search::Want;
+use crate::view::position::{Open, Step};
+use crate::view::survey::Survey;
 
 /// The records of a log, in order. Made by [`View::records`](crate::View::records).
 ///

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wal_core::format::{SEGMENT_HEADER_LEN, SegmentHeader};
 use wal_core::{Error, ErrorKind, Result, Segment};
 
-use crate::search::{Place, Want, search};
+use crate::segment::search::{Place, Want, search};
 use crate::watch::Watch;
 
 /// The smallest alignment that a storage asks for on account of its device.

@@ -10,11 +10,11 @@ use wal_core::{
     Access, ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, Result, Segment, block_on,
 };
 
-use crate::image;
-use crate::padding;
 use crate::repair::Repair;
+use crate::repair::new_segment;
 use crate::report::{Damage, DamageKind};
-use crate::scan::{list, read_header};
+use crate::scan::scanner::{list, read_header};
+use crate::segment::header;
 
 /// Replaces every segment whose header can be corrected, after a copy of it was set aside. What was
 /// wrong is added to `mended`.
@@ -36,7 +36,7 @@ pub(crate) fn headers(repair: &mut Repair<'_>, mended: &mut Vec<Damage>) -> Resu
         repair.save(name, 0, len, name)?;
         let mut whole = BytesMut::from(&header.encode()[..]);
         whole.extend_from_slice(&rest(&*segment, len)?);
-        image::replace(repair.storage, name, whole.freeze())?;
+        new_segment::replace(repair.storage, name, whole.freeze())?;
         let reason =
             format!("{}; bit {} of byte {} was corrected", error.detail_text(), bit % 8, bit / 8);
         tracing::warn!(segment = %name, reason, "header corrected");
@@ -65,7 +65,7 @@ fn corrected(bytes: &[u8], name: Lsn) -> Option<(SegmentHeader, usize)> {
 /// Whether the segment goes on as the header says: with a valid frame, or empty.
 fn is_confirmed(storage: &dyn LogStorage, header: &SegmentHeader, len: u64) -> Result<bool> {
     let segment = storage.open(header.first_lsn, Access::Read).wait()?;
-    if padding::check(&segment, header, len)?.is_err() {
+    if header::check(&segment, header, len)?.is_err() {
         return Ok(false);
     }
     let mut reader = FrameReader::new(segment, header, u64::from(header.data_offset), len);

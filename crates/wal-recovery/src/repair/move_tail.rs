@@ -5,7 +5,7 @@
 //! where it stands: it may be durable after all, and acknowledged, and a power loss may turn the sector
 //! under the write into garbage. Instead these frames become a segment of their own, which appears in
 //! one step with all that it holds, footer included, and which follows the last record in front of
-//! them. By that they are void where they were, and [`settle`](crate::settle) cuts them off there.
+//! them. By that they are void where they were, and [`settle`](crate::repair::settle) cuts them off there.
 //!
 //! A crash leaves the old segment alone, or both: then the old one has no footer, or the beginnings of
 //! one, in front of a segment that was created at the same time. [`moved_behind`] tells it by that.
@@ -23,11 +23,11 @@ use wal_core::{
     Access, Error, ErrorKind, Frame, FrameReader, FrameStep, Lsn, Result, Segment, block_on,
 };
 
-use crate::image::Image;
 use crate::repair::Repair;
-use crate::scan::{Live, Scan};
-use crate::settle;
-use crate::walk::{End, Walk};
+use crate::repair::new_segment::Image;
+use crate::repair::settle;
+use crate::scan::scanner::{Live, Scan};
+use crate::segment::walk::{End, Walk};
 
 /// Moves all frames of the newest segment that hold records behind what is proven durable; whether
 /// there were any. The scan is out of date then. The new segment takes the next generation.

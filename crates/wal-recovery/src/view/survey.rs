@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use wal_core::format::SegmentHeader;
 use wal_core::{ErrorKind, LogStorage, Lsn, Result};
 
-use crate::chain::{Role, chain};
-use crate::scan::{check_identity, list, read_header};
+use crate::scan::chain::{Role, chain};
+use crate::scan::scanner::{check_identity, list, read_header};
 
 /// How often it is begun again because a segment disappeared under it.
 const TRIES: usize = 8;
