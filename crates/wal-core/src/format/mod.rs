@@ -1,6 +1,7 @@
 //! The bytes, as specified in FORMAT.md: segment header, frames, footer.
 //!
-//! Everything here is pure: bytes in, values out. All integers are little-endian.
+//! Everything here is pure: bytes in, values out; but [`write_footer`] and [`shorten`], which end a
+//! segment. All integers are little-endian.
 
 mod crc;
 mod footer;
@@ -8,6 +9,7 @@ mod frame;
 mod header;
 mod padding;
 mod records;
+mod seal;
 
 pub use footer::{FOOTER_TRAILER_LEN, Footer, IndexEntry, SegmentSummary};
 pub use frame::{
@@ -18,6 +20,7 @@ pub(crate) use header::MAX_DATA_OFFSET;
 pub use header::{FORMAT_VERSION, LogId, SEGMENT_HEADER_LEN, SEGMENT_MAGIC, SegmentHeader};
 pub use padding::Padding;
 pub use records::{Records, RecordsIn};
+pub use seal::{shorten, write_footer};
 
 /// A fixed-size piece of a slice whose length was checked before.
 #[inline]

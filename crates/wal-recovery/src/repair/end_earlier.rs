@@ -6,24 +6,22 @@
 //!
 //! [`settle`]: crate::settle
 
-use wal_core::format::{FrameKind, SEGMENT_HEADER_LEN, SegmentHeader};
-use wal_core::{
-    Access, Clock, Error, ErrorKind, Frame, FrameReader, FrameStep, Lsn, Result, Timestamp,
-    block_on,
-};
+use wal_core::format::SegmentHeader;
+use wal_core::{Access, Error, ErrorKind, Frame, FrameReader, Lsn, Result, Timestamp};
 
 use crate::mode::Until;
 use crate::repair::Repair;
-use crate::repair::move_tail;
-use crate::repair::new_segment::Image;
+use crate::repair::move_tail::move_tail;
+use crate::repair::new_segment::NewSegment;
 use crate::report::DamageKind;
 use crate::scan::chain::Role;
-use crate::scan::scanner::{Live, Scan};
+use crate::scan::found::{Live, Scan};
+use crate::segment::frames::{Frames, Next};
+use crate::segment::outcome::{End, time};
 use crate::segment::runs;
-use crate::segment::walk::{End, time};
 
 /// Ends the log before its first damage.
-pub(crate) fn before_damage(scan: &Scan, repair: &mut Repair<'_>, clock: &dyn Clock) -> Result<()> {
+pub(crate) fn before_damage(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     let beyond = beyond(scan, repair)?;
     let mut keep = scan.log_start.prev();
     let mut ended = scan.missing.is_some();
@@ -48,19 +46,14 @@ pub(crate) fn before_damage(scan: &Scan, repair: &mut Repair<'_>, clock: &dyn Cl
     }
     // What is kept must be durable before the new segment says that it is.
     if scan.newest().header.first_lsn <= keep {
-        move_tail::move_unproven(scan, repair)?;
+        move_tail(scan, repair)?;
     }
-    new_end(scan, repair, clock, keep, beyond)
+    new_end(scan, repair, keep, beyond)
 }
 
 /// Ends the log where the caller wants it; `false` if it ends there or before. The log must be
 /// settled.
-pub(crate) fn after(
-    scan: &Scan,
-    repair: &mut Repair<'_>,
-    clock: &dyn Clock,
-    until: Until,
-) -> Result<bool> {
+pub(crate) fn after(scan: &Scan, repair: &mut Repair<'_>, until: Until) -> Result<bool> {
     let keep = match until {
         Until::End => return Ok(false),
         Until::Lsn(lsn) => lsn,
@@ -85,7 +78,7 @@ pub(crate) fn after(
         let first_lsn = keep.next().max(live.header.first_lsn);
         repair.save(live.header.first_lsn, from, live.len, first_lsn)?;
     }
-    new_end(scan, repair, clock, keep, scan.next_lsn())?;
+    new_end(scan, repair, keep, scan.next_lsn())?;
     Ok(true)
 }
 
@@ -100,24 +93,23 @@ pub(crate) fn before_start(scan: &Scan, lsn: Lsn) -> Error {
 pub(crate) fn new_end(
     scan: &Scan,
     repair: &mut Repair<'_>,
-    clock: &dyn Clock,
     keep: Lsn,
     first_lsn: Lsn,
 ) -> Result<()> {
-    let alignment = repair.storage.capabilities().alignment.max(1);
+    let alignment = repair.storage.capabilities().alignment;
     let header = SegmentHeader {
         log_id: scan.log_id,
-        // The next one may have been taken by a tail that was moved.
+        // The next one may have been taken by an end that was moved.
         generation: scan.next_generation + 1,
         first_lsn,
         follows: keep,
         log_start: scan.log_start.min(first_lsn),
-        created: clock.wall().max(scan.last_time()),
+        created: repair.scanner.watch.wall().max(scan.last_time()),
         codec: scan.codec,
-        data_offset: (SEGMENT_HEADER_LEN as u32).next_multiple_of(alignment),
+        data_offset: SegmentHeader::data_offset_for(alignment),
     };
     tracing::info!(%keep, next = %first_lsn, "the log is ended");
-    Image::new(header).create(repair.storage)
+    NewSegment::new(header).create(repair.storage)
 }
 
 /// Behind every record that was ever written, also of damaged segments.
@@ -131,7 +123,8 @@ pub(crate) fn beyond(scan: &Scan, repair: &mut Repair<'_>) -> Result<Lsn> {
     match (found.role, found.live()) {
         (Role::Unreadable, _) => beyond = beyond.max(runs::at_most(found.name, found.len)),
         (_, Some(live)) if matches!(live.walk.end, End::Broken { .. } | End::Unsupported(_)) => {
-            beyond = beyond.max(runs::find(repair.storage, live, repair.watch)?.beyond);
+            beyond =
+                beyond.max(runs::find(repair.storage, live.into(), &repair.scanner.watch)?.beyond);
         }
         _ => {}
     }
@@ -179,20 +172,15 @@ fn each_frame(
     let Live { header, walk, .. } = live;
     let segment = repair.storage.open(header.first_lsn, Access::Read).wait()?;
     let (offset, end) = (u64::from(header.data_offset), walk.summary.data_end);
-    let mut reader = FrameReader::new(segment, header, offset, end);
-    let mut records = 0;
-    while reader.offset() < end {
-        let offset = reader.offset();
-        let frame = match block_on(reader.next())? {
-            FrameStep::Frame(frame) if frame.header.lsn_delta == records => frame,
-            _ => {
-                return Err(Error::new(ErrorKind::Corrupt, "recover log")
-                    .offset(offset)
-                    .detail("what a sealed segment holds here is not the frame that was written"));
-            }
+    let mut frames = Frames::new(FrameReader::new(segment, header, offset, end), 0);
+    while frames.offset() < end {
+        let Next::Frame { frame, records } = frames.next()? else {
+            return Err(Error::new(ErrorKind::Corrupt, "recover log")
+                .offset(frames.offset())
+                .detail("what a sealed segment holds here is not the frame that was written"));
         };
-        records += frame.header.record_count(&frame.body);
-        if frame.header.kind == FrameKind::Padding as u8 {
+        // Padding.
+        if records == 0 {
             continue;
         }
         let lsn = frame.header.lsn(header.first_lsn);

@@ -10,17 +10,16 @@ use wal_core::{
     Access, ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, Result, Segment, block_on,
 };
 
-use crate::repair::Repair;
-use crate::repair::new_segment;
+use crate::repair::{Repair, new_segment};
 use crate::report::{Damage, DamageKind};
-use crate::scan::scanner::{list, read_header};
-use crate::segment::header;
+use crate::scan::identity::list;
+use crate::segment::header::{self, FirstFrame, Opened};
 
 /// Replaces every segment whose header can be corrected, after a copy of it was set aside. What was
 /// wrong is added to `mended`.
 pub(crate) fn headers(repair: &mut Repair<'_>, mended: &mut Vec<Damage>) -> Result<()> {
     for name in list(repair.storage)?.segments {
-        let (segment, len, header) = read_header(repair.storage, name)?;
+        let Opened { segment, len, header } = header::read(repair.storage, name)?;
         let Err(error) = header else { continue };
         if error.kind() != ErrorKind::Corrupt {
             continue;
@@ -30,9 +29,9 @@ pub(crate) fn headers(repair: &mut Repair<'_>, mended: &mut Vec<Damage>) -> Resu
         if !is_confirmed(repair.storage, &header, len)? {
             continue;
         }
-        repair.watch.check()?;
+        repair.scanner.watch.check()?;
         // From here on something is changed, so no time limit may stop it.
-        repair.watch.disarm();
+        repair.scanner.watch.disarm();
         repair.save(name, 0, len, name)?;
         let mut whole = BytesMut::from(&header.encode()[..]);
         whole.extend_from_slice(&rest(&*segment, len)?);
@@ -65,7 +64,7 @@ fn corrected(bytes: &[u8], name: Lsn) -> Option<(SegmentHeader, usize)> {
 /// Whether the segment goes on as the header says: with a valid frame, or empty.
 fn is_confirmed(storage: &dyn LogStorage, header: &SegmentHeader, len: u64) -> Result<bool> {
     let segment = storage.open(header.first_lsn, Access::Read).wait()?;
-    if header::check(&segment, header, len)?.is_err() {
+    if let FirstFrame::Elsewhere(_) = header::first_frame(&segment, header, len)? {
         return Ok(false);
     }
     let mut reader = FrameReader::new(segment, header, u64::from(header.data_offset), len);

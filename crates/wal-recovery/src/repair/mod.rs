@@ -2,7 +2,8 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | here | what every repair needs: the storage, copies of what is taken out, a list of what was done |
+//! | here | what every step needs: the storage, copies of what is taken out, a list of what was done |
+//! | `steps` | which steps a repair takes, and in which order |
 //! | `new_segment` | whole segments, put together in memory and created in one step |
 //! | `seal` | the end of a segment: what is behind the frames is cut off, a footer is written there |
 //! | `move_tail` | the end that nothing proves durable, moved to where it is |
@@ -13,11 +14,12 @@
 
 pub(crate) mod end_earlier;
 pub(crate) mod mend_header;
-pub(crate) mod move_tail;
-pub(crate) mod new_segment;
-pub(crate) mod salvage;
-pub(crate) mod seal;
-pub(crate) mod settle;
+mod move_tail;
+mod new_segment;
+mod salvage;
+mod seal;
+mod settle;
+pub(crate) mod steps;
 
 use std::collections::BTreeSet;
 
@@ -25,7 +27,7 @@ use bytes::Bytes;
 use wal_core::{Access, Event, LogStorage, Lsn, Result};
 
 use crate::report::{Cut, Hole};
-use crate::watch::Watch;
+use crate::scan::scanner::Scanner;
 
 /// Copies are made in pieces of this many bytes.
 const PIECE: u64 = 64 << 20;
@@ -33,7 +35,8 @@ const PIECE: u64 = 64 << 20;
 /// A repair under way.
 pub(crate) struct Repair<'a> {
     pub(crate) storage: &'a dyn LogStorage,
-    pub(crate) watch: &'a Watch,
+    /// Scans what a step left.
+    pub(crate) scanner: &'a Scanner,
     /// Whether a torn tail is copied before it is cut.
     pub(crate) save_tail: bool,
     pub(crate) done: Done,

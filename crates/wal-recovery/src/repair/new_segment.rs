@@ -5,28 +5,27 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use wal_core::format::{
     FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind, Padding, SEGMENT_HEADER_LEN, Salt,
-    SegmentHeader, SegmentSummary, UNKNOWN_LAG,
+    SegmentHeader, SegmentSummary, UNKNOWN_LAG, shorten,
 };
 use wal_core::{Error, ErrorKind, Frame, LogStorage, Lsn, Result, Segment};
 
-use crate::repair::seal;
-use crate::segment::walk::no_frames;
+use crate::segment::outcome::no_frames;
 
 /// A segment in the making.
-pub(crate) struct Image {
+pub(crate) struct NewSegment {
     header: SegmentHeader,
     salt: Salt,
     bytes: BytesMut,
     summary: SegmentSummary,
 }
 
-impl Image {
+impl NewSegment {
     pub(crate) fn new(header: SegmentHeader) -> Self {
         let mut bytes = BytesMut::zeroed(header.data_offset as usize);
         bytes[..SEGMENT_HEADER_LEN].copy_from_slice(&header.encode());
         let salt = Salt::new(header.log_id, header.generation);
         let summary = no_frames(&header);
-        Image { header, salt, bytes, summary }
+        NewSegment { header, salt, bytes, summary }
     }
 
     /// Adds a frame of another segment, whose records get the next LSNs of this one. Its time must be
@@ -54,7 +53,7 @@ impl Image {
         summary: &SegmentSummary,
         header: SegmentHeader,
     ) -> Result<Self> {
-        let mut image = Image::new(header);
+        let mut new = NewSegment::new(header);
         let from = u64::from(source.data_offset);
         let len = usize::try_from(summary.data_end.saturating_sub(from)).unwrap_or(usize::MAX);
         let frames = segment.read_at(from, len).wait()?;
@@ -67,12 +66,12 @@ impl Image {
                 break;
             }
             let records = header.record_count(&frame[FRAME_HEADER_LEN..]);
-            image.summary.add(&header, records, image.bytes.len() as u64);
-            image.bytes.extend_from_slice(frame);
+            new.summary.add(&header, records, new.bytes.len() as u64);
+            new.bytes.extend_from_slice(frame);
         }
-        let there = (at, count, image.summary.records);
+        let there = (at, count, new.summary.records);
         if there == (len, summary.frames, summary.records) {
-            return Ok(image);
+            return Ok(new);
         }
         Err(Error::new(ErrorKind::Io, "copy segment")
             .offset(from + at as u64)
@@ -126,13 +125,13 @@ fn whole_frame(frames: &[u8]) -> Option<(FrameHeader, &[u8])> {
 }
 
 /// Creates a segment of these bytes, or replaces one of that name, in one step.
-pub(crate) fn replace(storage: &dyn LogStorage, name: Lsn, image: Bytes) -> Result<()> {
+pub(crate) fn replace(storage: &dyn LogStorage, name: Lsn, bytes: Bytes) -> Result<()> {
     let at = |e: wal_core::Error| e.segment(name);
-    let len = image.len() as u64;
-    let segment = storage.create(name, image, len).wait().map_err(at)?;
+    let len = bytes.len() as u64;
+    let segment = storage.create(name, bytes, len).wait().map_err(at)?;
     // A storage may give more room than asked for.
     if segment.len().wait().map_err(at)? > len {
-        seal::shorten(&segment, len).map_err(at)?;
+        shorten(&*segment, len).map_err(at)?;
     }
     Ok(())
 }
@@ -143,7 +142,8 @@ mod tests {
     use wal_core::format::{Flags, FrameKind, LogId};
     use wal_core::{Access, CodecId, MemoryStorage, Timestamp};
 
-    use crate::segment::walk::{End, Manner, walk};
+    use crate::segment::outcome::End;
+    use crate::segment::walk::{Manner, walk};
     use crate::watch::Watch;
 
     #[test]
@@ -171,11 +171,11 @@ mod tests {
             },
             body: Bytes::from_static(body),
         };
-        let mut image = Image::new(header.clone());
-        image.push(&frame(b"one", Flags::default()));
-        image.push(&frame(b"\x02\0\0\0\x03\0\0\0twothree", Flags::BATCH));
+        let mut new = NewSegment::new(header.clone());
+        new.push(&frame(b"one", Flags::default()));
+        new.push(&frame(b"\x02\0\0\0\x03\0\0\0twothree", Flags::BATCH));
         let storage = MemoryStorage::new();
-        image.create(&storage).unwrap();
+        new.create(&storage).unwrap();
         let segment = storage.open(Lsn::new(30), Access::Read).wait().unwrap();
         let len = segment.len().wait().unwrap();
         let manner = Manner {

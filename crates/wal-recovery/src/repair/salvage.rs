@@ -5,26 +5,27 @@
 //! newest to the oldest, every step in one piece: so each state in between is a log whose salvage
 //! ends in the same.
 
-use wal_core::format::{FrameKind, SegmentHeader, SegmentSummary};
-use wal_core::{Access, Clock, Error, ErrorKind, FrameReader, FrameStep, Lsn, Result, block_on};
+use wal_core::format::{SegmentHeader, SegmentSummary};
+use wal_core::{Access, Error, ErrorKind, FrameReader, Lsn, Result};
 
 use crate::repair::Repair;
 use crate::repair::end_earlier;
-use crate::repair::new_segment::Image;
+use crate::repair::new_segment::NewSegment;
 use crate::report::Hole;
-use crate::scan::scanner::{Found, Live, Scan};
+use crate::scan::found::{Found, Live, Scan};
+use crate::segment::frames::{Frames, Next};
+use crate::segment::outcome::End;
 use crate::segment::runs::{self, Run};
-use crate::segment::walk::End;
 
 /// A segment that is to be created or replaced.
 struct Output<'a> {
     /// The segment from which its frames are.
     source: &'a SegmentHeader,
     header: SegmentHeader,
-    frames: Frames<'a>,
+    frames: Kept<'a>,
 }
 
-enum Frames<'a> {
+enum Kept<'a> {
     /// All of them as they are.
     All(&'a SegmentSummary),
     Run(Run),
@@ -43,7 +44,7 @@ struct Plan<'a> {
 }
 
 /// Takes the damage out of a log. Its end is proven durable, or part of the damage.
-pub(crate) fn salvage(scan: &Scan, repair: &mut Repair<'_>, clock: &dyn Clock) -> Result<()> {
+pub(crate) fn salvage(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     let beyond = end_earlier::beyond(scan, repair)?;
     let mut plan = Plan::new(scan);
     for found in &scan.segments {
@@ -60,7 +61,9 @@ pub(crate) fn salvage(scan: &Scan, repair: &mut Repair<'_>, clock: &dyn Clock) -
                 None => plan.keep(live),
                 Some(reason) => {
                     repair.save(found.name, 0, found.len, live.last_lsn().next())?;
-                    plan.take_runs(live, runs::find(repair.storage, live, repair.watch)?.runs);
+                    let watch = &repair.scanner.watch;
+                    let runs = runs::find(repair.storage, live.into(), watch)?;
+                    plan.take_runs(live, runs.runs);
                     if live.limit.is_none_or(|limit| plan.end < limit) {
                         plan.lose(reason);
                     }
@@ -68,7 +71,7 @@ pub(crate) fn salvage(scan: &Scan, repair: &mut Repair<'_>, clock: &dyn Clock) -
             },
         }
     }
-    plan.work_off(repair, clock, beyond)
+    plan.work_off(repair, beyond)
 }
 
 /// Why the frames of a segment cannot be kept as they are.
@@ -134,7 +137,7 @@ impl<'a> Plan<'a> {
             self.outputs.push(Output {
                 source: header,
                 header: self.header(header, header.first_lsn, header.generation),
-                frames: Frames::All(&live.walk.summary),
+                frames: Kept::All(&live.walk.summary),
             });
         }
         self.lost = None;
@@ -161,11 +164,11 @@ impl<'a> Plan<'a> {
             self.lost = None;
             let header = self.header(source, run.first, generation);
             self.end = run.last;
-            self.outputs.push(Output { source, header, frames: Frames::Run(run) });
+            self.outputs.push(Output { source, header, frames: Kept::Run(run) });
         }
     }
 
-    fn work_off(mut self, repair: &mut Repair<'_>, clock: &dyn Clock, beyond: Lsn) -> Result<()> {
+    fn work_off(mut self, repair: &mut Repair<'_>, beyond: Lsn) -> Result<()> {
         // The name of a segment that cannot be read may lie among the records of another one.
         let beyond = beyond.max(self.end.next());
         if let Some(reason) = self.lost.take() {
@@ -175,7 +178,7 @@ impl<'a> Plan<'a> {
             let last = self.scan.segments.iter().rev().find(|found| !found.is_leftover());
             let gone = last.is_some_and(|last| newest.is_none_or(|newest| newest < last.name));
             if beyond > self.end.next() || gone {
-                end_earlier::new_end(self.scan, repair, clock, self.end, beyond)?;
+                end_earlier::new_end(self.scan, repair, self.end, beyond)?;
                 self.holes.push(hole);
             }
         }
@@ -192,24 +195,25 @@ impl Output<'_> {
         let name = self.source.first_lsn;
         let segment = repair.storage.open(name, Access::Read).wait()?;
         let header = self.header.clone();
-        let image = match &self.frames {
-            Frames::All(summary) => Image::copy_of(&segment, self.source, summary, header)?,
-            Frames::Run(run) => {
-                let mut image = Image::new(header);
-                let mut reader = FrameReader::new(segment, self.source, run.from, run.to);
-                while reader.offset() < run.to {
-                    let FrameStep::Frame(frame) = block_on(reader.next())? else {
-                        return Err(changed(reader.offset()));
+        let new = match &self.frames {
+            Kept::All(summary) => NewSegment::copy_of(&segment, self.source, summary, header)?,
+            Kept::Run(run) => {
+                let mut new = NewSegment::new(header);
+                let reader = FrameReader::new(segment, self.source, run.from, run.to);
+                let mut frames = Frames::new(reader, run.records_before);
+                while frames.offset() < run.to {
+                    let Next::Frame { frame, records } = frames.next()? else {
+                        return Err(changed(frames.offset()));
                     };
                     // The new segment gets its own padding.
-                    if frame.header.kind != FrameKind::Padding as u8 {
-                        image.push(&frame);
+                    if records > 0 {
+                        new.push(&frame);
                     }
                 }
-                image
+                new
             }
         };
-        image.create(repair.storage)
+        new.create(repair.storage)
     }
 }
 

@@ -6,14 +6,14 @@
 use wal_core::{Access, Event, Result};
 
 use crate::repair::Repair;
-use crate::repair::new_segment::Image;
+use crate::repair::new_segment::NewSegment;
 use crate::repair::seal;
 use crate::scan::chain::Role;
-use crate::scan::scanner::{Live, Scan};
-use crate::segment::walk::End;
+use crate::scan::found::{Live, Scan};
+use crate::segment::outcome::End;
 
 /// Seals every segment and removes leftovers. The log must have no damage that cost records, and no
-/// end that is not proven durable: see [`tail`](crate::repair::move_tail).
+/// end that is not proven durable: see [`move_tail`](crate::repair::move_tail).
 pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     for live in scan.live() {
         settle_segment(live, repair).map_err(|e| e.segment(live.header.first_lsn))?;
@@ -43,7 +43,7 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
         // Older ones are: no segment is begun before the one before it is sealed.
         End::Sealed(end) if limit.is_none() || *end < len => {
             if !ends_in_a_block {
-                return seal::write_footer(&write(repair)?, header, &walk.summary);
+                return seal::write_footer(&*write(repair)?, header, &walk.summary);
             }
         }
         End::Sealed(_) | End::Unsupported(_) => return Ok(()),
@@ -54,7 +54,7 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
     if ends_in_a_block {
         return renew(live, repair);
     }
-    seal::seal(&write(repair)?, header, &walk.summary)
+    seal::seal(&*write(repair)?, header, &walk.summary)
 }
 
 /// Seals a segment by replacing it, in one step: a footer would come into a block with its last records, and
@@ -62,9 +62,9 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
 fn renew(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
     let Live { header, walk, .. } = live;
     let segment = repair.storage.open(header.first_lsn, Access::Read).wait()?;
-    let image = Image::copy_of(&segment, header, &walk.summary, header.clone())?;
+    let new = NewSegment::copy_of(&segment, header, &walk.summary, header.clone())?;
     repair.done.rewritten += walk.summary.data_end - u64::from(header.data_offset);
-    image.create(repair.storage)
+    new.create(repair.storage)
 }
 
 /// Notes that what is behind the last frame will be cut off, up to `extent`; copies it if that is

@@ -3,8 +3,8 @@
 use wal_core::{Lsn, Recovered, RecoveredSegment, Timestamp};
 
 use crate::report::{Damage, DamageKind, Report, SegmentReport, SegmentState};
-use crate::scan::scanner::{Found, Live, Scan};
-use crate::segment::walk::End;
+use crate::scan::found::{Found, Live, Scan};
+use crate::segment::outcome::End;
 
 /// What a log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Scan {
             last_lsn,
             next_lsn,
             clean: newest.walk.sealed || records == 0 && matches!(newest.walk.end, End::Open),
-            segments: self.segments.iter().map(|found| self.describe(found)).collect(),
+            segments: self.segments.iter().map(|found| self.account_of(found)).collect(),
             records_scanned: in_full.map(|live| u64::from(live.walk.summary.records)).sum(),
             bytes_scanned: self.live().map(|live| live.walk.scanned).sum(),
             records,
@@ -56,7 +56,8 @@ impl Scan {
         }
     }
 
-    fn describe(&self, found: &Found) -> SegmentReport {
+    /// The report of one segment.
+    fn account_of(&self, found: &Found) -> SegmentReport {
         let header = found.header.as_ref().ok();
         let created = header.map_or(Timestamp::EPOCH, |header| header.created);
         let mut report = SegmentReport {

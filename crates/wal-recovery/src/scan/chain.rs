@@ -69,6 +69,16 @@ pub(crate) fn chain<'a>(
     Chain { roles, log_start: oldest.map_or(log_start, |name| log_start.max(name)), missing }
 }
 
+/// Whether `next` holds what was moved from the segment before it, and behind which record.
+///
+/// Both were created at the same time then. A segment that a writer begins is not older than the last
+/// record in front of it; if its clock stands still this is taken for a move, which only means that a
+/// footer that is missing is written again without being called damage.
+pub(crate) fn moved_behind(header: &SegmentHeader, next: &SegmentHeader) -> Option<Lsn> {
+    let goes_on = next.created == header.created && next.follows.next() == next.first_lsn;
+    goes_on.then_some(next.follows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,12 +2,19 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `scanner` | the scan |
+//! | `options` | what a caller may say of a scan |
+//! | `scanner`, `parallel` | the scan, by several threads |
+//! | `identity` | whether what is there is a log, and a single one |
 //! | `chain` | which segments are the log, told from their headers |
-//! | `parallel` | the same work on many segments, by several threads |
-//! | `account` | from a scan to a report, and to the value that a log is opened with |
+//! | `found` | what a scan finds |
+//! | `judge` | what is wrong with it |
+//! | `account` | the report of it, and the value that a log is opened with |
 
 pub(crate) mod account;
 pub(crate) mod chain;
-pub(crate) mod parallel;
+pub(crate) mod found;
+pub(crate) mod identity;
+mod judge;
+pub(crate) mod options;
+mod parallel;
 pub(crate) mod scanner;

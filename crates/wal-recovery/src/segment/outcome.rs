@@ -31,7 +31,7 @@ pub(crate) enum End {
     /// In bytes that had been durable, or (in a segment that is not the last) in anything but a
     /// footer. They reach up to `extent`.
     Broken { reason: String, extent: u64 },
-    /// In front of a tail that a recovery moved to the next segment, and did not come to cut off here.
+    /// In front of frames that a recovery moved to the next segment, and did not come to cut off here.
     Moved,
     /// In a frame that only a newer build understands.
     Unsupported(Error),

@@ -1,17 +1,29 @@
 //! The runs of good frames in a damaged segment.
 
-use wal_core::format::{Footer, FrameKind};
-use wal_core::{Access, Frame, FrameReader, FrameStep, LogStorage, Lsn, Result, block_on};
+use wal_core::format::{Footer, SegmentHeader};
+use wal_core::{Access, FrameReader, LogStorage, Lsn, Result};
 
-use crate::scan::scanner::Live;
 use crate::segment::footer;
+use crate::segment::frames::{Frames, Next};
 use crate::segment::search::{Place, Want, search};
 use crate::watch::Watch;
+
+/// A segment that is damaged.
+#[derive(Clone, Copy)]
+pub(crate) struct Damaged<'a> {
+    pub(crate) header: &'a SegmentHeader,
+    /// Its length when it was scanned.
+    pub(crate) len: u64,
+    /// Records behind it are void.
+    pub(crate) limit: Option<Lsn>,
+}
 
 /// Frames that follow each other without a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) first: Lsn,
+    /// Records of the segment in front of it.
+    pub(crate) records_before: u32,
     /// The last record that is not void.
     pub(crate) last: Lsn,
     /// Offset of the first frame.
@@ -30,15 +42,16 @@ pub(crate) struct Runs {
 }
 
 /// Finds all runs, by going on at the next valid frame behind each bad place.
-pub(crate) fn find(storage: &dyn LogStorage, live: Live<'_>, watch: &Watch) -> Result<Runs> {
-    let Live { header, limit, .. } = live;
+pub(crate) fn find(storage: &dyn LogStorage, damaged: Damaged<'_>, watch: &Watch) -> Result<Runs> {
+    let Damaged { header, len, limit } = damaged;
     let segment = storage.open(header.first_lsn, Access::Read).wait()?;
-    let len = live.len.max(segment.len().wait()?);
+    let len = len.max(segment.len().wait()?);
     let limit = limit.unwrap_or(Lsn::MAX);
-    let mut reader = FrameReader::new(segment.clone(), header, u64::from(header.data_offset), len);
+    let reader = FrameReader::new(segment.clone(), header, u64::from(header.data_offset), len);
+    let mut frames = Frames::new(reader, 0);
     let mut runs: Vec<Run> = Vec::new();
-    // Records up to here, and the time of the last frame.
-    let (mut records, mut time_delta) = (0_u32, 0);
+    // The time of the last frame.
+    let mut time_delta = 0;
     let mut in_run = false;
     // Numbers that the footer at the end tells of were given out, whatever is damaged before it.
     let sealed = footer::read(&*segment, header, len)?;
@@ -46,57 +59,48 @@ pub(crate) fn find(storage: &dyn LogStorage, live: Live<'_>, watch: &Watch) -> R
         header.first_lsn.advance(u64::from(footer.summary.records))
     });
     loop {
-        let step = block_on(reader.next())?;
-        if let FrameStep::Frame(Frame { offset, header: frame, body }) = step {
-            let first = frame.lsn(header.first_lsn);
-            let expected = frame.lsn_delta == records;
-            let is_footer = frame.kind == FrameKind::Footer as u8;
-            if is_footer && expected && Footer::decode(&frame, &body, offset, header).is_ok() {
-                let offset = reader.offset();
-                let place = Place { segment: &segment, header, offset, len, records, time_delta };
-                let Some(hit) = search(&place, Want::Any, watch)?.hit else {
-                    return Ok(Runs { runs, beyond: first.max(told) });
-                };
-                // A footer with frames behind it is none.
-                reader.seek(hit.offset);
-                records = hit.header.lsn_delta;
-                in_run = false;
+        // Where to look for another frame if there is none here, and whether a footer says so.
+        let (behind, footer) = match frames.next()? {
+            // Padding neither ends a run nor begins one.
+            Next::Frame { frame, records: 0 } => {
+                time_delta = frame.header.time_delta;
                 continue;
             }
-            // It neither ends a run nor begins one.
-            if expected && frame.kind == FrameKind::Padding as u8 && frame.records_in(&body).is_ok()
-            {
-                time_delta = frame.time_delta;
-                continue;
-            }
-            let count = frame.records(body).map_or(0, |records| records.len() as u32);
-            if expected && count > 0 {
-                records += count;
-                time_delta = frame.time_delta;
-                let last = header.first_lsn.advance(u64::from(records)).prev().min(limit);
-                let to = reader.offset();
+            Next::Frame { frame, .. } => {
+                time_delta = frame.header.time_delta;
+                let first = frame.header.lsn(header.first_lsn);
+                let last = header.first_lsn.advance(u64::from(frames.records())).prev().min(limit);
+                let to = frames.offset();
                 match runs.last_mut() {
                     _ if first > limit => {}
                     Some(run) if in_run => (run.last, run.to) = (last, to),
-                    _ => runs.push(Run { first, last, from: offset, to }),
+                    _ => {
+                        let (records_before, from) = (frame.header.lsn_delta, frame.offset);
+                        runs.push(Run { first, records_before, last, from, to });
+                    }
                 }
                 in_run = true;
                 continue;
             }
-            reader.seek(offset);
-        }
+            Next::Footer(frame)
+                if Footer::decode(&frame.header, &frame.body, frame.offset, header).is_ok() =>
+            {
+                (frame.lend().end(), true)
+            }
+            _ => (frames.offset() + 1, false),
+        };
         in_run = false;
-        let offset = reader.offset() + 1;
-        let place = Place { segment: &segment, header, offset, len, records, time_delta };
+        let records = frames.records();
+        let place = Place { segment: &segment, header, offset: behind, len, records, time_delta };
         let found = search(&place, Want::Any, watch)?;
         if let Some(hit) = found.hit {
-            reader.seek(hit.offset);
-            records = hit.header.lsn_delta;
+            // A footer with frames behind it is none.
+            frames.seek(hit.offset, hit.header.lsn_delta);
             continue;
         }
-        let left = if found.exhausted { len } else { found.extent }.saturating_sub(offset);
         let expected = header.first_lsn.advance(u64::from(records));
-        let beyond = if left == 0 { expected } else { at_most(expected, left) };
+        let left = if found.exhausted { len } else { found.extent }.saturating_sub(behind);
+        let beyond = if footer || left == 0 { expected } else { at_most(expected, left) };
         return Ok(Runs { runs, beyond: beyond.max(told) });
     }
 }

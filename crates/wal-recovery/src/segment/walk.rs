@@ -5,10 +5,11 @@ use std::sync::Arc;
 use wal_core::format::{
     FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, SegmentHeader, SegmentSummary,
 };
-use wal_core::{ErrorKind, FrameReader, FrameRef, FrameStep, Lsn, Result, Segment, block_on};
+use wal_core::{ErrorKind, Frame, FrameReader, Lsn, Result, Segment};
 
 use crate::segment::footer;
-pub(crate) use crate::segment::outcome::{End, Walk, no_frames, time};
+use crate::segment::frames::{Frames, Next, Plain};
+use crate::segment::outcome::{End, Walk, no_frames};
 use crate::segment::search::{Findings, Place, Want, search};
 use crate::watch::Watch;
 
@@ -17,7 +18,7 @@ use crate::watch::Watch;
 pub(crate) struct Manner {
     /// Whether the segment is the newest one, which may end anywhere.
     pub(crate) newest: bool,
-    /// The last record in front of a tail that the next segment may hold instead.
+    /// The last record in front of those that the next segment may hold instead.
     pub(crate) moved_behind: Option<Lsn>,
     /// Whether to read everything although there is a footer.
     pub(crate) in_full: bool,
@@ -59,7 +60,7 @@ pub(crate) fn walk(
         len,
         summary: no_frames(header),
         proven: Lsn::ZERO,
-        reader: reader(segment, header, u64::from(header.data_offset), len),
+        frames: frames(segment, header, &no_frames(header), len),
         // A footer at the end proves everything before it, wherever it breaks off.
         footer,
         manner,
@@ -81,13 +82,15 @@ pub(crate) fn walk(
 /// Read at once, in bytes: what stays in the cache next to a processor until it is looked at.
 const WINDOW: usize = 256 << 10;
 
-fn reader(
+/// The frames behind those of the summary.
+fn frames(
     segment: &Arc<dyn Segment>,
     header: &SegmentHeader,
-    offset: u64,
+    summary: &SegmentSummary,
     len: u64,
-) -> FrameReader {
-    FrameReader::new(segment.clone(), header, offset, len).read_size(WINDOW)
+) -> Frames {
+    let reader = FrameReader::new(segment.clone(), header, summary.data_end, len);
+    Frames::new(reader.read_size(WINDOW), summary.records)
 }
 
 struct Walker<'a> {
@@ -96,7 +99,7 @@ struct Walker<'a> {
     len: u64,
     summary: SegmentSummary,
     proven: Lsn,
-    reader: FrameReader,
+    frames: Frames,
     footer: Option<Footer>,
     manner: Manner,
     watch: &'a Watch,
@@ -110,14 +113,15 @@ impl Walker<'_> {
         loop {
             let is_moved = self.footer.is_none()
                 && self.manner.moved_behind.is_some_and(|last| last < self.expected());
-            let step = self.step()?;
+            let next = self.frames.next()?;
+            let weighed = self.weigh(next)?;
             // Padding stays with the record in front of it.
-            if is_moved && !matches!(step, Ok(Weighed::Data { records: 0, .. })) {
+            if is_moved && !matches!(weighed, Weighed::Frame { records: 0, .. }) {
                 self.tick(0)?;
                 return Ok(End::Moved);
             }
-            let stop = match step {
-                Ok(Weighed::Data { header, records, offset }) => {
+            let stop = match weighed {
+                Weighed::Frame { header, records, offset } => {
                     self.proven = self.proven.max(header.durable_upto(self.header.first_lsn));
                     self.summary.add(&header, records, offset);
                     self.tick(Watch::STEP)?;
@@ -127,11 +131,11 @@ impl Walker<'_> {
                     }
                     continue;
                 }
-                Ok(Weighed::End(end)) => {
+                Weighed::End(end) => {
                     self.tick(0)?;
                     return Ok(end);
                 }
-                Err(stop) => stop,
+                Weighed::Stop(stop) => stop,
             };
             self.tick(0)?;
             if let Some(end) = self.judge(stop)? {
@@ -140,27 +144,16 @@ impl Walker<'_> {
         }
     }
 
-    /// What the next frame is, or why there is none.
-    fn step(&mut self) -> Result<Result<Weighed, Stop>> {
-        Ok(match block_on(self.reader.next())? {
-            FrameStep::Frame(frame) => self.weigh(frame.lend())?.map_err(Stop::bad),
-            FrameStep::Blank => Err(Stop::new("nothing was written here", Here::Blank)),
-            FrameStep::End => Err(Stop::new("the segment ends here", Here::Blank)),
-            FrameStep::Bad { reason } => Err(Stop::bad(reason)),
-        })
-    }
-
     /// Passes over the plain frames that were read ahead; whatever else there is stays for
-    /// [`step`](Self::step).
+    /// [`weigh`](Self::weigh).
     fn pass_over(&mut self) -> Result<()> {
         let (first, (told, _)) = (self.header.first_lsn, self.ticked);
-        let (mut frames, summary) = (self.reader.ahead(), &mut self.summary);
+        let (mut frames, summary) = (self.frames.plain(0), &mut self.summary);
         let mut end = frames.offset();
-        while let Some(FrameRef { offset, header, body }) = frames.next() {
-            if header.lsn_delta != summary.records || frames.offset() > u64::from(u32::MAX) {
+        while let Some(Plain { offset, header, records }) = frames.next() {
+            if frames.offset() > u64::from(u32::MAX) {
                 break;
             }
-            let Ok(records) = header.records_in(body) else { break };
             self.proven = self.proven.max(header.durable_upto(first));
             summary.add(&header, records.len() as u32, offset);
             end = frames.offset();
@@ -168,7 +161,8 @@ impl Walker<'_> {
                 break;
             }
         }
-        self.reader.seek(end);
+        let records = summary.records;
+        self.frames.seek(end, records);
         self.tick(Watch::STEP)
     }
 
@@ -182,54 +176,54 @@ impl Walker<'_> {
         self.watch.advance(more, u64::from(self.summary.records - records))
     }
 
-    /// What a valid frame is here; the inner `Err` says why it cannot stand here.
+    /// What it means that this comes next.
     ///
     /// Changes nothing, as one and the same decision is made when a place is read again.
-    fn weigh(&self, frame: FrameRef<'_>) -> Result<Result<Weighed, String>> {
-        let FrameRef { offset, header, body } = frame;
-        if header.lsn_delta != self.summary.records {
-            return Ok(Err(format!(
+    fn weigh(&self, next: Next) -> Result<Weighed> {
+        let too_far = |frame: &Frame| frame.lend().end() > u64::from(u32::MAX);
+        Ok(match next {
+            Next::Frame { frame, .. } | Next::Footer(frame) | Next::Unreadable(frame, _)
+                if too_far(&frame) =>
+            {
+                Weighed::bad("a frame beyond 4 GiB".into())
+            }
+            Next::Frame { frame: Frame { offset, header, .. }, records } => {
+                Weighed::Frame { header, records, offset }
+            }
+            Next::Footer(footer) => return self.weigh_footer(&footer),
+            Next::Unreadable(frame, error) if error.kind() == ErrorKind::Unsupported => {
+                let at = error.segment(self.header.first_lsn).offset(frame.offset);
+                Weighed::End(End::Unsupported(at.lsn(self.expected())))
+            }
+            Next::Unreadable(_, error) => Weighed::bad(error.detail_text().to_owned()),
+            Next::Stray(header) => Weighed::bad(format!(
                 "a valid frame of LSN {}, expected was LSN {}",
                 header.lsn(self.header.first_lsn),
                 self.expected()
-            )));
-        }
-        if offset + header.frame_len() > u64::from(u32::MAX) {
-            return Ok(Err("a frame beyond 4 GiB".into()));
-        }
-        if header.kind == FrameKind::Footer as u8 {
-            return self.weigh_footer(&header, body, offset);
-        }
-        Ok(match header.records_in(body) {
-            Ok(records) => Ok(Weighed::Data { header, records: records.len() as u32, offset }),
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                let at = error.segment(self.header.first_lsn).offset(offset).lsn(self.expected());
-                Ok(Weighed::End(End::Unsupported(at)))
-            }
-            Err(error) => Err(error.detail_text().to_owned()),
+            )),
+            Next::Bad { reason } => Weighed::bad(reason),
+            Next::Blank => Weighed::blank("nothing was written here"),
+            Next::End => Weighed::blank("the segment ends here"),
         })
     }
 
-    fn weigh_footer(
-        &self,
-        frame: &FrameHeader,
-        body: &[u8],
-        offset: u64,
-    ) -> Result<Result<Weighed, String>> {
-        let footer = match Footer::decode(frame, body, offset, self.header) {
+    fn weigh_footer(&self, frame: &Frame) -> Result<Weighed> {
+        let footer = match Footer::decode(&frame.header, &frame.body, frame.offset, self.header) {
             Ok(footer) => footer,
-            Err(error) => return Ok(Err(error.detail_text().to_owned())),
+            Err(error) => return Ok(Weighed::bad(error.detail_text().to_owned())),
         };
         if let Some(difference) = footer::difference(&footer.summary, &self.summary) {
-            return Ok(Err(difference));
+            return Ok(Weighed::bad(difference));
         }
-        let end = offset + frame.frame_len();
+        let end = frame.lend().end();
         // What is behind a footer is cut off, so no frame may be lost there.
-        let place = Place { offset: end, ..self.place(offset) };
+        let place = self.place(end);
         let behind = if end < self.len { search(&place, Want::Any, self.watch)?.hit } else { None };
         Ok(match behind {
-            Some(hit) => Err(format!("behind the footer is a frame, at offset {}", hit.offset)),
-            None => Ok(Weighed::End(End::Sealed(end))),
+            Some(hit) => {
+                Weighed::bad(format!("behind the footer is a frame, at offset {}", hit.offset))
+            }
+            None => Weighed::End(End::Sealed(end)),
         })
     }
 
@@ -240,7 +234,7 @@ impl Walker<'_> {
     /// What it means that no frame follows. `None` if one does after all.
     fn judge(&mut self, stop: Stop) -> Result<Option<End>> {
         let offset = self.summary.data_end;
-        if self.manner.beside_writer && self.retry(offset)? {
+        if self.manner.beside_writer && self.retry()? {
             return Ok(None);
         }
         let Stop { reason, here } = stop;
@@ -266,7 +260,7 @@ impl Walker<'_> {
         }
         if let Some(hit) = hit {
             // The place may have been written between the reading of it and the search.
-            if self.manner.beside_writer && self.retry(offset)? {
+            if self.manner.beside_writer && self.retry()? {
                 return Ok(None);
             }
             let what = if hit.header.kind == FrameKind::Footer as u8 {
@@ -330,24 +324,32 @@ impl Walker<'_> {
 
     /// Reads the place again, past every buffer; whether the walk goes on there now. It does only if
     /// the walk will accept what it finds: whatever else is there would be read again for ever.
-    fn retry(&mut self, offset: u64) -> Result<bool> {
+    fn retry(&mut self) -> Result<bool> {
         self.len = self.len.max(self.segment.len().wait()?);
-        let mut fresh = reader(self.segment, self.header, offset, self.len);
-        let there = match block_on(fresh.next())? {
-            FrameStep::Frame(frame) => self.weigh(frame.lend())?.is_ok(),
-            _ => false,
-        };
+        let fresh = || frames(self.segment, self.header, &self.summary, self.len);
+        let there = !matches!(self.weigh(fresh().next()?)?, Weighed::Stop(_));
         if there {
-            self.reader = reader(self.segment, self.header, offset, self.len);
+            self.frames = fresh();
         }
         Ok(there)
     }
 }
 
-/// What a valid frame is in its place.
+/// What stands in a place.
 enum Weighed {
-    Data { header: FrameHeader, records: u32, offset: u64 },
+    Frame { header: FrameHeader, records: u32, offset: u64 },
     End(End),
+    Stop(Stop),
+}
+
+impl Weighed {
+    fn bad(reason: String) -> Self {
+        Weighed::Stop(Stop { reason, here: Here::Bytes })
+    }
+
+    fn blank(reason: &str) -> Self {
+        Weighed::Stop(Stop { reason: reason.into(), here: Here::Blank })
+    }
 }
 
 /// Why no frame follows.
@@ -361,14 +363,4 @@ struct Stop {
 enum Here {
     Blank,
     Bytes,
-}
-
-impl Stop {
-    fn new(reason: &str, here: Here) -> Self {
-        Stop { reason: reason.into(), here }
-    }
-
-    fn bad(reason: String) -> Self {
-        Stop { reason, here: Here::Bytes }
-    }
 }

@@ -1,8 +1,9 @@
 //! Records that are lent from the memory into which they were read.
 
 use bytes::Bytes;
-use wal_core::{Entry, FrameRef, Result};
+use wal_core::{Entry, Result};
 
+use crate::segment::frames::Plain;
 use crate::view::records::Records;
 
 /// A record, and the memory in which it lies.
@@ -55,16 +56,13 @@ impl Records {
             return Ok(Wanted::More);
         }
         let (first, created, limit) = (open.header.first_lsn, open.header.created, open.limit);
-        let memory = open.reader.memory();
-        let mut frames = open.frames();
-        let (mut end, mut count, mut time_delta) = (frames.offset(), open.records, open.time_delta);
+        let memory = open.frames.memory();
+        let mut frames = open.plain();
+        let (mut end, mut count, mut time_delta) =
+            (frames.offset(), frames.records(), open.time_delta);
         let mut outcome = Ok(Wanted::More);
-        'frames: while let Some(FrameRef { header, body, .. }) = frames.next() {
-            if header.lsn_delta != count {
-                break;
-            }
-            let Ok(records) = header.records_in(body) else { break };
-            let behind = count + records.len() as u32;
+        'frames: while let Some(Plain { header, records, .. }) = frames.next() {
+            let behind = frames.records();
             if limit.is_some_and(|limit| limit < first.advance(u64::from(behind)).prev()) {
                 break;
             }
@@ -83,8 +81,8 @@ impl Records {
             }
             (end, count, time_delta) = (frames.offset(), behind, header.time_delta);
         }
-        open.reader.seek(end);
-        (open.records, open.time_delta) = (count, time_delta);
+        open.frames.seek(end, count);
+        open.time_delta = time_delta;
         outcome
     }
 }

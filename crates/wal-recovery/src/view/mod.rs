@@ -20,11 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wal_core::format::{LogId, SegmentHeader};
-use wal_core::{Access, Clock, CodecId, ErrorKind, LogStorage, Lsn, Result, SystemClock};
+use wal_core::{Access, Clock, CodecId, ErrorKind, LogStorage, Lsn, Result};
 
 use crate::segment::footer;
 use crate::view::records::Records;
 use crate::view::survey::Survey;
+use crate::watch::TimeLimit;
 
 /// A log that is only read: without a lock, on a read-only medium, beside a running writer.
 ///
@@ -53,10 +54,10 @@ use crate::view::survey::Survey;
 /// # Ok::<(), wal_core::Error>(())
 /// ```
 pub struct View {
-    pub(crate) storage: Arc<dyn LogStorage>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) time_limit: Option<Duration>,
-    pub(crate) skip_corrupted: bool,
+    storage: Arc<dyn LogStorage>,
+    /// Of a replay.
+    time: TimeLimit,
+    skip_corrupted: bool,
     survey: Survey,
     last_known: Lsn,
 }
@@ -83,14 +84,7 @@ impl View {
         let survey = Survey::take(&*storage, None)?;
         let newest = survey.headers().next_back();
         let last_known = newest.map_or(Ok(Lsn::ZERO), |header| last_known(&*storage, header))?;
-        Ok(View {
-            storage,
-            clock: Arc::new(SystemClock::new()),
-            time_limit: None,
-            skip_corrupted: false,
-            survey,
-            last_known,
-        })
+        Ok(View { storage, time: TimeLimit::default(), skip_corrupted: false, survey, last_known })
     }
 
     /// Whether damage is stepped over, to the next frame that can be read, instead of being an error.
@@ -104,14 +98,14 @@ impl View {
     /// How long a [`replay`](Self::replay) may take.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = Some(limit);
+        self.time.limit = Some(limit);
         self
     }
 
     /// Where the time comes from; the operating system if not called.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.time.clock = Arc::new(clock);
         self
     }
 

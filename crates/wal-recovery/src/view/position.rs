@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use wal_core::format::{Footer, FrameHeader, FrameKind, Records as FrameRecords, SegmentHeader};
+use wal_core::format::{Footer, Records as FrameRecords, SegmentHeader};
 use wal_core::{
-    Access, Error, ErrorKind, Frame, FrameReader, FrameStep, FramesAhead, LogStorage, Lsn, Result,
-    Segment, Timestamp, block_on,
+    Access, Error, ErrorKind, Frame, FrameReader, LogStorage, Lsn, Result, Segment, Timestamp,
 };
 
 use crate::segment::footer;
+use crate::segment::frames::{Frames, Next, PlainFrames};
+use crate::segment::outcome::time;
 use crate::segment::search::{Place, Want, search};
-use crate::segment::walk::time;
 use crate::view::read_ahead::ReadAhead;
 use crate::watch::Watch;
 
@@ -18,12 +18,11 @@ use crate::watch::Watch;
 pub(crate) struct Open {
     pub(crate) header: SegmentHeader,
     segment: Arc<dyn Segment>,
-    pub(crate) reader: FrameReader,
-    /// Where the reader gets its windows from, unless they are to be as fresh as can be.
+    pub(crate) frames: Frames,
+    /// Where the frames get their windows from, unless they are to be as fresh as can be.
     ahead: Option<Arc<ReadAhead>>,
     pub(crate) limit: Option<Lsn>,
-    /// Records in front of the reader, and the time of the last frame.
-    pub(crate) records: u32,
+    /// The time of the last frame.
     pub(crate) time_delta: u64,
     /// What is left of the present frame, and the LSN of its next record.
     pub(crate) frame: Option<(Lsn, Timestamp, FrameRecords)>,
@@ -57,16 +56,17 @@ impl Open {
         }
         let ahead = Arc::new(ReadAhead::new(segment.clone(), &header, len));
         let reader = FrameReader::new(ahead.clone(), &header, offset, len);
-        let ahead = Some(ahead);
-        Ok(Open { header, ahead, segment, reader, limit, records, time_delta: 0, frame: None })
+        let (frames, ahead) = (Frames::new(reader, records), Some(ahead));
+        Ok(Open { header, ahead, segment, frames, limit, time_delta: 0, frame: None })
     }
 
     /// Forgets what was read ahead.
     pub(crate) fn refresh(&mut self) -> Result<()> {
         let at = |e: Error| e.segment(self.header.first_lsn);
         let len = self.segment.len().wait().map_err(at)?;
-        let offset = self.reader.offset();
-        self.reader = FrameReader::new(self.segment.clone(), &self.header, offset, len);
+        let (offset, records) = (self.frames.offset(), self.frames.records());
+        let reader = FrameReader::new(self.segment.clone(), &self.header, offset, len);
+        self.frames = Frames::new(reader, records);
         self.ahead = None;
         Ok(())
     }
@@ -75,15 +75,13 @@ impl Open {
     pub(crate) fn jump(&mut self, offset: u64, records: u32) {
         // What was checked ahead were the frames that follow each other, not whatever begins elsewhere.
         self.ahead = None;
-        self.reader.seek(offset);
-        self.records = records;
+        self.frames.seek(offset, records);
     }
 
-    /// The frames that were read ahead.
+    /// The plain frames that were read ahead.
     #[inline]
-    pub(crate) fn frames(&self) -> FramesAhead<'_> {
-        let checked_upto = self.ahead.as_ref().map_or(0, |ahead| ahead.checked_upto());
-        self.reader.ahead().checked_upto(checked_upto)
+    pub(crate) fn plain(&self) -> PlainFrames<'_> {
+        self.frames.plain(self.ahead.as_ref().map_or(0, |ahead| ahead.checked_upto()))
     }
 
     /// Whether no record of the present frame is left.
@@ -94,66 +92,49 @@ impl Open {
 
     pub(crate) fn step(&mut self) -> Result<Step> {
         let first = self.header.first_lsn;
-        let offset = self.reader.offset();
-        let expected = first.advance(u64::from(self.records));
+        let expected = first.advance(u64::from(self.frames.records()));
+        let offset = self.frames.offset();
         let at = |e: Error| e.segment(first).offset(offset).lsn(expected);
         let bad = |reason: String| {
             Ok(Step::Stop(at(Error::new(ErrorKind::Corrupt, "read log").detail(reason))))
         };
-        let Frame { header, body, .. } = match block_on(self.reader.next()).map_err(at)? {
-            FrameStep::Frame(frame) => frame,
-            FrameStep::Bad { reason } => return bad(reason),
-            FrameStep::Blank | FrameStep::End => return bad("nothing was written here".into()),
-        };
-        if header.lsn_delta != self.records {
-            self.reader.seek(offset);
-            return bad(format!("a valid frame of LSN {}", header.lsn(first)));
-        }
-        if header.kind == FrameKind::Footer as u8 {
-            self.reader.seek(offset);
-            return Ok(match self.why_no_footer(&header, &body, offset).map_err(at)? {
-                None => Step::Footer,
-                Some(reason) => return bad(reason),
-            });
-        }
-        match header.records(body) {
-            Ok(records) => {
-                self.records += records.len() as u32;
+        match self.frames.next().map_err(at)? {
+            Next::Frame { frame: Frame { header, body, .. }, .. } => {
+                let records = header.records(body).map_err(at)?;
                 self.time_delta = header.time_delta;
                 self.frame = Some((expected, time(&self.header, header.time_delta), records));
                 Ok(Step::Frame)
             }
-            Err(error) => {
-                self.reader.seek(offset);
-                Ok(Step::Stop(at(error)))
-            }
+            Next::Footer(frame) => match self.why_no_footer(&frame).map_err(at)? {
+                None => Ok(Step::Footer),
+                Some(reason) => bad(reason),
+            },
+            Next::Unreadable(_, error) => Ok(Step::Stop(at(error))),
+            Next::Stray(header) => bad(format!("a valid frame of LSN {}", header.lsn(first))),
+            Next::Bad { reason } => bad(reason),
+            Next::Blank | Next::End => bad("nothing was written here".into()),
         }
     }
 
     /// Why a frame that calls itself a footer is not the end of the segment; `None` if it is.
-    fn why_no_footer(
-        &self,
-        frame: &FrameHeader,
-        body: &[u8],
-        offset: u64,
-    ) -> Result<Option<String>> {
-        if let Err(error) = Footer::decode(frame, body, offset, &self.header) {
+    fn why_no_footer(&self, frame: &Frame) -> Result<Option<String>> {
+        if let Err(error) = Footer::decode(&frame.header, &frame.body, frame.offset, &self.header) {
             return Ok(Some(error.detail_text().to_owned()));
         }
         // The writer shortens the segment after it wrote the footer, so the footer need not be the
         // end; but no frame is behind it.
-        let hit = self.search(Want::Any, frame.frame_len())?;
+        let hit = self.search(Want::Any, frame.header.frame_len())?;
         Ok(hit.map(|(at, _)| format!("behind the footer is a frame, at offset {at}")))
     }
 
-    /// Searches from `skip` bytes behind the reader on; the place and number of what it finds.
+    /// Searches from `skip` bytes behind the present place on; the place and number of what it finds.
     pub(crate) fn search(&self, want: Want, skip: u64) -> Result<Option<(u64, u32)>> {
         let place = Place {
             segment: &self.segment,
             header: &self.header,
-            offset: self.reader.offset() + skip,
+            offset: self.frames.offset() + skip,
             len: self.segment.len().wait()?,
-            records: self.records,
+            records: self.frames.records(),
             time_delta: self.time_delta,
         };
         let found = search(&place, want, &Watch::idle())?;

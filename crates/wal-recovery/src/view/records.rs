@@ -252,7 +252,7 @@ impl Records {
     /// The newest segment goes on with no frame.
     fn end_or_damage(&mut self, error: Error) -> Result<bool> {
         let open = self.open.as_mut().expect("still there");
-        let place = (open.header.generation, open.reader.offset());
+        let place = (open.header.generation, open.frames.offset());
         if error.kind() == ErrorKind::Unsupported {
             return self.damage(error);
         }

@@ -10,6 +10,7 @@ use crate::mode::Until;
 use crate::report::Hole;
 use crate::view::View;
 use crate::view::lend::{Lent, Wanted};
+use crate::watch::TimeLimit;
 
 /// What was done with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,7 +107,7 @@ impl View {
         mut apply: impl FnMut(Entry<Lent<'_>>) -> Result<Applied>,
     ) -> Result<ReplayReport> {
         let mut report = ReplayReport::default();
-        let mut stopwatch = Stopwatch::start(&*self.clock, self.time_limit);
+        let mut stopwatch = Stopwatch::start(&self.time);
         let mut records = self.records(from);
         let has_enough = |next: Lsn| matches!(until, Until::Lsn(last) if next > last);
         if !has_enough(from) {
@@ -147,7 +148,8 @@ struct Stopwatch<'a> {
 }
 
 impl<'a> Stopwatch<'a> {
-    fn start(clock: &'a dyn Clock, limit: Option<Duration>) -> Self {
+    fn start(time: &'a TimeLimit) -> Self {
+        let (clock, limit) = (&*time.clock, time.limit);
         let mut recent = Recent::default();
         let started = clock.monotonic_since(&mut recent);
         Stopwatch { clock, recent, started, limit }

@@ -6,7 +6,8 @@ use wal_core::format::SegmentHeader;
 use wal_core::{ErrorKind, LogStorage, Lsn, Result};
 
 use crate::scan::chain::{Role, chain};
-use crate::scan::scanner::{check_identity, list, read_header};
+use crate::scan::identity::{check_identity, list};
+use crate::segment::header;
 
 /// How often it is begun again because a segment disappeared under it.
 const TRIES: usize = 8;
@@ -68,7 +69,7 @@ impl Survey {
         for &name in &listing.segments {
             let header = match settled.get(&name) {
                 Some(&header) => Ok(header.clone()),
-                None => read_header(storage, name)?.2,
+                None => header::read(storage, name)?.header,
             };
             headers.push((name, header));
         }
