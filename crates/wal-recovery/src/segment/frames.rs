@@ -60,6 +60,7 @@ impl Frames {
     ///
     /// # Errors
     /// Only if the storage cannot deliver bytes.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<Next> {
         let offset = self.reader.offset();
         let frame = match block_on(self.reader.next())? {
@@ -76,6 +77,7 @@ impl Frames {
     }
 
     /// Whether a valid frame stands where it belongs; counts its records if so.
+    #[inline]
     fn judge(&mut self, frame: Frame) -> Next {
         if frame.header.lsn_delta != self.records {
             return Next::Stray(frame.header);
