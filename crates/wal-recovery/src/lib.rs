@@ -23,13 +23,15 @@
 //! # Inside
 //! | file | idea |
 //! | --- | --- |
-//! | `segment` | one segment: its header, its frames, how it ends, what is readable behind damage; never writes |
-//! | `scan` | the whole log: which segments are it, and what is wrong with them; never writes |
-//! | `repair` | the only code that writes |
-//! | `view` | reading without opening |
+//! | `segment/` | one segment: its header, its frames, how it ends, what is readable behind damage |
+//! | `scan/` | the whole log: which segments belong to it, and what is wrong with them |
+//! | `repair/` | the only code that writes |
+//! | `view/` | reading without opening |
 //! | `recovery`, `inspect` | the ways in |
 //! | `mode`, `report` | what the caller may choose, and is told |
 //! | `watch` | progress and time limit of whatever reads for long |
+//!
+//! `repair` and `view` stand on `scan`, that on `segment`, and no import leads back up.
 
 mod inspect;
 mod mode;

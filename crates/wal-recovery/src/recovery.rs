@@ -104,9 +104,11 @@ impl Recovery {
     /// How many segments are scanned at once: 1 to 256. As many as the machine has processors, up to 8,
     /// if not called.
     ///
-    /// After each step of a repair the log is scanned again, by as many threads: a log of which nothing
-    /// has to be rewritten or taken out is scanned once, any other up to four times, and up to seven
-    /// times in the mode [`Salvage`](Mode::Salvage).
+    /// A log that is well, or whose torn tail is cut, is scanned once. After each step of a repair that
+    /// goes further the whole log is scanned again, by as many threads: up to 4 times in all, up to 5 in
+    /// the mode [`PointInTime`](Mode::PointInTime) and up to 7 in the mode [`Salvage`](Mode::Salvage).
+    /// Such steps are to move an end that nothing proves durable, to take out damage, and to end the log
+    /// earlier ([`until`](Self::until)).
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.options.threads = Some(threads);

@@ -4,7 +4,7 @@
 //! appears in one step; everything behind that record is void from then on, and [`settle`] clears it
 //! away. Until then nothing but copies were made.
 //!
-//! [`settle`]: crate::settle
+//! [`settle`]: crate::repair::settle
 
 use wal_core::format::SegmentHeader;
 use wal_core::{Access, Error, ErrorKind, Frame, FrameReader, Lsn, Result, Timestamp};
@@ -123,8 +123,8 @@ pub(crate) fn beyond(scan: &Scan, repair: &mut Repair<'_>) -> Result<Lsn> {
     match (found.role, found.live()) {
         (Role::Unreadable, _) => beyond = beyond.max(runs::at_most(found.name, found.len)),
         (_, Some(live)) if matches!(live.walk.end, End::Broken { .. } | End::Unsupported(_)) => {
-            beyond =
-                beyond.max(runs::find(repair.storage, live.into(), &repair.scanner.watch)?.beyond);
+            let runs = runs::find(repair.storage, live.into(), &repair.scanner.watch)?;
+            beyond = beyond.max(runs.beyond);
         }
         _ => {}
     }

@@ -62,14 +62,27 @@ impl Frames {
     /// Only if the storage cannot deliver bytes.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Next> {
-        let offset = self.reader.offset();
-        let frame = match block_on(self.reader.next())? {
-            FrameStep::Frame(frame) => frame,
-            FrameStep::Bad { reason } => return Ok(Next::Bad { reason }),
-            FrameStep::Blank => return Ok(Next::Blank),
-            FrameStep::End => return Ok(Next::End),
+        // Most frames lie in the present window, and are what they should be.
+        let mut plain = self.plain(0);
+        let Some(Plain { offset, header, body, records }) = plain.next() else {
+            return self.read_next();
         };
-        let next = self.judge(frame);
+        let (end, behind, records) = (plain.offset(), plain.records(), records.len() as u32);
+        let frame = Frame { offset, header, body: self.memory().slice_ref(body) };
+        self.seek(end, behind);
+        Ok(Next::Frame { frame, records })
+    }
+
+    /// The same, whatever stands here.
+    #[cold]
+    fn read_next(&mut self) -> Result<Next> {
+        let offset = self.reader.offset();
+        let next = match block_on(self.reader.next())? {
+            FrameStep::Frame(frame) => self.judge(frame),
+            FrameStep::Bad { reason } => Next::Bad { reason },
+            FrameStep::Blank => Next::Blank,
+            FrameStep::End => Next::End,
+        };
         if !matches!(next, Next::Frame { .. }) {
             self.reader.seek(offset);
         }
@@ -77,7 +90,6 @@ impl Frames {
     }
 
     /// Whether a valid frame stands where it belongs; counts its records if so.
-    #[inline]
     fn judge(&mut self, frame: Frame) -> Next {
         if frame.header.lsn_delta != self.records {
             return Next::Stray(frame.header);
@@ -121,6 +133,7 @@ pub(crate) struct PlainFrames<'a> {
 pub(crate) struct Plain<'a> {
     pub(crate) offset: u64,
     pub(crate) header: FrameHeader,
+    pub(crate) body: &'a [u8],
     pub(crate) records: RecordsIn<'a>,
 }
 
@@ -151,6 +164,6 @@ impl<'a> Iterator for PlainFrames<'a> {
         let records = header.records_in(body).ok()?;
         self.records += records.len() as u32;
         self.offset = self.ahead.offset();
-        Some(Plain { offset, header, records })
+        Some(Plain { offset, header, body, records })
     }
 }

@@ -150,7 +150,7 @@ impl Walker<'_> {
         let (first, (told, _)) = (self.header.first_lsn, self.ticked);
         let (mut frames, summary) = (self.frames.plain(0), &mut self.summary);
         let mut end = frames.offset();
-        while let Some(Plain { offset, header, records }) = frames.next() {
+        while let Some(Plain { offset, header, records, .. }) = frames.next() {
             if frames.offset() > u64::from(u32::MAX) {
                 break;
             }

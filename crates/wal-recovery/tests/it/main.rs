@@ -9,12 +9,14 @@
 //! | `every_damage` | every cut and every flipped bit of a small log, in every mode |
 //! | `random` | random logs, random damage |
 //! | `files` | real files |
+//! | `rooms` | the folders of the sources keep to their rights |
 //! | `support` | logs to recover, and ways to damage them |
 
 mod every_damage;
 mod files;
 mod random;
 mod repair;
+mod rooms;
 mod scan;
 mod segment;
 mod support;
