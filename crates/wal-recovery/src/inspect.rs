@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wal_core::{Clock, Error, ErrorKind, LogStorage, Result, SystemClock};
+use wal_core::{Clock, Error, ErrorKind, LogStorage, Result};
 
 use crate::mode::Verify;
-use crate::parallel;
 use crate::report::Report;
-use crate::scan::{Options, Scan, scan};
-use crate::watch::{Callback, Progress, Watch};
+use crate::scan::found::Scan;
+use crate::scan::options::ScanOptions;
+use crate::scan::scanner::{Scanned, Scanner};
+use crate::watch::Progress;
 
 /// How often a scan is repeated because segments came and went meanwhile.
 const TRIES: usize = 5;
@@ -35,18 +36,14 @@ pub fn inspect(storage: impl LogStorage) -> Result<Report> {
 /// ```
 pub struct Inspect {
     storage: Arc<dyn LogStorage>,
-    verify: Verify,
-    threads: Option<usize>,
-    time_limit: Option<Duration>,
-    clock: Arc<dyn Clock>,
-    progress: Option<Callback>,
+    options: ScanOptions,
 }
 
 impl std::fmt::Debug for Inspect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inspect")
             .field("storage", &self.storage.describe())
-            .field("verify", &self.verify)
+            .field("verify", &self.options.verify)
             .finish_non_exhaustive()
     }
 }
@@ -55,20 +52,13 @@ impl Inspect {
     /// A look at the log in `storage`.
     #[must_use]
     pub fn new(storage: impl LogStorage) -> Self {
-        Inspect {
-            storage: Arc::new(storage),
-            verify: Verify::All,
-            threads: None,
-            time_limit: None,
-            clock: Arc::new(SystemClock::new()),
-            progress: None,
-        }
+        Inspect { storage: Arc::new(storage), options: ScanOptions::new(Verify::All) }
     }
 
     /// How closely to look at sealed segments; [`Verify::All`] if not called.
     #[must_use]
     pub fn verify(mut self, verify: Verify) -> Self {
-        self.verify = verify;
+        self.options.verify = verify;
         self
     }
 
@@ -76,28 +66,28 @@ impl Inspect {
     /// if not called.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = Some(threads);
+        self.options.threads = Some(threads);
         self
     }
 
     /// How long it may take; then [`run`](Self::run) fails with `TimedOut`.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = Some(limit);
+        self.options.time.limit = Some(limit);
         self
     }
 
     /// Where the time comes from; the operating system if not called.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.options.time.clock = Arc::new(clock);
         self
     }
 
     /// Called about every 256 KiB, and after each segment, from any of the threads, one call at a time.
     #[must_use]
     pub fn progress(mut self, tell: impl FnMut(&Progress) + Send + 'static) -> Self {
-        self.progress = Some(Box::new(tell));
+        self.options.progress = Some(Box::new(tell));
         self
     }
 
@@ -110,19 +100,14 @@ impl Inspect {
     /// `Corrupt` if no segment's header can be read or the segments are not of one log; `TimedOut`;
     /// the storage's errors.
     pub fn run(self) -> Result<Report> {
-        let threads = self.threads.unwrap_or_else(parallel::threads);
-        if !(1..=256).contains(&threads) {
-            return Err(Error::new(ErrorKind::Invalid, "inspect log")
-                .detail(format!("threads is {threads}, allowed are 1 to 256")));
-        }
-        let watch = Watch::new(self.clock, self.time_limit, self.progress);
-        let options = Options { verify: self.verify, threads, beside_writer: true };
-        let storage = &*self.storage;
+        self.options.validate("inspect log")?;
+        let scanner = Scanner::new(self.options, true);
+        let watch = &scanner.watch;
         let mut before: Option<Scan> = None;
         for last in (0..TRIES).map(|n| n + 1 == TRIES) {
-            let scan = match scan(storage, options, &watch) {
-                Ok(Ok(scan)) => scan,
-                Ok(Err(listing)) => {
+            let scan = match scanner.scan(&*self.storage) {
+                Ok(Scanned::Log(scan)) => scan,
+                Ok(Scanned::Empty(listing)) => {
                     return Ok(Report {
                         elapsed: watch.elapsed(),
                         ..Report::empty(listing.foreign)

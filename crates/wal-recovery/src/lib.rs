@@ -23,55 +23,31 @@
 //! # Inside
 //! | file | idea |
 //! | --- | --- |
-//! | `chain` | which segments are the log, told from their headers |
-//! | `walk`, `search`, `footer` | one segment: its frames, how it ends, and what that means |
-//! | `scan`, `parallel`, `watch` | the whole log, by several threads, with progress and a time limit |
-//! | `tail` | the end that nothing proves durable, moved to where it is |
-//! | `settle`, `seal` | what every recovery ends with: sealed, without leftovers |
-//! | `cut` | ending a log earlier: before its damage, or where the caller wants |
-//! | `salvage`, `runs`, `image` | keeping what is readable |
-//! | `padding`, `mend` | a header compared with what follows it; one wrong bit corrected |
-//! | `repair`, `describe`, `report` | copies of what is taken out, and the account of it all |
+//! | `segment/` | one segment: its header, its frames, how it ends, what is readable behind damage |
+//! | `scan/` | the whole log: which segments belong to it, and what is wrong with them |
+//! | `repair/` | the only code that writes |
+//! | `view/` | reading without opening |
 //! | `recovery`, `inspect` | the ways in |
-//! | `view`, `survey`, `records`, `position`, `replay` | reading without opening |
-//! | `lend`, `ahead` | the same, quickly: records that are lent, windows that are read ahead |
+//! | `mode`, `report` | what the caller may choose, and is told |
+//! | `watch` | progress and time limit of whatever reads for long |
+//!
+//! `repair` and `view` stand on `scan`, that on `segment`, and no import leads back up.
 
-mod ahead;
-mod chain;
-mod cut;
-mod describe;
-mod footer;
-mod image;
 mod inspect;
-mod lend;
-mod mend;
 mod mode;
-mod padding;
-mod parallel;
-mod position;
-mod records;
 mod recovery;
 mod repair;
-mod replay;
 mod report;
-mod runs;
-mod salvage;
 mod scan;
-mod seal;
-mod search;
-mod settle;
-mod survey;
-mod tail;
+mod segment;
 mod view;
-mod walk;
-mod walked;
 mod watch;
 
 pub use inspect::{Inspect, inspect};
 pub use mode::{Mode, Until, Verify};
-pub use records::Records;
 pub use recovery::Recovery;
-pub use replay::{Applied, ReplayReport};
 pub use report::{Cut, Damage, DamageKind, Hole, Report, SegmentReport, SegmentState, Verdict};
 pub use view::View;
+pub use view::records::Records;
+pub use view::replay::{Applied, ReplayReport};
 pub use watch::Progress;

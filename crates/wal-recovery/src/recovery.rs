@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wal_core::format::LogId;
-use wal_core::{
-    Clock, Error, ErrorKind, Listing, LogStorage, Recovered, Result, StorageLock, SystemClock,
-};
+use wal_core::{Clock, ErrorKind, LogStorage, Recovered, Result, StorageLock};
 
-use crate::describe::{Span, check};
 use crate::mode::{Mode, Until, Verify};
-use crate::repair::{Done, Repair};
+use crate::repair::{Done, Repair, end_earlier, mend_header, steps};
 use crate::report::{DamageKind, Report};
-use crate::scan::{Options, Scan, list, scan};
-use crate::walk::End;
-use crate::watch::{Callback, Progress, Watch};
-use crate::{cut, mend, parallel, salvage, settle, tail};
+use crate::scan::account::{Span, check};
+use crate::scan::found::Scan;
+use crate::scan::identity::list;
+use crate::scan::options::ScanOptions;
+use crate::scan::scanner::{Scanned, Scanner};
+use crate::watch::Progress;
 
 /// Recovers a log, so that it can be opened.
 ///
@@ -51,13 +50,9 @@ pub struct Recovery {
     storage: Arc<dyn LogStorage>,
     mode: Mode,
     until: Until,
-    verify: Verify,
-    threads: Option<usize>,
-    time_limit: Option<Duration>,
-    clock: Arc<dyn Clock>,
+    options: ScanOptions,
     log_id: Option<LogId>,
     save_cut: Option<bool>,
-    progress: Option<Callback>,
 }
 
 impl std::fmt::Debug for Recovery {
@@ -66,7 +61,7 @@ impl std::fmt::Debug for Recovery {
             .field("storage", &self.storage.describe())
             .field("mode", &self.mode)
             .field("until", &self.until)
-            .field("verify", &self.verify)
+            .field("verify", &self.options.verify)
             .finish_non_exhaustive()
     }
 }
@@ -79,13 +74,9 @@ impl Recovery {
             storage: Arc::new(storage),
             mode: Mode::default(),
             until: Until::default(),
-            verify: Verify::default(),
-            threads: None,
-            time_limit: None,
-            clock: Arc::new(SystemClock::new()),
+            options: ScanOptions::new(Verify::default()),
             log_id: None,
             save_cut: None,
-            progress: None,
         }
     }
 
@@ -106,30 +97,37 @@ impl Recovery {
     /// How closely to look at sealed segments; [`Verify::Footers`] if not called.
     #[must_use]
     pub fn verify(mut self, verify: Verify) -> Self {
-        self.verify = verify;
+        self.options.verify = verify;
         self
     }
 
     /// How many segments are scanned at once: 1 to 256. As many as the machine has processors, up to 8,
     /// if not called.
+    ///
+    /// A log that is well, or whose torn tail is cut, is scanned once. After each step of a repair that
+    /// goes further the whole log is scanned again, by as many threads: up to 4 times in all, up to 5 in
+    /// the mode [`PointInTime`](Mode::PointInTime) and up to 7 in the mode [`Salvage`](Mode::Salvage).
+    /// Such steps are to move an end that nothing proves durable, to take out damage, and to end the log
+    /// earlier ([`until`](Self::until)).
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = Some(threads);
+        self.options.threads = Some(threads);
         self
     }
 
-    /// How long the scan may take. Then [`run`](Self::run) fails with `TimedOut`, having changed
-    /// nothing. A repair that has begun is not interrupted.
+    /// How long the first scan may take. Then [`run`](Self::run) fails with `TimedOut`, having changed
+    /// nothing. A repair that has begun is not interrupted, nor are the scans that follow its steps (see
+    /// [`threads`](Self::threads)): a recovery that repairs may take several times as long.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = Some(limit);
+        self.options.time.limit = Some(limit);
         self
     }
 
     /// Where the time comes from; the operating system if not called.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.options.time.clock = Arc::new(clock);
         self
     }
 
@@ -154,7 +152,7 @@ impl Recovery {
     /// call at a time.
     #[must_use]
     pub fn progress(mut self, tell: impl FnMut(&Progress) + Send + 'static) -> Self {
-        self.progress = Some(Box::new(tell));
+        self.options.progress = Some(Box::new(tell));
         self
     }
 
@@ -175,23 +173,16 @@ impl Recovery {
     /// An error of the storage itself (`Io`, `Full`, `Denied`) may come up at any moment. It is never
     /// taken for damage, and recovering again finishes what was begun.
     pub fn run(self) -> Result<(Recovered, Report)> {
-        let threads = self.threads.unwrap_or_else(parallel::threads);
-        if !(1..=256).contains(&threads) {
-            return Err(Error::new(ErrorKind::Invalid, "recover log")
-                .detail(format!("threads is {threads}, allowed are 1 to 256")));
-        }
+        self.options.validate("recover log")?;
         // Nothing of ours, not even a lock, is left in a place that is somebody else's.
         list(&*self.storage)?;
         let lock = self.storage.lock().wait()?;
-        let watch = Watch::new(self.clock.clone(), self.time_limit, self.progress);
         let run = Run {
             storage: self.storage,
             mode: self.mode,
             until: self.until,
-            options: Options { verify: self.verify, threads, beside_writer: false },
-            clock: self.clock,
             save_cut: self.save_cut,
-            watch,
+            scanner: Scanner::new(self.options, false),
         };
         run.recover(lock, self.log_id)
     }
@@ -201,50 +192,47 @@ struct Run {
     storage: Arc<dyn LogStorage>,
     mode: Mode,
     until: Until,
-    options: Options,
-    clock: Arc<dyn Clock>,
     save_cut: Option<bool>,
-    watch: Watch,
+    scanner: Scanner,
 }
 
 impl Run {
     fn recover(self, lock: StorageLock, log_id: Option<LogId>) -> Result<(Recovered, Report)> {
-        let mut done = Done::default();
+        let watch = &self.scanner.watch;
         let mut mended = Vec::new();
-        let mut found = scan(&*self.storage, self.options, &self.watch);
+        let mut repair = self.repair();
+        let mut found = self.scanner.scan(&*self.storage);
         if self.mode == Mode::Salvage && lacks_header(&found) {
-            let mut repair = self.repair_with(done);
-            mend::headers(&mut repair, &mut mended)?;
-            done = repair.done;
+            mend_header::headers(&mut repair, &mut mended)?;
             // The copy of a segment is that of its header; damage in what follows is copied as well.
-            done.saved.clear();
+            repair.done.saved.clear();
             if !mended.is_empty() {
-                found = scan(&*self.storage, self.options, &self.watch);
+                found = self.scanner.scan(&*self.storage);
             }
         }
         let scan = match found? {
-            Ok(scan) => scan,
-            Err(listing) => {
-                let report =
-                    Report { elapsed: self.watch.elapsed(), ..Report::empty(listing.foreign) };
+            Scanned::Log(scan) => scan,
+            Scanned::Empty(listing) => {
+                let report = Report { elapsed: watch.elapsed(), ..Report::empty(listing.foreign) };
                 let log_id = log_id.map_or_else(LogId::random, Ok)?;
                 return Ok((Recovered::empty(self.storage, lock, log_id), report));
             }
         };
         self.allow(&scan)?;
-        self.watch.check()?;
-        self.watch.disarm();
+        watch.check()?;
+        watch.disarm();
         let mut report = scan.report();
         let held = report.records + report.skipped;
         report.damages.splice(0..0, mended);
-        let (scan, done) = self.repair(scan, done)?;
+        let scan = steps::run(scan, self.mode, self.until, &mut repair)?;
+        let done = repair.done;
         let Span { first_lsn, last_lsn, next_lsn, records } = scan.span();
         (report.first_lsn, report.last_lsn, report.next_lsn) = (first_lsn, last_lsn, next_lsn);
         report.records = records;
         report.skipped = held.saturating_sub(records);
         (report.cut, report.holes) = (done.cut, done.holes);
         report.rewritten_bytes = done.rewritten;
-        report.elapsed = self.watch.elapsed();
+        report.elapsed = watch.elapsed();
         let recovered = Recovered {
             log_id: scan.log_id,
             codec: Some(scan.codec),
@@ -288,86 +276,29 @@ impl Run {
             && lsn < scan.log_start.prev()
             && scan.span().records > 0
         {
-            return Err(cut::before_start(scan, lsn));
+            return Err(end_earlier::before_start(scan, lsn));
         }
         Ok(())
     }
 
-    fn repair_with(&self, done: Done) -> Repair<'_> {
+    fn repair(&self) -> Repair<'_> {
         let saves = matches!(self.mode, Mode::PointInTime | Mode::Salvage);
         Repair {
             storage: &*self.storage,
-            watch: &self.watch,
+            scanner: &self.scanner,
             save_tail: self.save_cut.unwrap_or(saves),
-            done,
-        }
-    }
-
-    fn repair(&self, mut scan: Scan, done: Done) -> Result<(Scan, Done)> {
-        let mut repair = self.repair_with(done);
-        let damaged = scan.fatal().is_some() || scan.unsupported.is_some();
-        if damaged && self.mode != Mode::Salvage {
-            cut::before_damage(&scan, &mut repair, &*self.clock)?;
-            self.remove_strays(&repair)?;
-            scan = self.again()?;
-        } else {
-            let bad_end =
-                matches!(scan.newest().walk.end, End::Broken { .. } | End::Unsupported(_));
-            if !bad_end && tail::move_unproven(&scan, &mut repair)? {
-                scan = self.rescan()?;
-            }
-            if damaged {
-                salvage::salvage(&scan, &mut repair, &*self.clock)?;
-                self.remove_strays(&repair)?;
-                scan = self.again()?;
-            }
-        }
-        settle::settle(&scan, &mut repair)?;
-        if self.until != Until::End {
-            scan = self.again()?;
-            if cut::after(&scan, &mut repair, &*self.clock, self.until)? {
-                scan = self.again()?;
-                settle::settle(&scan, &mut repair)?;
-            }
-        }
-        Ok((scan, repair.done))
-    }
-
-    /// Scans what a step of a repair left.
-    fn rescan(&self) -> Result<Scan> {
-        scan(&*self.storage, self.options, &self.watch)?.map_err(|_| {
-            Error::new(ErrorKind::Io, "recover log").detail("all segments have disappeared")
-        })
-    }
-
-    /// Removes what cannot be read and no header makes void: its place is filled by other segments. A copy
-    /// of it was made.
-    fn remove_strays(&self, repair: &Repair<'_>) -> Result<()> {
-        let scan = self.rescan()?;
-        let strays =
-            scan.segments.iter().filter(|found| found.role == crate::chain::Role::Unreadable);
-        for stray in strays.filter(|stray| repair.done.saved.contains(&stray.name)) {
-            self.storage.remove(stray.name).wait().map_err(|e| e.segment(stray.name))?;
-        }
-        Ok(())
-    }
-
-    /// Scans what a repair left. Nothing fatal may be left.
-    fn again(&self) -> Result<Scan> {
-        let scan = self.rescan()?;
-        match (scan.fatal(), &scan.unsupported) {
-            (None, None) => Ok(scan),
-            (Some(damage), _) => Err(damage.error()),
-            (_, Some(error)) => Err(error.clone()),
+            done: Done::default(),
         }
     }
 }
 
 /// Whether the header of some segment that matters cannot be read.
-fn lacks_header(found: &Result<Result<Scan, Listing>>) -> bool {
+fn lacks_header(found: &Result<Scanned>) -> bool {
     match found {
-        Ok(Ok(scan)) => scan.damages.iter().any(|damage| damage.kind == DamageKind::Header),
-        Ok(Err(_)) => false,
+        Ok(Scanned::Log(scan)) => {
+            scan.damages.iter().any(|damage| damage.kind == DamageKind::Header)
+        }
+        Ok(Scanned::Empty(_)) => false,
         Err(error) => error.kind() == ErrorKind::Corrupt,
     }
 }

@@ -1,10 +1,10 @@
-//! Progress of a scan, and its time limit.
+//! What reads for long: how far it is, and how long it may take.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use wal_core::{Clock, Error, ErrorKind, Result};
+use wal_core::{Clock, Error, ErrorKind, Result, SystemClock, Timestamp};
 
 /// How far a scan is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -24,6 +24,19 @@ pub struct Progress {
 
 pub(crate) type Callback = Box<dyn FnMut(&Progress) + Send>;
 
+/// A clock, and how long something may take by it.
+pub(crate) struct TimeLimit {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limit: Option<Duration>,
+}
+
+impl Default for TimeLimit {
+    /// The operating system's clock, and no limit.
+    fn default() -> Self {
+        TimeLimit { clock: Arc::new(SystemClock::new()), limit: None }
+    }
+}
+
 /// Watches over a scan, from all of its threads.
 pub(crate) struct Watch {
     clock: Arc<dyn Clock>,
@@ -41,11 +54,8 @@ impl Watch {
     /// Bytes between two calls of the callback, and two looks at the clock.
     pub(crate) const STEP: u64 = 256 * 1024;
 
-    pub(crate) fn new(
-        clock: Arc<dyn Clock>,
-        limit: Option<Duration>,
-        callback: Option<Callback>,
-    ) -> Self {
+    pub(crate) fn new(time: TimeLimit, callback: Option<Callback>) -> Self {
+        let TimeLimit { clock, limit } = time;
         let started = clock.monotonic();
         let state = State { limit, progress: Progress::default(), callback };
         Watch { clock, started, state: Mutex::new(state) }
@@ -53,7 +63,7 @@ impl Watch {
 
     /// One that watches nothing.
     pub(crate) fn idle() -> Self {
-        Watch::new(Arc::new(wal_core::SystemClock::new()), None, None)
+        Watch::new(TimeLimit::default(), None)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -92,6 +102,11 @@ impl Watch {
 
     pub(crate) fn elapsed(&self) -> Duration {
         self.clock.monotonic().saturating_sub(self.started)
+    }
+
+    /// What time it is.
+    pub(crate) fn wall(&self) -> Timestamp {
+        self.clock.wall()
     }
 
     fn tell(&self, change: impl FnOnce(&mut Progress)) -> Result<()> {

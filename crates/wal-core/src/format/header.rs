@@ -75,6 +75,14 @@ pub struct SegmentHeader {
 }
 
 impl SegmentHeader {
+    /// The `data_offset` of a new segment in a storage of this alignment: the first multiple of it behind
+    /// the header. 0 counts as 1.
+    #[must_use]
+    pub const fn data_offset_for(alignment: u32) -> u32 {
+        let alignment = if alignment == 0 { 1 } else { alignment };
+        (SEGMENT_HEADER_LEN as u32).next_multiple_of(alignment)
+    }
+
     /// The encoded header.
     #[must_use]
     pub fn encode(&self) -> [u8; SEGMENT_HEADER_LEN] {
@@ -224,6 +232,13 @@ mod tests {
     fn comes_back() {
         let bytes = sample().encode();
         assert_eq!(SegmentHeader::decode(&bytes, Lsn::new(101)).unwrap(), sample());
+    }
+
+    #[test]
+    fn frames_begin_at_a_multiple_of_the_alignment_behind_the_header() {
+        let of = SegmentHeader::data_offset_for;
+        assert_eq!([0, 1, 8, 100, 128].map(of), [128, 128, 128, 200, 128]);
+        assert_eq!([512, 4096, 1 << 20].map(of), [512, 4096, 1 << 20]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The bytes, as specified in FORMAT.md: segment header, frames, footer.
 //!
-//! Everything here is pure: bytes in, values out. All integers are little-endian.
+//! Everything here is pure: bytes in, values out; but [`write_footer`] and [`shorten`], which end a
+//! segment. All integers are little-endian.
 //!
 //! For tools that read or write a log's bytes themselves. These items change with the format's version, and are
 //! not covered by semantic versioning.
@@ -16,6 +17,7 @@ mod frame;
 mod header;
 mod padding;
 mod records;
+mod seal;
 
 pub use footer::{FOOTER_TRAILER_LEN, Footer, IndexEntry, SegmentSummary};
 pub use frame::{
@@ -27,6 +29,7 @@ pub use header::{FORMAT_VERSION, LogId, SEGMENT_HEADER_LEN, SEGMENT_MAGIC, Segme
 pub use padding::Padding;
 pub(crate) use records::BatchTable;
 pub use records::{Records, RecordsIn};
+pub use seal::{shorten, write_footer};
 
 /// A fixed-size piece of a slice whose length was checked before.
 #[inline]

@@ -1,0 +1,30 @@
+//! The end of a segment: what is behind the frames is cut off, and a footer is written there.
+//!
+//! Nothing else is ever written to a segment that exists. So no power loss in a recovery can take a
+//! frame with it.
+
+use wal_core::format::{self, Salt, SegmentHeader, SegmentSummary};
+use wal_core::{Result, Segment};
+
+/// Cuts off whatever is behind the last frame, and seals the segment.
+///
+/// The frames must be durable. So must the cut be before the footer is: whoever finds the footer does
+/// not look at what is in front of it.
+pub(crate) fn seal(
+    segment: &dyn Segment,
+    header: &SegmentHeader,
+    summary: &SegmentSummary,
+) -> Result<()> {
+    format::shorten(segment, summary.data_end)?;
+    write_footer(segment, header, summary)
+}
+
+/// Writes the footer behind durable frames, and makes it durable.
+pub(crate) fn write_footer(
+    segment: &dyn Segment,
+    header: &SegmentHeader,
+    summary: &SegmentSummary,
+) -> Result<()> {
+    let salt = Salt::new(header.log_id, header.generation);
+    format::write_footer(segment, salt, summary).map(drop)
+}

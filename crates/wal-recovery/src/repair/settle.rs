@@ -1,0 +1,86 @@
+//! What every recovery ends with: all that it returns is durable and sealed, leftovers are gone.
+//!
+//! Each step can be repeated, and a crash between any two of them leaves a log whose recovery gives
+//! the same records.
+
+use wal_core::{Access, Event, Result};
+
+use crate::repair::Repair;
+use crate::repair::new_segment::NewSegment;
+use crate::repair::seal;
+use crate::scan::chain::Role;
+use crate::scan::found::{Live, Scan};
+use crate::segment::outcome::End;
+
+/// Seals every segment and removes leftovers. The log must have no damage that cost records, and no
+/// end that is not proven durable: see [`move_tail`](crate::repair::move_tail).
+pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
+    for live in scan.live() {
+        settle_segment(live, repair).map_err(|e| e.segment(live.header.first_lsn))?;
+    }
+    // What is void at the back goes first, the newest before the others; then the front, the oldest
+    // before the others. So what is left after a crash is still told to be a leftover.
+    let void = scan.segments.iter().rev().filter(|found| found.role == Role::Void);
+    let front = scan.segments.iter().filter(|found| found.role == Role::Front);
+    for found in void.chain(front) {
+        repair.storage.remove(found.name).wait().map_err(|e| e.segment(found.name))?;
+        repair.done.events.push(Event::SegmentRemoved { first_lsn: found.name });
+    }
+    Ok(())
+}
+
+/// Seals one segment, whose frames are durable.
+fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
+    let Live { header, walk, limit, len } = live;
+    debug_assert!(limit.is_some() || walk.is_proven(header));
+    let write = |repair: &Repair<'_>| repair.storage.open(header.first_lsn, Access::Write).wait();
+    // Damage, or a storage that pads otherwise or not at all, leaves an end within a block.
+    let padding = u64::from(repair.storage.capabilities().padding.max(1));
+    let ends_in_a_block =
+        walk.summary.records > 0 && !walk.summary.data_end.is_multiple_of(padding);
+    match &walk.end {
+        // A footer that can be read need not be durable, if the sync behind it failed or never came.
+        // Older ones are: no segment is begun before the one before it is sealed.
+        End::Sealed(end) if limit.is_none() || *end < len => {
+            if !ends_in_a_block {
+                return seal::write_footer(&*write(repair)?, header, &walk.summary);
+            }
+        }
+        End::Sealed(_) | End::Unsupported(_) => return Ok(()),
+        // What is behind these frames was noted when it was moved.
+        End::Open | End::Moved => {}
+        End::Torn { extent, .. } | End::Broken { extent, .. } => note_cut(live, *extent, repair)?,
+    }
+    if ends_in_a_block {
+        return renew(live, repair);
+    }
+    seal::seal(&*write(repair)?, header, &walk.summary)
+}
+
+/// Seals a segment by replacing it, in one step: a footer would come into a block with its last records, and
+/// the storage wants no such block written again.
+fn renew(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
+    let Live { header, walk, .. } = live;
+    let segment = repair.storage.open(header.first_lsn, Access::Read).wait()?;
+    let new = NewSegment::copy_of(&segment, header, &walk.summary, header.clone())?;
+    repair.done.rewritten += walk.summary.data_end - u64::from(header.data_offset);
+    new.create(repair.storage)
+}
+
+/// Notes that what is behind the last frame will be cut off, up to `extent`; copies it if that is
+/// wanted.
+pub(crate) fn note_cut(live: Live<'_>, extent: u64, repair: &mut Repair<'_>) -> Result<()> {
+    let Live { header, walk, limit, .. } = live;
+    let (name, offset) = (header.first_lsn, walk.summary.data_end);
+    // An empty last segment is replaced by the next append. Where no older bytes can be in it, what
+    // it holds is the first write, and is copied in any case.
+    if walk.summary.frames == 0 && !repair.storage.capabilities().recycles {
+        repair.save(name, offset, extent, header.first_lsn)?;
+    }
+    repair.cut(name, offset, extent, walk.last_lsn(header).next())?;
+    let bytes = extent.saturating_sub(offset);
+    if limit.is_none() && bytes > 0 {
+        repair.done.events.push(Event::TailCut { segment: name, offset, bytes });
+    }
+    Ok(())
+}

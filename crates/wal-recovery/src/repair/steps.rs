@@ -1,0 +1,78 @@
+//! Which steps a repair takes, and in which order.
+//!
+//! Each step is given a scan of the log as it stands then, so that none has to know what those before it
+//! did.
+
+use wal_core::{Error, ErrorKind, Result};
+
+use crate::mode::{Mode, Until};
+use crate::repair::{Repair, end_earlier, move_tail, salvage, settle};
+use crate::scan::chain::Role;
+use crate::scan::found::Scan;
+use crate::scan::scanner::Scanned;
+use crate::segment::outcome::End;
+
+/// Repairs what was scanned; the scan of what is there in the end.
+pub(crate) fn run(
+    mut scan: Scan,
+    mode: Mode,
+    until: Until,
+    repair: &mut Repair<'_>,
+) -> Result<Scan> {
+    let damaged = scan.fatal().is_some() || scan.unsupported.is_some();
+    if damaged && mode != Mode::Salvage {
+        end_earlier::before_damage(&scan, repair)?;
+        remove_strays(repair)?;
+        scan = rescan_sound(repair)?;
+    } else {
+        let bad_end = matches!(scan.newest().walk.end, End::Broken { .. } | End::Unsupported(_));
+        if !bad_end && move_tail::move_tail(&scan, repair)? {
+            scan = rescan(repair)?;
+        }
+        if damaged {
+            salvage::salvage(&scan, repair)?;
+            remove_strays(repair)?;
+            scan = rescan_sound(repair)?;
+        }
+    }
+    settle::settle(&scan, repair)?;
+    if until != Until::End {
+        scan = rescan_sound(repair)?;
+        if end_earlier::after(&scan, repair, until)? {
+            scan = rescan_sound(repair)?;
+            settle::settle(&scan, repair)?;
+        }
+    }
+    Ok(scan)
+}
+
+/// Removes what cannot be read and no header makes void: its place is filled by other segments. A copy
+/// of it was made.
+fn remove_strays(repair: &Repair<'_>) -> Result<()> {
+    let scan = rescan(repair)?;
+    let strays = scan.segments.iter().filter(|found| found.role == Role::Unreadable);
+    for stray in strays.filter(|stray| repair.done.saved.contains(&stray.name)) {
+        repair.storage.remove(stray.name).wait().map_err(|e| e.segment(stray.name))?;
+    }
+    Ok(())
+}
+
+/// Scans what a step left.
+fn rescan(repair: &Repair<'_>) -> Result<Scan> {
+    match repair.scanner.scan(repair.storage)? {
+        Scanned::Log(scan) => Ok(scan),
+        Scanned::Empty(_) => {
+            Err(Error::new(ErrorKind::Io, "recover log").detail("all segments have disappeared"))
+        }
+    }
+}
+
+/// Scans what a step left. Nothing fatal may be left.
+fn rescan_sound(repair: &Repair<'_>) -> Result<Scan> {
+    let scan = rescan(repair)?;
+    match (scan.fatal(), &scan.unsupported) {
+        (None, None) => Ok(scan),
+        (Some(damage), _) => Err(damage.error()),
+        (_, Some(error)) => Err(error.clone()),
+    }
+}

@@ -1,0 +1,157 @@
+//! Which segments are the log, told from their headers alone.
+//!
+//! Walked from the newest to the oldest: each header says with which record the log went on before
+//! it, so what lies behind that record in older segments is void. What ends before the start of the
+//! log is a leftover as well.
+
+use wal_core::format::SegmentHeader;
+use wal_core::{Error, Lsn};
+
+/// What a segment is to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Holds records up to `limit`, which is `None` for the newest one.
+    Live { limit: Option<Lsn> },
+    /// Everything in it was truncated at the back: a leftover.
+    Void,
+    /// Everything in it was truncated at the front: a leftover.
+    Front,
+    /// May hold records, but its header does not check.
+    Unreadable,
+}
+
+/// The roles of all segments.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) roles: Vec<Role>,
+    /// Records before this one are void.
+    pub(crate) log_start: Lsn,
+    /// The record with which the oldest live segment goes on, if no segment is there that could
+    /// hold it and the clean-up of a truncation cannot have removed it.
+    pub(crate) missing: Option<Lsn>,
+}
+
+/// Assigns the roles; `segments` ascending by name.
+pub(crate) fn chain<'a>(
+    segments: impl DoubleEndedIterator<Item = (Lsn, &'a Result<SegmentHeader, Error>)>,
+) -> Chain {
+    let mut roles = Vec::new();
+    let mut log_start = Lsn::FIRST;
+    let mut oldest = None;
+    let mut limit = None;
+    let mut void_before = false;
+    for (name, header) in segments.rev() {
+        roles.push(match (limit, header) {
+            (Some(limit), _) if limit < log_start => Role::Front,
+            (Some(limit), _) if name > limit => {
+                void_before = true;
+                Role::Void
+            }
+            (_, Err(_)) => {
+                oldest = Some(name);
+                void_before = false;
+                Role::Unreadable
+            }
+            (_, Ok(header)) => {
+                let role = Role::Live { limit };
+                oldest = Some(name);
+                void_before = false;
+                log_start = log_start.max(header.log_start);
+                limit = Some(header.follows);
+                role
+            }
+        });
+    }
+    roles.reverse();
+    // A truncation removes what is void at the back before anything at the front. So if leftovers of
+    // the former are still there, the segment that they followed must be, too.
+    let missing = limit.filter(|&limit| void_before && limit >= log_start);
+    Chain { roles, log_start: oldest.map_or(log_start, |name| log_start.max(name)), missing }
+}
+
+/// Whether `next` holds what was moved from the segment before it, and behind which record.
+///
+/// Both were created at the same time then. A segment that a writer begins is not older than the last
+/// record in front of it; if its clock stands still this is taken for a move, which only means that a
+/// footer that is missing is written again without being called damage.
+pub(crate) fn moved_behind(header: &SegmentHeader, next: &SegmentHeader) -> Option<Lsn> {
+    let goes_on = next.created == header.created && next.follows.next() == next.first_lsn;
+    goes_on.then_some(next.follows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wal_core::format::LogId;
+    use wal_core::{CodecId, ErrorKind, Timestamp};
+
+    type Named = (Lsn, Result<SegmentHeader, Error>);
+
+    fn segment(first: u64, follows: u64, log_start: u64) -> Named {
+        let header = SegmentHeader {
+            log_id: LogId([0; 16]),
+            generation: first,
+            first_lsn: Lsn::new(first),
+            follows: Lsn::new(follows),
+            log_start: Lsn::new(log_start),
+            created: Timestamp::EPOCH,
+            codec: CodecId::RAW,
+            data_offset: 128,
+        };
+        (Lsn::new(first), Ok(header))
+    }
+
+    fn bad(name: u64) -> Named {
+        (Lsn::new(name), Err(Error::new(ErrorKind::Corrupt, "test")))
+    }
+
+    fn of(segments: &[Named]) -> Chain {
+        chain(segments.iter().map(|(name, header)| (*name, header)))
+    }
+
+    const NEWEST: Role = Role::Live { limit: None };
+    fn upto(limit: u64) -> Role {
+        Role::Live { limit: Some(Lsn::new(limit)) }
+    }
+
+    #[test]
+    fn a_plain_log_is_all_live() {
+        let chain = of(&[segment(1, 0, 1), segment(11, 10, 1), segment(21, 20, 1)]);
+        assert_eq!(chain.roles, [upto(10), upto(20), NEWEST]);
+        assert_eq!((chain.log_start, chain.missing), (Lsn::new(1), None));
+    }
+
+    #[test]
+    fn leftovers_of_both_truncations_are_told() {
+        let back = of(&[segment(1, 0, 1), segment(11, 10, 1), segment(21, 5, 1)]);
+        assert_eq!(back.roles, [upto(5), Role::Void, NEWEST]);
+        let front = of(&[segment(1, 0, 1), segment(11, 10, 1), segment(21, 20, 12)]);
+        assert_eq!(front.roles, [Role::Front, upto(20), NEWEST]);
+        assert_eq!(front.log_start, Lsn::new(12));
+        let emptied = of(&[segment(1, 0, 1), segment(11, 10, 1), segment(21, 20, 21)]);
+        assert_eq!(emptied.roles, [Role::Front, Role::Front, NEWEST]);
+        // The front goes by being removed when it ends with a segment.
+        assert_eq!(of(&[segment(11, 10, 1), segment(21, 20, 1)]).log_start, Lsn::new(11));
+    }
+
+    #[test]
+    fn leftovers_without_what_they_followed_are_a_gap() {
+        let chain = of(&[segment(11, 10, 1), segment(21, 5, 1)]);
+        assert_eq!(chain.roles, [Role::Void, NEWEST]);
+        assert_eq!(chain.missing, Some(Lsn::new(5)));
+        assert_eq!(of(&[segment(11, 10, 11), segment(21, 10, 11)]).missing, None);
+    }
+
+    #[test]
+    fn a_bad_header_matters_only_where_records_could_be() {
+        assert_eq!(
+            of(&[segment(1, 0, 1), bad(11), segment(21, 20, 1)]).roles,
+            [upto(20), Role::Unreadable, NEWEST]
+        );
+        assert_eq!(
+            of(&[segment(1, 0, 1), bad(11), segment(21, 5, 1)]).roles,
+            [upto(5), Role::Void, NEWEST]
+        );
+        assert_eq!(of(&[segment(1, 0, 1), bad(11)]).roles, [NEWEST, Role::Unreadable]);
+    }
+}

@@ -1,0 +1,82 @@
+//! Whether what is in a place is a log, and a single one.
+
+use std::collections::HashMap;
+
+use wal_core::format::{LogId, SegmentHeader};
+use wal_core::{CodecId, Error, ErrorKind, Listing, LogStorage, Result};
+
+/// How much more than the largest generation seen the next one is, if some header is unreadable.
+const GENERATION_LEAP: u64 = 1 << 20;
+
+/// Lists the place.
+///
+/// # Errors
+/// The storage's; `NotALog` if something else is there, but no log.
+pub(crate) fn list(storage: &dyn LogStorage) -> Result<Listing> {
+    let listing = storage.list().wait()?;
+    if listing.segments.is_empty() && !listing.foreign.is_empty() {
+        return Err(Error::new(ErrorKind::NotALog, "open log").detail(format!(
+            "{} holds no log, but {}",
+            storage.describe(),
+            listing.foreign.join(", ")
+        )));
+    }
+    Ok(listing)
+}
+
+/// What all segments of a log have in common.
+pub(crate) struct Identity {
+    pub(super) log_id: LogId,
+    pub(super) codec: CodecId,
+    /// That of the next segment to be created.
+    pub(super) next_generation: u64,
+}
+
+/// Whether all segments are of one log.
+///
+/// # Errors
+/// `Corrupt` if they are not, `Unsupported` if one is of a newer version; the error of a header if none
+/// can be read.
+pub(crate) fn check_identity<'a>(
+    headers: impl Iterator<Item = &'a Result<SegmentHeader>>,
+) -> Result<Identity> {
+    let mixed = |a: &SegmentHeader, b: &SegmentHeader, what: &str| {
+        let (a_lsn, b_lsn) = (a.first_lsn, b.first_lsn);
+        Err(Error::new(ErrorKind::Corrupt, "open log")
+            .segment(b_lsn)
+            .detail(format!("segments {a_lsn} and {b_lsn} are not of one log: {what}")))
+    };
+    let mut generations = HashMap::new();
+    let mut first: Option<&SegmentHeader> = None;
+    let mut unreadable: Option<&Error> = None;
+    let mut largest = 0;
+    for header in headers {
+        let header = match header {
+            Ok(header) => header,
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error.clone()),
+            Err(error) => {
+                unreadable = unreadable.or(Some(error));
+                continue;
+            }
+        };
+        let one = *first.get_or_insert(header);
+        if one.log_id != header.log_id {
+            return mixed(one, header, &format!("ids {} and {}", one.log_id, header.log_id));
+        }
+        if one.codec != header.codec {
+            return mixed(one, header, &format!("codecs {} and {}", one.codec, header.codec));
+        }
+        if let Some(other) = generations.insert(header.generation, header) {
+            return mixed(other, header, &format!("both are of generation {}", header.generation));
+        }
+        largest = largest.max(header.generation);
+    }
+    let Some(one) = first else {
+        return Err(unreadable.expect("there are segments").clone());
+    };
+    // Of an unreadable segment not even the generation is known.
+    let leap = if unreadable.is_some() { GENERATION_LEAP } else { 1 };
+    // Headers with a generation near the largest number there is are not read.
+    let next_generation = largest + leap;
+    Ok(Identity { log_id: one.log_id, codec: one.codec, next_generation })
+}

@@ -1,0 +1,81 @@
+//! What is wrong with a log, told from how its segments end.
+
+use crate::report::{Damage, DamageKind};
+use crate::scan::chain::Role;
+use crate::scan::found::{Live, Scan};
+use crate::segment::outcome::End;
+
+/// Says what is wrong.
+pub(super) fn judge(scan: &mut Scan) {
+    let mut damages = Vec::new();
+    let mut unsupported = None;
+    if let Some(lsn) = scan.missing {
+        let oldest = scan.live().next().expect("something follows the gap");
+        damages.push(Damage {
+            kind: DamageKind::Gap,
+            segment: oldest.header.first_lsn,
+            offset: 0,
+            lsn: scan.log_start.min(lsn),
+            bytes: 0,
+            reason: format!("the segment that holds LSN {lsn} is missing"),
+        });
+    }
+    for found in &scan.segments {
+        if let (Role::Unreadable, Err(error)) = (found.role, &found.header) {
+            damages.push(Damage {
+                kind: DamageKind::Header,
+                segment: found.name,
+                offset: error.at_offset().unwrap_or(0),
+                lsn: found.name,
+                bytes: found.len,
+                reason: error.detail_text().to_owned(),
+            });
+        }
+        let Some(live) = found.live() else { continue };
+        if let End::Unsupported(error) = &live.walk.end {
+            // Behind the limit nothing is read.
+            if live.limit.is_none_or(|limit| live.walk.last_lsn(live.header) < limit) {
+                unsupported = unsupported.or(Some(error.clone()));
+            }
+        }
+        damages.extend(judge_one(live));
+    }
+    scan.damages = damages;
+    scan.unsupported = unsupported;
+}
+
+fn judge_one(live: Live<'_>) -> Option<Damage> {
+    let Live { header, walk, limit, .. } = live;
+    let last = walk.last_lsn(header);
+    let offset = walk.summary.data_end;
+    let damage = |kind, extent: u64, reason| {
+        let (segment, lsn) = (header.first_lsn, last.next().max(header.first_lsn));
+        let bytes = extent.saturating_sub(offset);
+        Some(Damage { kind, segment, offset, lsn, bytes, reason })
+    };
+    let reaches = limit.is_some_and(|limit| last >= limit);
+    match &walk.end {
+        End::Sealed(_) | End::Open if limit.is_none() || reaches => None,
+        End::Sealed(end) => damage(
+            DamageKind::Gap,
+            *end,
+            format!(
+                "the segment ends with LSN {last}, the next one follows LSN {}",
+                limit.unwrap_or_default()
+            ),
+        ),
+        End::Unsupported(_) | End::Moved => None,
+        End::Torn { reason, extent } if limit.is_none() => {
+            damage(DamageKind::TornTail, *extent, reason.clone())
+        }
+        End::Broken { reason, extent } | End::Torn { reason, extent } if reaches => {
+            damage(DamageKind::Footer, *extent, format!("no valid footer: {reason}"))
+        }
+        End::Broken { reason, extent } | End::Torn { reason, extent } => {
+            let what = limit.map(|l| format!("; the next segment follows LSN {l}"));
+            let reason = format!("{reason}{}", what.unwrap_or_default());
+            damage(DamageKind::Corrupt, *extent, reason)
+        }
+        End::Open => damage(DamageKind::Corrupt, live.len, "the segment ends early".into()),
+    }
+}

@@ -1,0 +1,20 @@
+//! The whole log is judged here, and nothing is written.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `options` | what a caller may say of a scan |
+//! | `scanner`, `parallel` | the scan, by several threads |
+//! | `identity` | whether what is there is a log, and a single one |
+//! | `chain` | which segments are the log, told from their headers |
+//! | `found` | what a scan finds |
+//! | `judge` | what is wrong with it |
+//! | `account` | the report of it, and the value that a log is opened with |
+
+pub(crate) mod account;
+pub(crate) mod chain;
+pub(crate) mod found;
+pub(crate) mod identity;
+mod judge;
+pub(crate) mod options;
+mod parallel;
+pub(crate) mod scanner;

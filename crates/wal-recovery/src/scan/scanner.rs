@@ -1,0 +1,109 @@
+//! The scan of a whole log, by several threads.
+
+use wal_core::{Access, Error, Listing, LogStorage, Result};
+
+use crate::mode::Verify;
+use crate::scan::chain::{Role, chain, moved_behind};
+use crate::scan::found::{Found, Scan};
+use crate::scan::identity::{check_identity, list};
+use crate::scan::judge::judge;
+use crate::scan::options::ScanOptions;
+use crate::scan::parallel;
+use crate::segment::header;
+use crate::segment::outcome::Walk;
+use crate::segment::walk::{Manner, walk};
+use crate::watch::Watch;
+
+/// Scans a log, and can do it again.
+pub(crate) struct Scanner {
+    verify: Verify,
+    threads: usize,
+    /// Whether a writer may be running.
+    beside_writer: bool,
+    pub(crate) watch: Watch,
+}
+
+/// What is in a place.
+pub(crate) enum Scanned {
+    Log(Scan),
+    /// Nothing, or nothing but names that are not the log's.
+    Empty(Listing),
+}
+
+impl Scanner {
+    /// The time begins to run.
+    pub(crate) fn new(options: ScanOptions, beside_writer: bool) -> Self {
+        let threads = options.threads();
+        let ScanOptions { verify, time, progress, .. } = options;
+        Scanner { verify, threads, beside_writer, watch: Watch::new(time, progress) }
+    }
+
+    /// Scans the log.
+    ///
+    /// # Errors
+    /// The storage's; `TimedOut`; `NotALog` if there is something, but no log; `Unsupported` for a segment
+    /// of another version; `Corrupt` if the segments are not those of one log. Damage is no error here.
+    pub(crate) fn scan(&self, storage: &dyn LogStorage) -> Result<Scanned> {
+        let watch = &self.watch;
+        let listing = list(storage)?;
+        if listing.segments.is_empty() {
+            return Ok(Scanned::Empty(listing));
+        }
+        let names = &listing.segments;
+        let mut found = parallel::map(names.len(), self.threads, |i| {
+            watch.check()?;
+            let opened = header::read(storage, names[i])?;
+            let (len, header) = (opened.len, opened.header);
+            Ok(Found { name: names[i], len, header, role: Role::Unreadable, walk: None })
+        })?;
+        let identity = check_identity(found.iter().map(|f| &f.header))?;
+        let chain = chain(found.iter().map(|f| (f.name, &f.header)));
+        let live: Vec<usize> =
+            (0..found.len()).filter(|&i| matches!(chain.roles[i], Role::Live { .. })).collect();
+        watch.begin(live.len(), live.iter().map(|&i| found[i].len).sum())?;
+        let walks = parallel::map(live.len(), self.threads, |at| {
+            let next = live.get(at + 1).map(|&i| &found[i]);
+            let walk = self.walk_one(storage, &found[live[at]], next)?;
+            watch.segment_done()?;
+            Ok(walk)
+        })?;
+        for (&i, walk) in live.iter().zip(walks) {
+            found[i].walk = Some(walk);
+        }
+        for (found, role) in found.iter_mut().zip(chain.roles) {
+            found.role = role;
+        }
+        let mut scan = Scan {
+            segments: found,
+            log_id: identity.log_id,
+            codec: identity.codec,
+            log_start: chain.log_start,
+            next_generation: identity.next_generation,
+            missing: chain.missing,
+            damages: Vec::new(),
+            unsupported: None,
+            foreign: listing.foreign,
+        };
+        judge(&mut scan);
+        Ok(Scanned::Log(scan))
+    }
+
+    fn walk_one(
+        &self,
+        storage: &dyn LogStorage,
+        found: &Found,
+        next: Option<&Found>,
+    ) -> Result<Walk> {
+        let at = |e: Error| e.segment(found.name);
+        let header = found.expect_header();
+        let segment = storage.open(found.name, Access::Read).wait().map_err(at)?;
+        let manner = Manner {
+            newest: next.is_none(),
+            moved_behind: next.and_then(|next| moved_behind(header, next.expect_header())),
+            in_full: self.verify == Verify::All,
+            beside_writer: self.beside_writer,
+            blanks: storage.capabilities().recycles,
+        };
+        walk(&segment, header, found.len, manner, &self.watch).map_err(at)
+    }
+}

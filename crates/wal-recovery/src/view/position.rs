@@ -1,0 +1,150 @@
+//! A position in one segment that is read without being open.
+
+use std::sync::Arc;
+
+use wal_core::format::{Footer, Records as FrameRecords, SegmentHeader};
+use wal_core::{
+    Access, Error, ErrorKind, Frame, FrameReader, LogStorage, Lsn, Result, Segment, Timestamp,
+};
+
+use crate::segment::footer;
+use crate::segment::frames::{Frames, Next, PlainFrames};
+use crate::segment::outcome::time;
+use crate::segment::search::{Place, Want, search};
+use crate::view::read_ahead::ReadAhead;
+use crate::watch::Watch;
+
+/// The segment being read.
+pub(crate) struct Open {
+    pub(crate) header: SegmentHeader,
+    segment: Arc<dyn Segment>,
+    pub(crate) frames: Frames,
+    /// Where the frames get their windows from, unless they are to be as fresh as can be.
+    ahead: Option<Arc<ReadAhead>>,
+    pub(crate) limit: Option<Lsn>,
+    /// The time of the last frame.
+    pub(crate) time_delta: u64,
+    /// What is left of the present frame, and the LSN of its next record.
+    pub(crate) frame: Option<(Lsn, Timestamp, FrameRecords)>,
+}
+
+/// What comes next in a segment.
+pub(crate) enum Step {
+    Frame,
+    Footer,
+    Stop(Error),
+}
+
+impl Open {
+    pub(crate) fn new(
+        storage: &dyn LogStorage,
+        header: SegmentHeader,
+        limit: Option<Lsn>,
+        from: Lsn,
+    ) -> Result<Self> {
+        let name = header.first_lsn;
+        let at = |e: Error| e.segment(name);
+        let segment = storage.open(name, Access::Read).wait().map_err(at)?;
+        let len = segment.len().wait().map_err(at)?;
+        let (mut offset, mut records) = (u64::from(header.data_offset), 0);
+        if from > name
+            && let Some(footer) = footer::read(&*segment, &header, len).map_err(at)?
+            && let Some(entry) =
+                footer.summary.seek(u32::try_from(from.since(name)).unwrap_or(u32::MAX))
+        {
+            (offset, records) = (u64::from(entry.offset), entry.lsn_delta);
+        }
+        let ahead = Arc::new(ReadAhead::new(segment.clone(), &header, len));
+        let reader = FrameReader::new(ahead.clone(), &header, offset, len);
+        let (frames, ahead) = (Frames::new(reader, records), Some(ahead));
+        Ok(Open { header, ahead, segment, frames, limit, time_delta: 0, frame: None })
+    }
+
+    /// Forgets what was read ahead.
+    pub(crate) fn refresh(&mut self) -> Result<()> {
+        let at = |e: Error| e.segment(self.header.first_lsn);
+        let len = self.segment.len().wait().map_err(at)?;
+        let (offset, records) = (self.frames.offset(), self.frames.records());
+        let reader = FrameReader::new(self.segment.clone(), &self.header, offset, len);
+        self.frames = Frames::new(reader, records);
+        self.ahead = None;
+        Ok(())
+    }
+
+    /// Goes on at another frame, which stands behind so many records.
+    pub(crate) fn jump(&mut self, offset: u64, records: u32) {
+        // What was checked ahead were the frames that follow each other, not whatever begins elsewhere.
+        self.ahead = None;
+        self.frames.seek(offset, records);
+    }
+
+    /// The plain frames that were read ahead.
+    #[inline]
+    pub(crate) fn plain(&self) -> PlainFrames<'_> {
+        self.frames.plain(self.ahead.as_ref().map_or(0, |ahead| ahead.checked_upto()))
+    }
+
+    /// Whether no record of the present frame is left.
+    pub(crate) fn is_between_frames(&mut self) -> bool {
+        self.frame.take_if(|(_, _, records)| records.len() == 0);
+        self.frame.is_none()
+    }
+
+    pub(crate) fn step(&mut self) -> Result<Step> {
+        let first = self.header.first_lsn;
+        let expected = first.advance(u64::from(self.frames.records()));
+        let offset = self.frames.offset();
+        let at = |e: Error| e.segment(first).offset(offset).lsn(expected);
+        let bad = |reason: String| {
+            Ok(Step::Stop(at(Error::new(ErrorKind::Corrupt, "read log").detail(reason))))
+        };
+        match self.frames.next().map_err(at)? {
+            Next::Frame { frame: Frame { header, body, .. }, .. } => {
+                let records = header.records(body).map_err(at)?;
+                self.time_delta = header.time_delta;
+                self.frame = Some((expected, time(&self.header, header.time_delta), records));
+                Ok(Step::Frame)
+            }
+            Next::Footer(frame) => match self.why_no_footer(&frame).map_err(at)? {
+                None => Ok(Step::Footer),
+                Some(reason) => bad(reason),
+            },
+            Next::Unreadable(_, error) => Ok(Step::Stop(at(error))),
+            Next::Stray(header) => bad(format!("a valid frame of LSN {}", header.lsn(first))),
+            Next::Bad { reason } => bad(reason),
+            Next::Blank | Next::End => bad("nothing was written here".into()),
+        }
+    }
+
+    /// Why a frame that calls itself a footer is not the end of the segment; `None` if it is.
+    fn why_no_footer(&self, frame: &Frame) -> Result<Option<String>> {
+        if let Err(error) = Footer::decode(&frame.header, &frame.body, frame.offset, &self.header) {
+            return Ok(Some(error.detail_text().to_owned()));
+        }
+        // The writer shortens the segment after it wrote the footer, so the footer need not be the
+        // end; but no frame is behind it.
+        let hit = self.search(Want::Any, frame.header.frame_len())?;
+        Ok(hit.map(|(at, _)| format!("behind the footer is a frame, at offset {at}")))
+    }
+
+    /// Searches from `skip` bytes behind the present place on; the place and number of what it finds.
+    pub(crate) fn search(&self, want: Want, skip: u64) -> Result<Option<(u64, u32)>> {
+        let place = Place {
+            segment: &self.segment,
+            header: &self.header,
+            offset: self.frames.offset() + skip,
+            len: self.segment.len().wait()?,
+            records: self.frames.records(),
+            time_delta: self.time_delta,
+        };
+        let found = search(&place, want, &Watch::idle())?;
+        Ok(found.hit.map(|hit| (hit.offset, hit.header.lsn_delta)))
+    }
+
+    pub(crate) fn missing(&self, lsn: Lsn) -> Error {
+        Error::new(ErrorKind::Corrupt, "read log")
+            .segment(self.header.first_lsn)
+            .lsn(lsn)
+            .detail("missing between this segment and the next one")
+    }
+}

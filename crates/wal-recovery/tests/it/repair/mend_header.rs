@@ -1,0 +1,92 @@
+//! Salvage corrects a header in which one bit is wrong.
+
+use crate::support::*;
+use wal_core::*;
+use wal_recovery::{DamageKind, Mode, Verdict};
+
+fn single() -> Image {
+    let storage = MemoryStorage::new();
+    let log = open(storage.clone());
+    log.append(b"one").unwrap();
+    log.append_batch(&[&b"two"[..], b"three"]).unwrap();
+    drop(log);
+    image_of(&storage)
+}
+
+#[test]
+fn one_wrong_bit_in_the_only_header_costs_nothing() {
+    let image = single();
+    let whole = content_of(&image);
+    for bit in 0..128 * 8 {
+        let mut bad = image.clone();
+        bad.get_mut(&1).unwrap()[bit / 8] ^= 1 << (bit % 8);
+        let storage = memory_of(&bad);
+        for mode in [Mode::Strict, Mode::TornTail, Mode::PointInTime] {
+            let error = recover(storage.clone(), mode).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "bit {bit}, {mode}");
+        }
+        assert_eq!(image_of(&storage), bad, "bit {bit}");
+        let (recovered, report) = recover(storage.clone(), Mode::Salvage).unwrap();
+        assert_eq!(report.verdict(), Verdict::Corrupt, "bit {bit}: {report}");
+        assert_eq!(report.damages[0].kind, DamageKind::Header);
+        assert_eq!(report.damages[0].offset, bit as u64 / 8, "{report}");
+        assert!(report.cut[0].saved_as.is_some() && report.holes.is_empty(), "{report}");
+        assert_eq!(content(recovered), whole, "bit {bit}");
+        assert_eq!(recover(storage, Mode::Strict).unwrap().1.verdict(), Verdict::Clean);
+    }
+}
+
+#[test]
+fn the_headers_of_all_segments_are_corrected_and_an_empty_one_too() {
+    let mut image = three_sessions();
+    let whole = content_of(&image);
+    for (name, bytes) in &mut image {
+        bytes[*name as usize + 20] ^= 4;
+    }
+    let (recovered, report) = recover(memory_of(&image), Mode::Salvage).unwrap();
+    assert_eq!((report.damages.len(), report.holes.len()), (3, 0), "{report}");
+    assert_eq!(content(recovered), whole);
+
+    let mut empty = single();
+    empty.get_mut(&1).unwrap().truncate(128);
+    empty.get_mut(&1).unwrap()[33] ^= 1;
+    let (recovered, _) = recover(memory_of(&empty), Mode::Salvage).unwrap();
+    assert!(content(recovered).is_empty());
+}
+
+#[test]
+fn what_cannot_be_corrected_or_confirmed_is_as_it_was() {
+    // Two bits; and one bit of the header with the first frame damaged as well.
+    for bits in [[20, 21], [20, 140]] {
+        let mut image = single();
+        for at in bits {
+            image.get_mut(&1).unwrap()[at] ^= 1;
+        }
+        let storage = memory_of(&image);
+        let error = recover(storage.clone(), Mode::Salvage).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert_eq!(image_of(&storage), image);
+    }
+}
+
+#[test]
+fn a_power_failure_at_any_moment_leaves_what_can_still_be_corrected() {
+    let mut image = three_sessions();
+    let whole = content_of(&image);
+    for bytes in image.values_mut() {
+        bytes[40] ^= 0x40;
+    }
+    for effective in [false, true] {
+        for changes in 0.. {
+            let storage = memory_of(&image);
+            let fading = Fading::new(storage.clone(), changes, effective);
+            let outcome = recover(fading.clone(), Mode::Salvage).map(|_| ());
+            let (recovered, _) = recover(storage, Mode::Salvage).unwrap();
+            assert_eq!(content(recovered), whole, "after {changes} changes");
+            if !fading.is_dead() {
+                outcome.unwrap();
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What a recovery changes, and what it leaves.
+
+mod copies;
+mod end_earlier;
+mod interrupted;
+mod mend_header;
+mod move_tail;
+mod padded;
+mod salvage;
+mod seal;
+mod strays;
