@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wal_core::{Error, ErrorKind, Result};
 
-use crate::FileSettings;
+use crate::file::FileSettings;
 
 /// Sizes and limits of [`DirectStorage`](crate::DirectStorage).
 ///

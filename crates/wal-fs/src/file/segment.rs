@@ -239,7 +239,7 @@ mod tests {
     fn memory_is_read_into_again_unless_somebody_holds_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bytes");
-        let file = crate::FileSystem::create_new(&crate::RealFs, &path).unwrap();
+        let file = crate::os::FileSystem::create_new(&crate::os::RealFs, &path).unwrap();
         let growth = Growth { len: 0, chunk: 0, limit: 0 };
         let segment = FileSegment::new(file, Lsn::FIRST, path, Access::Write, growth);
         segment.write(0, b"first second", WriteMode::Cached).unwrap();

@@ -6,11 +6,15 @@
 //! | `segment` | one file, and what becomes an operation |
 //! | `exclusive` | one operation of a segment at a time, none after a failure |
 //! | `work` | the requests that an operation is made of |
+//! | `operation` | an operation, and the future that is told its outcome |
+//! | `inbox` | the operations that wait for the thread, and how many are under way |
 //! | `ring` | operations in, outcomes out |
 //! | `reaper` | the thread that talks to the kernel |
 //! | `settings` | its numbers |
 
 mod exclusive;
+mod inbox;
+mod operation;
 mod reaper;
 mod ring;
 mod segment;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use wal_core::{Error, Io, Result, Segment, WriteMode};
 
 use super::exclusive::{EarlierFailure, Exclusive, Kind, Permit};
-use super::ring::{Ring, Target};
+use super::operation::Target;
+use super::ring::Ring;
 use super::work::Work;
 use crate::file::FileSegment;
 use crate::layer::forward;

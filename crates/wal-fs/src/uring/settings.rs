@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wal_core::Result;
 
-use crate::FileSettings;
+use crate::file::FileSettings;
 use crate::file::range;
 
 /// Sizes and limits of [`UringStorage`](crate::UringStorage).
