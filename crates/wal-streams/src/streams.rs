@@ -19,7 +19,7 @@ use crate::{closing, scan, truncate};
 /// An open log that is shared by many streams. Cheap to clone; all clones are the same log.
 ///
 /// Threads and tasks may use it at once. Call [`close`](Self::close) to end; what happens when the last
-/// handle is dropped instead is said at [`Wal`].
+/// handle is dropped instead is said at [`Wal`](wal_core::Wal).
 #[derive(Clone)]
 pub struct Streams {
     pub(crate) shared: Arc<Shared>,
