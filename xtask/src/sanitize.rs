@@ -12,9 +12,9 @@ use crate::models::{root, target_dir};
 const TESTS: &[(&str, &str)] = &[
     ("wal-core", "--lib clock::"),
     ("wal-testkit", "--test conformance_codec_lies"),
-    ("wal-fs", "--all-features --test mmap --test mmap_helper"),
+    ("wal-fs", "--all-features --test it mmap"),
     ("wal-fs", "--all-features --lib uring::"),
-    ("wal-fs", "--all-features --test uring"),
+    ("wal-fs", "--all-features --test it uring::"),
 ];
 
 pub(crate) fn run() -> anyhow::Result<()> {

@@ -5,7 +5,7 @@
 //! | --- | --- | --- | --- |
 //! | [`FileStorage`] | one call, into the cache | a write and an `fdatasync`, or one call (`write_through`) | by default: everywhere, for everything |
 //! | [`DirectStorage`] | one call, to the device | *one* call, past the cache | on Linux, for records that are synced one by one or by group commit, and where the log should not fill the page cache |
-//! | [`MmapStorage`] | a copy in memory, *no* call | a copy and an `fdatasync` | for records that need survive a kill at once and a power loss later (`os`, `interval`, `batch`), on a file system that overwrites in place |
+//! | [`MmapStorage`] | a copy in memory, *no* call | a copy and an `fdatasync` | for records that need to survive a kill at once and a power loss later (`os`, `interval`, `batch`), on a file system that overwrites in place |
 //! | `UringStorage` (feature `uring`, Linux) | one call, into the cache | an operation of an io_uring, *pending* meanwhile | for programs that poll the syncs of many segments or logs from few threads |
 //!
 //! All of them keep the same files, and each opens what another wrote. They differ only in how the bytes
@@ -79,32 +79,28 @@
 //! # Another file system
 //! [`FileSystem`] and [`File`] are the calls this crate makes, [`RealFs`] makes them for real. A model
 //! that implements them can crash the very code that runs in production.
+//!
+//! # Inside
+//! | folder | idea |
+//! | --- | --- |
+//! | `os` | the seam: the calls of the operating system, real or modelled |
+//! | `file` | `FileStorage`: the directory, the segments in it, spares, lock and names |
+//! | `layer` | what the three storages above it share |
+//! | `direct`, `mmap`, `uring` | one storage each, and its settings |
+//!
+//! Imports go one way: from a storage to `layer`, `file` and `os`, and from `file` to `os`.
 
-mod dir;
 mod direct;
-mod fs;
-mod handles;
-mod helper;
-mod lock;
-mod mapping;
+mod file;
+mod layer;
 mod mmap;
-mod names;
-mod real;
-mod segment;
-mod settings;
-mod spares;
-mod storage;
-#[cfg(target_os = "linux")]
-mod through;
+mod os;
 #[cfg(all(target_os = "linux", feature = "uring"))]
 mod uring;
-mod whole;
 
-pub use direct::DirectStorage;
-pub use fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
-pub use mmap::MmapStorage;
-pub use real::{RealFile, RealFs};
-pub use settings::{DirectSettings, FileSettings, LastBlock, MmapSettings};
-pub use storage::FileStorage;
+pub use direct::{DirectSettings, DirectStorage, LastBlock};
+pub use file::{FileSettings, FileStorage};
+pub use mmap::{MmapSettings, MmapStorage};
+pub use os::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind, RealFile, RealFs};
 #[cfg(all(target_os = "linux", feature = "uring"))]
 pub use uring::{UringSettings, UringStorage};

@@ -1,4 +1,5 @@
-//! Writing allocates nothing, once a segment has its buffers.
+//! Writing allocates nothing, once a segment has its buffers. A program of its own: it counts what the
+//! allocator of the whole process hands out.
 
 use wal_core::{LogStorage, Lsn, WriteMode};
 use wal_fs::{DirectStorage, FileStorage, MmapStorage};

@@ -9,15 +9,16 @@ use std::task::{Context, Poll};
 use wal_core::format::record_overhead;
 use wal_core::{Durability, Error, ErrorKind, LsnRange, Result};
 
-use crate::index::Place;
-use crate::positions::State;
-use crate::streams::Shared;
-use crate::{StreamId, layout};
+use crate::id::StreamId;
+use crate::index::IndexedFrame;
+use crate::layout;
+use crate::positions::StreamState;
+use crate::shared::Shared;
 
 /// Places records as one frame, and tells what to wait for.
 pub(crate) fn submit<'a, R: AsRef<[u8]>>(
     shared: &'a Shared,
-    state: &State,
+    state: &StreamState,
     records: &[R],
     durability: Durability,
 ) -> Result<Submitted<'a>> {
@@ -43,13 +44,13 @@ pub(crate) fn submit<'a, R: AsRef<[u8]>>(
         })?;
         let bytes = pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         scratch.pieces = recycle(pieces);
-        let place = Place {
+        let frame = IndexedFrame {
             lsn: at.next,
             shared: submitted.range().first,
             at: shared.add_bytes(bytes + record_overhead(count)),
         };
-        at.placed(place, count, shared.wal.durable_lsn());
-        let range = LsnRange { first: place.lsn, last: place.lsn.advance(count - 1) };
+        at.placed(frame, count, shared.wal.durable_lsn());
+        let range = LsnRange { first: frame.lsn, last: frame.lsn.advance(count - 1) };
         Ok(Submitted { stream: state.id, range, submitted })
     })
 }

@@ -68,55 +68,45 @@
 //! # Inside
 //! | file | idea |
 //! | --- | --- |
-//! | `layout`, `varint` | the bytes of the shared log's records |
+//! | `id`, `settings` | the name of a stream; the numbers of a shared log |
+//! | `positions`, with `index` and `marks` | what is remembered of a stream in memory |
+//! | `inventory` | the same of all streams: what an opening begins with |
+//! | `layout` | the bytes of the shared log's records |
 //! | `codec` | makes a shared log and a plain log refuse each other |
-//! | `positions`, `index`, `marks` | what is remembered of a stream in memory |
-//! | `walk` | the shared log, record by record, each with its stream |
-//! | `scan`, `image` | what an opening learns from it, or from what a clean close left |
-//! | `append`, `stream`, `read` | appending and reading |
-//! | `truncate` | truncation of a stream, and of the shared log behind it |
+//! | `shared` | what all handles share: the log, the streams, counters |
+//! | `demux` | the shared log, record by record, each with its stream |
+//! | `scan` | the inventory, learned from the whole log |
+//! | `closing` | the inventory, learned from what a clean close left |
+//! | `append`, `read`, `truncate`, `stats` | what is done with one stream, or with all |
+//! | `stream`, `streams` | the handles |
+//!
+//! Imports go one way: a file imports files of the rows above its own; `streams` also imports `stream`.
 
 mod append;
+mod closing;
 mod codec;
 #[cfg(test)]
 mod crash;
-mod image;
+mod demux;
+mod id;
 mod index;
+mod inventory;
 mod layout;
 mod marks;
 mod positions;
 mod read;
 mod scan;
 mod settings;
+mod shared;
 mod stats;
 mod stream;
 mod streams;
 mod truncate;
-mod varint;
-mod walk;
 
 pub use append::{Acknowledged, Submitted};
+pub use id::StreamId;
 pub use read::{Iter, IterAll};
 pub use settings::Settings;
 pub use stats::{Stats, StreamStats};
 pub use stream::Stream;
 pub use streams::Streams;
-
-/// Names a stream. Any number; the caller gives them out.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(transparent)]
-pub struct StreamId(pub u64);
-
-impl std::fmt::Display for StreamId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl From<u64> for StreamId {
-    fn from(id: u64) -> Self {
-        StreamId(id)
-    }
-}

@@ -4,9 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wal_core::Lsn;
 
-use crate::StreamId;
-use crate::index::{Index, Place};
-use crate::layout::Standing;
+use crate::id::StreamId;
+use crate::index::{Index, IndexedFrame};
 use crate::marks::Marks;
 
 /// One stream, and the lock under which its records are placed.
@@ -14,14 +13,14 @@ use crate::marks::Marks;
 /// The lock is held while a frame is encoded and copied into the shared log's buffer, never while somebody
 /// waits for a sync. Producers of one stream take turns there, those of different streams do not.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct StreamState {
     pub(crate) id: StreamId,
     positions: Mutex<Positions>,
 }
 
-impl State {
+impl StreamState {
     pub(crate) fn new(id: StreamId, positions: Positions) -> Self {
-        State { id, positions: Mutex::new(positions) }
+        StreamState { id, positions: Mutex::new(positions) }
     }
 
     /// The lock. A panic in a storage poisons the shared log; what is remembered here stays right, as it
@@ -31,6 +30,15 @@ impl State {
     }
 }
 
+/// Where one stream stands: all that must not be forgotten of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) stream: StreamId,
+    pub(crate) start: Lsn,
+    pub(crate) next: Lsn,
+}
+
+/// Where a stream stands, and how its records are found.
 #[derive(Debug)]
 pub(crate) struct Positions {
     /// Records before this one were truncated.
@@ -65,10 +73,10 @@ impl Positions {
     }
 
     /// Takes note of a frame that was placed, with `count` records.
-    pub(crate) fn placed(&mut self, place: Place, count: u64, shared_durable: Lsn) {
-        self.index.add(place);
-        self.next = place.lsn.advance(count);
-        self.marks.add(self.next.prev(), place.shared.advance(count - 1), shared_durable);
+    pub(crate) fn placed(&mut self, frame: IndexedFrame, count: u64, shared_durable: Lsn) {
+        self.index.add(frame);
+        self.next = frame.lsn.advance(count);
+        self.marks.add(self.next.prev(), frame.shared.advance(count - 1), shared_durable);
     }
 
     /// Records before `start` are gone.

@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use wal_core::{Entry, Error, ErrorKind, Lsn, Result};
 
-use crate::StreamId;
-use crate::positions::State;
-use crate::streams::Shared;
-use crate::walk::{Record, Step, Walk, broken};
+use crate::demux::{Demux, Record, Step, broken};
+use crate::id::StreamId;
+use crate::positions::StreamState;
+use crate::shared::Shared;
 
 /// Records of one stream, in order. See [`Stream::iter`](crate::Stream::iter).
 pub struct Iter {
     stream: StreamId,
     /// None once there is nothing more to come.
-    walk: Option<Walk>,
+    log: Option<Demux>,
     next: Lsn,
     upto: Lsn,
 }
 
 impl Iter {
-    pub(crate) fn open(shared: &Shared, state: &State, from: Lsn) -> Result<Self> {
+    pub(crate) fn open(shared: &Shared, state: &StreamState, from: Lsn) -> Result<Self> {
         let stream = state.id;
-        let (next, upto, place) = {
+        let (next, upto, frame) = {
             let positions = state.lock();
             let from = if from == Lsn::ZERO { positions.start } else { from };
             if from < positions.start {
@@ -32,20 +32,20 @@ impl Iter {
             }
             (from, positions.next.prev(), positions.index.seek(from))
         };
-        let walk = match place {
-            Some(place) if next <= upto => {
-                Some(Walk::new(&shared.wal, place.shared).map_err(|e| in_stream(stream, next, e))?)
-            }
+        let log = match frame {
+            Some(frame) if next <= upto => Some(
+                Demux::new(&shared.wal, frame.shared).map_err(|e| in_stream(stream, next, e))?,
+            ),
             _ => None,
         };
-        Ok(Iter { stream, walk, next, upto })
+        Ok(Iter { stream, log, next, upto })
     }
 
     /// Up to the next record that is asked for.
     fn advance(&mut self) -> Result<Option<Entry<Bytes>>> {
-        let Some(walk) = &mut self.walk else { return Ok(None) };
+        let Some(log) = &mut self.log else { return Ok(None) };
         while self.next <= self.upto {
-            let Some(step) = walk.next() else { break };
+            let Some(step) = log.next() else { break };
             let Step::Record(record) = step.map_err(|e| in_stream(self.stream, self.next, e))?
             else {
                 continue;
@@ -56,9 +56,9 @@ impl Iter {
             if record.lsn > self.upto {
                 break;
             }
-            if record.lsn > self.next && !walk.hole_since(Lsn::ZERO) {
+            if record.lsn > self.next && !log.hole_since(Lsn::ZERO) {
                 let detail = format!("LSN {} where {} was expected", record.lsn, self.next);
-                return Err(broken(self.stream, walk.at(), detail));
+                return Err(broken(self.stream, log.at(), detail));
             }
             self.next = record.lsn.next();
             return Ok(Some(entry(record)));
@@ -73,7 +73,7 @@ impl Iterator for Iter {
     fn next(&mut self) -> Option<Self::Item> {
         let item = self.advance().transpose();
         if !matches!(item, Some(Ok(_))) {
-            self.walk = None;
+            self.log = None;
         }
         item
     }
@@ -91,7 +91,7 @@ impl std::fmt::Debug for Iter {
 
 /// Records of all streams, in the order of the shared log. See [`Streams::iter`](crate::Streams::iter).
 pub struct IterAll {
-    walk: Option<Walk>,
+    log: Option<Demux>,
     /// What each stream held when this began: from the first, before the second.
     held: BTreeMap<StreamId, (Lsn, Lsn)>,
 }
@@ -103,12 +103,12 @@ impl IterAll {
             let positions = state.lock();
             (state.id, (positions.start, positions.next))
         });
-        Ok(IterAll { held: held.collect(), walk: Some(Walk::new(&shared.wal, Lsn::ZERO)?) })
+        Ok(IterAll { held: held.collect(), log: Some(Demux::new(&shared.wal, Lsn::ZERO)?) })
     }
 
     fn advance(&mut self) -> Result<Option<(StreamId, Entry<Bytes>)>> {
-        let Some(walk) = &mut self.walk else { return Ok(None) };
-        while let Some(step) = walk.next() {
+        let Some(log) = &mut self.log else { return Ok(None) };
+        while let Some(step) = log.next() {
             let Step::Record(record) = step? else { continue };
             let held = self.held.get(&record.stream);
             if held.is_some_and(|&(start, next)| start <= record.lsn && record.lsn < next) {
@@ -125,7 +125,7 @@ impl Iterator for IterAll {
     fn next(&mut self) -> Option<Self::Item> {
         let item = self.advance().transpose();
         if !matches!(item, Some(Ok(_))) {
-            self.walk = None;
+            self.log = None;
         }
         item
     }

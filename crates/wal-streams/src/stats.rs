@@ -2,9 +2,9 @@
 
 use wal_core::Lsn;
 
-use crate::StreamId;
-use crate::positions::State;
-use crate::streams::Shared;
+use crate::id::StreamId;
+use crate::positions::StreamState;
+use crate::shared::Shared;
 
 /// Where one stream stands, and how much of the shared log it keeps from being freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,15 +24,15 @@ pub struct StreamStats {
 }
 
 impl StreamStats {
-    pub(crate) fn of(shared: &Shared, state: &State) -> Self {
+    pub(crate) fn of(shared: &Shared, state: &StreamState) -> Self {
         let positions = state.lock();
-        let place = positions.index.first();
+        let oldest = positions.index.first();
         StreamStats {
             id: state.id,
             first_lsn: positions.start,
             next_lsn: positions.next,
-            pins_from: place.map(|place| place.shared),
-            pins_bytes: place.map_or(0, |place| shared.bytes().saturating_sub(place.at)),
+            pins_from: oldest.map(|frame| frame.shared),
+            pins_bytes: oldest.map_or(0, |frame| shared.bytes().saturating_sub(frame.at)),
         }
     }
 

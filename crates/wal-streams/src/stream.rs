@@ -6,9 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wal_core::{Durability, Entry, Error, ErrorKind, Lsn, LsnRange, Result};
 
-use crate::positions::State;
-use crate::streams::Shared;
-use crate::{Iter, StreamId, StreamStats, Submitted, append, truncate};
+use crate::append::{self, Submitted};
+use crate::id::StreamId;
+use crate::positions::StreamState;
+use crate::read::Iter;
+use crate::shared::Shared;
+use crate::stats::StreamStats;
+use crate::truncate;
 
 /// One stream of a shared log, with its own LSNs. Cheap to clone; all clones are the same stream.
 ///
@@ -17,7 +21,7 @@ use crate::{Iter, StreamId, StreamStats, Submitted, append, truncate};
 #[derive(Clone)]
 pub struct Stream {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) state: Arc<State>,
+    pub(crate) state: Arc<StreamState>,
 }
 
 impl fmt::Debug for Stream {
@@ -136,7 +140,7 @@ impl Stream {
     /// The error of the write or sync, `Poisoned`, `Closed`. The stream may or may not be truncated then.
     pub fn truncate_before(&self, lsn: Lsn) -> Result<Lsn> {
         let start = truncate::stream(&self.shared, &self.state, lsn)?;
-        self.shared.reclaim(self.shared.settings.reclaim_bytes)?;
+        truncate::reclaim(&self.shared, self.shared.settings.reclaim_bytes)?;
         Ok(start)
     }
 

@@ -1,70 +1,28 @@
 //! The shared log with all of its streams.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
-use wal_core::format::{LogId, record_overhead};
-use wal_core::{Builder, Claim, Codec, Drive, Lsn, Recovered, Result, Wal};
+use wal_core::format::LogId;
+use wal_core::{Builder, Claim, Codec, Drive, Lsn, Recovered, Result};
 
 use crate::codec::SharedCodec;
-use crate::image::{self, Image};
-use crate::positions::{Positions, State};
-use crate::truncate::Freed;
-use crate::{IterAll, Settings, Stats, Stream, StreamId, StreamStats, scan};
+use crate::id::StreamId;
+use crate::positions::StreamState;
+use crate::read::IterAll;
+use crate::settings::Settings;
+use crate::shared::Shared;
+use crate::stats::{Stats, StreamStats};
+use crate::stream::Stream;
+use crate::{closing, scan, truncate};
 
 /// An open log that is shared by many streams. Cheap to clone; all clones are the same log.
 ///
 /// Threads and tasks may use it at once. Call [`close`](Self::close) to end; what happens when the last
-/// handle is dropped instead is said at [`Wal`].
+/// handle is dropped instead is said at [`Wal`](wal_core::Wal).
 #[derive(Clone)]
 pub struct Streams {
     pub(crate) shared: Arc<Shared>,
-}
-
-/// What all handles share.
-pub(crate) struct Shared {
-    pub(crate) wal: Wal<SharedCodec>,
-    pub(crate) settings: Settings,
-    pub(crate) states: RwLock<BTreeMap<StreamId, Arc<State>>>,
-    /// The shared log's next LSN when it was opened from an image: the image is still its last record.
-    pub(crate) image_end: Lsn,
-    /// Bytes of frames placed, those found at opening included. Counted beside the shared log's own
-    /// lock, so two frames placed at the same time may be counted in the other order.
-    bytes: AtomicU64,
-    /// How much of it was given back; locked while the shared log is truncated.
-    pub(crate) freed: Mutex<Freed>,
-}
-
-impl Shared {
-    pub(crate) fn states(&self) -> Vec<Arc<State>> {
-        let states = self.states.read().unwrap_or_else(PoisonError::into_inner);
-        states.values().cloned().collect()
-    }
-
-    fn state(&self, id: StreamId) -> Arc<State> {
-        let found = self.states.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        found.unwrap_or_else(|| {
-            let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(State::new(id, Positions::new()));
-            states.entry(id).or_insert_with(new).clone()
-        })
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Counts a frame; returns how many bytes lie in front of it.
-    pub(crate) fn add_bytes(&self, bytes: u64) -> u64 {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed)
-    }
-
-    /// Counts a frame of one record.
-    pub(crate) fn add_record(&self, record: &[u8]) {
-        self.add_bytes(record.len() as u64 + record_overhead(1));
-    }
 }
 
 impl fmt::Debug for Streams {
@@ -101,20 +59,12 @@ impl Streams {
         settings: Settings,
     ) -> Result<Self> {
         settings.validate()?;
-        let may_end_with_image = image::may_end(&recovered)?;
+        let may_end = closing::may_end(&recovered)?;
         let wal = builder.codec(SharedCodec).open(recovered)?;
-        let image = if may_end_with_image { image::at_end(&wal)? } else { None };
-        let image_end = image.as_ref().map_or(Lsn::ZERO, |_| wal.next_lsn());
-        let Image { streams, bytes } = image.map_or_else(|| scan::scan(&wal), Ok)?;
-        let states = streams.into_iter().map(|(id, at)| (id, Arc::new(State::new(id, at))));
-        let shared = Shared {
-            settings,
-            states: RwLock::new(states.collect()),
-            image_end,
-            wal,
-            bytes: AtomicU64::new(bytes),
-            freed: Mutex::default(),
-        };
+        let left = if may_end { closing::at_end(&wal)? } else { None };
+        let closing_end = left.as_ref().map_or(Lsn::ZERO, |_| wal.next_lsn());
+        let inventory = left.map_or_else(|| scan::scan(&wal), Ok)?;
+        let shared = Shared::new(wal, settings, inventory, closing_end);
         Ok(Streams { shared: Arc::new(shared) })
     }
 
@@ -166,7 +116,7 @@ impl Streams {
     /// checkpoint, of up to 30 bytes for each, exceeds the largest record of the shared log. Nothing is
     /// lost then but space.
     pub fn reclaim(&self) -> Result<Lsn> {
-        self.shared.reclaim(0)
+        truncate::reclaim(&self.shared, 0)
     }
 
     /// Makes everything durable, marks the shared log as cleanly closed, and releases it for other
@@ -176,7 +126,7 @@ impl Streams {
     /// # Errors
     /// The write's or sync's error, or `Poisoned`. Closing a closed log is `Ok`.
     pub fn close(&self) -> Result<()> {
-        self.shared.leave_image();
+        closing::leave(&self.shared);
         self.shared.wal.close()
     }
 
@@ -185,7 +135,7 @@ impl Streams {
     /// # Errors
     /// As [`close`](Self::close).
     pub async fn close_async(&self) -> Result<()> {
-        self.shared.leave_image();
+        closing::leave(&self.shared);
         self.shared.wal.clone().into_async().close().await
     }
 
@@ -194,7 +144,7 @@ impl Streams {
     pub fn stats(&self) -> Stats {
         let shared = &self.shared;
         let states = shared.states();
-        let of = |state: &Arc<State>| StreamStats::of(shared, state);
+        let of = |state: &Arc<StreamState>| StreamStats::of(shared, state);
         let freed = shared.freed.lock().unwrap_or_else(PoisonError::into_inner).bytes;
         Stats {
             log: shared.wal.stats(),

@@ -18,12 +18,12 @@ use std::sync::PoisonError;
 
 use wal_core::{Durability, Error, Lsn, Result};
 
-use crate::layout::{self, Standing};
-use crate::positions::State;
-use crate::streams::Shared;
+use crate::layout;
+use crate::positions::{Standing, StreamState};
+use crate::shared::{Freed, Shared};
 
 /// Says durably that the stream starts at `lsn`, or at its end if that is earlier.
-pub(crate) fn stream(shared: &Shared, state: &State, lsn: Lsn) -> Result<Lsn> {
+pub(crate) fn stream(shared: &Shared, state: &StreamState, lsn: Lsn) -> Result<Lsn> {
     let mut at = state.lock();
     let wrap = |error: Error| {
         Error::new(error.kind(), "truncate stream")
@@ -58,57 +58,48 @@ pub(crate) struct Snapshot {
     pub(crate) standings: Vec<Standing>,
 }
 
-/// What was given back since the log was opened.
-#[derive(Debug, Default)]
-pub(crate) struct Freed {
-    pub(crate) bytes: u64,
-    /// Behind the checkpoint that was written for it: to free that alone would need another one.
-    upto: Lsn,
+/// Looks at each stream in turn.
+pub(crate) fn snapshot(shared: &Shared) -> Snapshot {
+    let mut snapshot =
+        Snapshot { needed: shared.wal.next_lsn(), at: shared.bytes(), standings: Vec::new() };
+    for state in shared.states() {
+        let positions = state.lock();
+        if !positions.exists() {
+            continue;
+        }
+        snapshot.standings.push(positions.standing(state.id));
+        if let Some(frame) = positions.index.first()
+            && frame.shared < snapshot.needed
+        {
+            (snapshot.needed, snapshot.at) = (frame.shared, frame.at);
+        }
+    }
+    snapshot
 }
 
-impl Shared {
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let mut snapshot =
-            Snapshot { needed: self.wal.next_lsn(), at: self.bytes(), standings: Vec::new() };
-        for state in self.states() {
-            let positions = state.lock();
-            if !positions.exists() {
-                continue;
-            }
-            snapshot.standings.push(positions.standing(state.id));
-            if let Some(place) = positions.index.first()
-                && place.shared < snapshot.needed
-            {
-                (snapshot.needed, snapshot.at) = (place.shared, place.at);
-            }
-        }
-        snapshot
+/// Gives back what no stream needs, if it is at least `worth` bytes; returns where the shared log
+/// starts.
+pub(crate) fn reclaim(shared: &Shared, worth: u64) -> Result<Lsn> {
+    let mut freed = shared.freed.lock().unwrap_or_else(PoisonError::into_inner);
+    let snapshot = snapshot(shared);
+    let begins = shared.wal.first_lsn();
+    let only_checkpoint = snapshot.needed == freed.upto;
+    let bytes = snapshot.at.saturating_sub(freed.bytes);
+    if snapshot.needed <= begins || only_checkpoint || bytes < worth {
+        return Ok(begins);
     }
+    give_back(shared, &snapshot, &mut freed)
+}
 
-    /// Gives back what no stream needs, if it is at least `worth` bytes; returns where the shared log
-    /// starts.
-    pub(crate) fn reclaim(&self, worth: u64) -> Result<Lsn> {
-        let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = self.snapshot();
-        let begins = self.wal.first_lsn();
-        let only_checkpoint = snapshot.needed == freed.upto;
-        let bytes = snapshot.at.saturating_sub(freed.bytes);
-        if snapshot.needed <= begins || only_checkpoint || bytes < worth {
-            return Ok(begins);
-        }
-        self.give_back(&snapshot, &mut freed)
-    }
-
-    /// The checkpoint, and only then the truncation.
-    pub(crate) fn give_back(&self, snapshot: &Snapshot, freed: &mut Freed) -> Result<Lsn> {
-        let wrap = |error: Error| {
-            Error::new(error.kind(), "reclaim shared log").lsn(snapshot.needed).source(error)
-        };
-        let checkpoint = layout::checkpoint(&snapshot.standings);
-        let at = self.wal.append_with(&checkpoint, Durability::Durable).map_err(wrap)?;
-        self.add_record(&checkpoint);
-        let start = self.wal.truncate_before(snapshot.needed).map_err(wrap)?;
-        *freed = Freed { bytes: snapshot.at, upto: at.next() };
-        Ok(start)
-    }
+/// The checkpoint, and only then the truncation.
+pub(crate) fn give_back(shared: &Shared, snapshot: &Snapshot, freed: &mut Freed) -> Result<Lsn> {
+    let wrap = |error: Error| {
+        Error::new(error.kind(), "reclaim shared log").lsn(snapshot.needed).source(error)
+    };
+    let checkpoint = layout::checkpoint(&snapshot.standings);
+    let at = shared.wal.append_with(&checkpoint, Durability::Durable).map_err(wrap)?;
+    shared.add_record(&checkpoint);
+    let start = shared.wal.truncate_before(snapshot.needed).map_err(wrap)?;
+    *freed = Freed { bytes: snapshot.at, upto: at.next() };
+    Ok(start)
 }

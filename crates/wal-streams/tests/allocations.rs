@@ -1,6 +1,6 @@
 //! Appending to a stream allocates nothing per record, and costs the bytes that are documented.
 //!
-//! One test only: the allocator counts for the whole process.
+//! A program of its own with one test: the allocator counts for the whole process.
 
 #[path = "../../wal-core/tests/drain/mod.rs"]
 mod drain;

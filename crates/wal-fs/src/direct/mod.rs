@@ -1,10 +1,15 @@
 //! `DirectStorage`: a log in a directory, written past the cache.
 //!
-//! - `blocks`: the aligned memory, and what is kept of the last block
-//! - `segment`: one file with two handles
+//! | file | idea |
+//! | --- | --- |
+//! | here | which files are opened for direct writes |
+//! | `segment` | one file with two handles |
+//! | `blocks` | the aligned memory, and what is kept of the last block |
+//! | `settings` | its numbers |
 
 mod blocks;
 mod segment;
+mod settings;
 
 use std::fmt;
 use std::io;
@@ -13,12 +18,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use segment::DirectSegment;
+pub use settings::{DirectSettings, LastBlock};
 use wal_core::{
-    Access, Capabilities, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Result, Segment,
-    StorageLock,
+    Access, Capabilities, Error, ErrorKind, Io, LogStorage, Lsn, Result, Segment, StorageLock,
 };
 
-use crate::{DirectFile, DirectSettings, FileStorage, FileSystem, LastBlock, RealFs, dir, names};
+use crate::file::FileStorage;
+use crate::layer::forward;
+use crate::os::{DirectFile, FileSystem, RealFs, dir};
 
 /// What the block size is taken for where neither the settings nor the system say.
 const USUAL_BLOCK: u32 = 4096;
@@ -190,6 +197,10 @@ impl<F: FileSystem> DirectStorage<F> {
         &self.settings
     }
 
+    fn files(&self) -> &FileStorage<F> {
+        &self.files
+    }
+
     /// Opens a file for direct writes, and says in which blocks.
     fn open_direct(&self, path: &Path) -> Result<(F::File, u32)> {
         let DirectFile { file, block_bytes: least } =
@@ -216,24 +227,20 @@ impl<F: FileSystem> DirectStorage<F> {
     /// Takes the lock, and sees whether direct writes are possible before a record is written.
     fn take_lock(&self) -> Result<StorageLock> {
         let lock = self.files.lock().wait()?;
-        self.open_direct(&self.dir().join(names::LOCK))?;
+        self.open_direct(&self.files.lock_path())?;
         Ok(lock)
     }
 
-    fn create_segment(
-        &self,
-        name: Lsn,
-        header: &[u8],
-        capacity: u64,
-    ) -> Result<DirectSegment<F::File>> {
+    fn create_segment(&self, name: Lsn, header: &[u8], capacity: u64) -> Result<Arc<dyn Segment>> {
         // The last block of a full segment is written whole, too.
         let room = capacity.checked_next_multiple_of(u64::from(self.alignment()));
         let plain = self.files.create_segment(name, header, room.unwrap_or(capacity))?;
         let (file, block) = self.open_direct(&self.files.segment_path(name))?;
-        Ok(DirectSegment::new(plain, Some(file), block, header.len() as u64, false))
+        let data_end = header.len() as u64;
+        Ok(Arc::new(DirectSegment::new(plain, Some(file), block, data_end, false)))
     }
 
-    fn open_segment(&self, name: Lsn, access: Access) -> Result<DirectSegment<F::File>> {
+    fn open_segment(&self, name: Lsn, access: Access) -> Result<Arc<dyn Segment>> {
         let plain = self.files.open_segment(name, access)?;
         let data_end = plain.filled();
         let (file, block) = match access {
@@ -244,7 +251,7 @@ impl<F: FileSystem> DirectStorage<F> {
             }
         };
         // What an earlier process left in the cache is covered by the first sync.
-        Ok(DirectSegment::new(plain, file, block, data_end, true))
+        Ok(Arc::new(DirectSegment::new(plain, file, block, data_end, true)))
     }
 
     /// Frames begin in a block of their own. Known before any file is opened, hence the usual size
@@ -270,11 +277,10 @@ fn refused(path: &Path, source: io::Error) -> Error {
         .source(source)
 }
 
-fn shared<S: Segment + 'static>(segment: S) -> Arc<dyn Segment> {
-    Arc::new(segment)
-}
-
+#[deny(clippy::missing_trait_methods)]
 impl<F: FileSystem> LogStorage for DirectStorage<F> {
+    forward!(files: describe, list, remove, set_aside);
+
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.files.capabilities();
         capabilities.write_through = true;
@@ -285,32 +291,16 @@ impl<F: FileSystem> LogStorage for DirectStorage<F> {
         capabilities
     }
 
-    fn describe(&self) -> String {
-        self.files.describe()
-    }
-
     fn lock(&self) -> Io<'_, StorageLock> {
         Io::ready(self.take_lock())
     }
 
-    fn list(&self) -> Io<'_, Listing> {
-        self.files.list()
-    }
-
     fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        Io::ready(self.create_segment(name, &header, capacity).map(shared))
+        Io::ready(self.create_segment(name, &header, capacity))
     }
 
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
-        Io::ready(self.open_segment(name, access).map(shared))
-    }
-
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.files.remove(name)
-    }
-
-    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
-        self.files.set_aside(label, data)
+        Io::ready(self.open_segment(name, access))
     }
 }
 

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use wal_core::{Io, Result, Segment, WriteMode};
 
 use super::blocks::Blocks;
-use crate::segment::FileSegment;
-use crate::{File, whole};
+use crate::file::FileSegment;
+use crate::layer::forward;
+use crate::os::{File, whole};
 
 /// The longest single write. It bounds the aligned memory that a segment keeps.
 const CALL_BYTES: usize = 4 << 20;
@@ -43,6 +44,10 @@ impl<H: File> DirectSegment<H> {
         let blocks = Blocks::new(block, data_end);
         let writing = Mutex::new(Writing { file, blocks, unsynced, failed: false });
         DirectSegment { plain, writing, block }
+    }
+
+    fn plain(&self) -> &FileSegment<H> {
+        &self.plain
     }
 
     fn writing(&self) -> MutexGuard<'_, Writing<H>> {
@@ -121,25 +126,16 @@ impl<H: File> DirectSegment<H> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: File> Segment for DirectSegment<H> {
+    forward!(plain: read_at, read_reusing, len);
+
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         Io::ready(self.write(offset, &data, mode))
     }
 
     fn sync(&self) -> Io<'_, ()> {
         Io::ready(self.make_durable())
-    }
-
-    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
-        self.plain.read_at(offset, len)
-    }
-
-    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
-        self.plain.read_reusing(offset, len, spent)
-    }
-
-    fn len(&self) -> Io<'_, u64> {
-        self.plain.len()
     }
 
     fn truncate(&self, len: u64) -> Io<'_, ()> {

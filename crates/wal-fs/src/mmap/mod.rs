@@ -1,9 +1,16 @@
 //! `MmapStorage`: a log in a directory, written through memory that is mapped to its files.
 //!
-//! - `segment`: one file, and the part of it that is mapped
-//! - `windows`: that part, in pieces
+//! | file | idea |
+//! | --- | --- |
+//! | here | which segments are mapped, and when they are no more |
+//! | `segment` | one file, and the part of it that is mapped |
+//! | `windows` | that part, in pieces |
+//! | `helper` | the thread that prepares the next piece |
+//! | `settings` | its numbers |
 
+mod helper;
 mod segment;
+mod settings;
 mod windows;
 
 use std::fmt;
@@ -11,12 +18,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use helper::Helper;
 use segment::MmapSegment;
-use wal_core::{Access, Capabilities, Io, Listing, LogStorage, Lsn, Result, Segment, StorageLock};
+pub use settings::MmapSettings;
+use wal_core::{Access, Io, LogStorage, Lsn, Result, Segment, StorageLock};
 
-use crate::handles::Handles;
-use crate::helper::Helper;
-use crate::{FileStorage, FileSystem, MmapSettings, RealFs, dir};
+use crate::file::FileStorage;
+use crate::layer::{Handles, forward};
+use crate::os::{FileSystem, RealFs, dir};
 
 /// A log's segments as files in one directory, written by copying into mapped memory.
 ///
@@ -24,7 +33,7 @@ use crate::{FileStorage, FileSystem, MmapSettings, RealFs, dir};
 /// difference is that an unsynced write is a copy in memory and no call into the system. It survives the
 /// death of the process all the same, as the memory is the system's cache of the file. A sync is an
 /// `fdatasync`, and somewhat dearer than elsewhere, because it write-protects the page, and the next copy
-/// has to lift that again: this storage is for logs whose records need survive the process at once and a
+/// has to lift that again: this storage is for logs whose records need to survive the process at once and a
 /// power loss later, by a strategy that syncs rarely.
 ///
 /// ```
@@ -158,12 +167,11 @@ impl<F: FileSystem> MmapStorage<F> {
         &self.settings
     }
 
-    fn create_segment(
-        &self,
-        name: Lsn,
-        header: &[u8],
-        capacity: u64,
-    ) -> Result<Arc<MmapSegment<F::File>>> {
+    fn files(&self) -> &FileStorage<F> {
+        &self.files
+    }
+
+    fn create_segment(&self, name: Lsn, header: &[u8], capacity: u64) -> Result<Arc<dyn Segment>> {
         let plain = self.files.create_segment(name, header, capacity)?;
         let step = self.settings.window_bytes;
         let segment = MmapSegment::mapped(plain, self.helper.clone(), header.len() as u64, step)?;
@@ -171,12 +179,12 @@ impl<F: FileSystem> MmapStorage<F> {
         Ok(segment)
     }
 
-    fn open_segment(&self, name: Lsn, access: Access) -> Result<Arc<MmapSegment<F::File>>> {
+    fn open_segment(&self, name: Lsn, access: Access) -> Result<Arc<dyn Segment>> {
         if access == Access::Write {
             self.unmap(name)?;
         }
         let plain = self.files.open_segment(name, access)?;
-        Ok(MmapSegment::plain(plain, self.helper.clone()))
+        Ok(MmapSegment::unmapped(plain, self.helper.clone()))
     }
 
     /// Somebody else may cut the file from now on: no handle must have it mapped.
@@ -195,34 +203,21 @@ impl Drop for Settled {
     }
 }
 
-fn shared<S: Segment + 'static>(segment: Arc<S>) -> Arc<dyn Segment> {
-    segment
-}
-
+#[deny(clippy::missing_trait_methods)]
 impl<F: FileSystem> LogStorage for MmapStorage<F> {
-    fn capabilities(&self) -> Capabilities {
-        self.files.capabilities()
-    }
-
-    fn describe(&self) -> String {
-        self.files.describe()
-    }
+    forward!(files: capabilities, describe, list, set_aside);
 
     fn lock(&self) -> Io<'_, StorageLock> {
         let beside = |lock| StorageLock::new((Settled(self.helper.clone()), lock));
         Io::ready(self.files.lock().wait().map(beside))
     }
 
-    fn list(&self) -> Io<'_, Listing> {
-        self.files.list()
-    }
-
     fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        Io::ready(self.create_segment(name, &header, capacity).map(shared))
+        Io::ready(self.create_segment(name, &header, capacity))
     }
 
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
-        Io::ready(self.open_segment(name, access).map(shared))
+        Io::ready(self.open_segment(name, access))
     }
 
     fn remove(&self, name: Lsn) -> Io<'_, ()> {
@@ -231,10 +226,6 @@ impl<F: FileSystem> LogStorage for MmapStorage<F> {
             Ok(()) => self.files.remove(name),
             Err(error) => Io::ready(Err(error)),
         }
-    }
-
-    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
-        self.files.set_aside(label, data)
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use bytes::Bytes;
 use wal_core::{Error, Io, Result, Segment, WriteMode};
 
+use super::helper::Helper;
 use super::windows::{Window, Windows};
-use crate::File;
-use crate::helper::Helper;
-use crate::segment::FileSegment;
+use crate::file::FileSegment;
+use crate::layer::forward;
+use crate::os::File;
 
 /// An open segment file.
 pub(super) struct MmapSegment<H> {
@@ -49,7 +50,7 @@ enum Next {
 
 impl<H: File> MmapSegment<H> {
     /// A segment without a window: one that was opened, to be read or mended.
-    pub(super) fn plain(plain: FileSegment<H>, helper: Arc<Helper>) -> Arc<Self> {
+    pub(super) fn unmapped(plain: FileSegment<H>, helper: Arc<Helper>) -> Arc<Self> {
         Self::new(plain, helper, 0)
     }
 
@@ -76,6 +77,10 @@ impl<H: File> MmapSegment<H> {
             helper,
             own: own.clone(),
         })
+    }
+
+    fn plain(&self) -> &FileSegment<H> {
+        &self.plain
     }
 
     fn view(&self) -> MutexGuard<'_, View> {
@@ -256,25 +261,16 @@ impl View {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: File> Segment for MmapSegment<H> {
+    forward!(plain: read_at, read_reusing, len);
+
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         Io::ready(self.write(offset, &data, mode))
     }
 
     fn sync(&self) -> Io<'_, ()> {
         Io::ready(self.make_durable("sync"))
-    }
-
-    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
-        self.plain.read_at(offset, len)
-    }
-
-    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
-        self.plain.read_reusing(offset, len, spent)
-    }
-
-    fn len(&self) -> Io<'_, u64> {
-        self.plain.len()
     }
 
     fn truncate(&self, len: u64) -> Io<'_, ()> {

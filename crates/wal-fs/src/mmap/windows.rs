@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 
-use crate::Mapping;
+use crate::os::Mapping;
 
 /// A piece of a file in memory.
 pub(super) struct Window {

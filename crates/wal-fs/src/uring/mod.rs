@@ -1,17 +1,24 @@
 //! `UringStorage`: a log in a directory, whose syncs are asynchronous in the kernel.
 //!
-//! - `segment`: one file, and what becomes an operation
-//! - `turn`: one operation of a segment at a time, none after a failure
-//! - `work`: the requests that an operation is made of
-//! - `ring`: operations in, outcomes out
-//! - `reaper`: the thread that talks to the kernel
-//! - `settings`: its numbers
+//! | file | idea |
+//! | --- | --- |
+//! | here | what waits for an operation that is under way |
+//! | `segment` | one file, and what becomes an operation |
+//! | `exclusive` | one operation of a segment at a time, none after a failure |
+//! | `work` | the requests that an operation is made of |
+//! | `operation` | an operation, and the future that is told its outcome |
+//! | `inbox` | the operations that wait for the thread, and how many are under way |
+//! | `ring` | operations in, outcomes out |
+//! | `reaper` | the thread that talks to the kernel |
+//! | `settings` | its numbers |
 
+mod exclusive;
+mod inbox;
+mod operation;
 mod reaper;
 mod ring;
 mod segment;
 mod settings;
-mod turn;
 mod work;
 
 use std::fmt;
@@ -23,12 +30,11 @@ use ring::Ring;
 use segment::{SharedFile, UringSegment};
 pub use settings::UringSettings;
 use wal_core::{
-    Access, Capabilities, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Result, Segment,
-    StorageLock,
+    Access, Capabilities, Error, ErrorKind, Io, LogStorage, Lsn, Result, Segment, StorageLock,
 };
 
-use crate::FileStorage;
-use crate::handles::Handles;
+use crate::file::FileStorage;
+use crate::layer::{Handles, forward};
 
 /// A log's segments as files in one directory, made durable by io_uring. Linux only, with the feature
 /// `uring`.
@@ -152,26 +158,30 @@ impl UringStorage {
         Ok(StorageLock::new(LockGuard { lock: Some(lock), ring: self.ring.clone() }))
     }
 
-    fn create_segment(&self, name: Lsn, header: &[u8], capacity: u64) -> Result<UringSegment> {
-        let plain = self.files.create_segment(name, header, capacity)?;
-        Ok(self.watched(name, UringSegment::new(plain, self.ring.clone())))
+    fn files(&self) -> &FileStorage {
+        &self.files
     }
 
-    fn open_segment(&self, name: Lsn, access: Access) -> Result<UringSegment> {
+    fn create_segment(&self, name: Lsn, header: &[u8], capacity: u64) -> Result<Arc<dyn Segment>> {
+        let plain = self.files.create_segment(name, header, capacity)?;
+        let segment = UringSegment::new(plain, self.ring.clone());
+        self.written.add(name, segment.file());
+        Ok(Arc::new(segment))
+    }
+
+    fn open_segment(&self, name: Lsn, access: Access) -> Result<Arc<dyn Segment>> {
         let plain = self.files.open_segment(name, access)?;
         let segment = UringSegment::new(plain, self.ring.clone());
-        Ok(if access == Access::Write { self.watched(name, segment) } else { segment })
-    }
-
-    fn watched(&self, name: Lsn, segment: UringSegment) -> UringSegment {
-        self.written.add(name, segment.file());
-        segment
+        if access == Access::Write {
+            self.written.add(name, segment.file());
+        }
+        Ok(Arc::new(segment))
     }
 
     /// The files of that name to which something is under way.
     fn busy(&self, name: Lsn) -> Vec<Arc<SharedFile>> {
         let mut files = self.written.of(name);
-        files.retain(|file| file.turns.taken().is_some());
+        files.retain(|file| file.exclusive.held_for().is_some());
         files
     }
 }
@@ -191,35 +201,26 @@ impl Drop for LockGuard {
     }
 }
 
-fn shared(segment: UringSegment) -> Arc<dyn Segment> {
-    Arc::new(segment)
-}
-
+#[deny(clippy::missing_trait_methods)]
 impl LogStorage for UringStorage {
+    forward!(files: describe, list, set_aside);
+
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.files.capabilities();
         capabilities.write_through = true;
         capabilities
     }
 
-    fn describe(&self) -> String {
-        self.files.describe()
-    }
-
     fn lock(&self) -> Io<'_, StorageLock> {
         Io::ready(self.take_lock())
     }
 
-    fn list(&self) -> Io<'_, Listing> {
-        self.files.list()
-    }
-
     fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        Io::ready(self.create_segment(name, &header, capacity).map(shared))
+        Io::ready(self.create_segment(name, &header, capacity))
     }
 
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
-        Io::ready(self.open_segment(name, access).map(shared))
+        Io::ready(self.open_segment(name, access))
     }
 
     fn remove(&self, name: Lsn) -> Io<'_, ()> {
@@ -234,14 +235,10 @@ impl LogStorage for UringStorage {
         Io::future(async move {
             // The file may become a spare, and then another segment.
             for file in busy {
-                file.turns.idle().await;
+                file.exclusive.free().await;
             }
             self.files.remove(name).await
         })
-    }
-
-    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
-        self.files.set_aside(label, data)
     }
 }
 

@@ -16,7 +16,8 @@ use io_uring::types::Fd;
 use io_uring::{IoUring, Probe, opcode};
 use rustix::io::Errno;
 
-use super::ring::{Operation, Shared};
+use super::inbox::Shared;
+use super::operation::Operation;
 
 /// Marks the request that waits for the bell. Slots are counted from 0.
 const BELL: u64 = u64::MAX;

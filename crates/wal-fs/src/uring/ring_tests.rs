@@ -1,9 +1,11 @@
 //! Operations that last as long as a test wants: writes to a pipe that nobody empties.
 
-use std::os::fd::AsFd;
-use std::pin::pin;
+use std::future::Future;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -280,11 +282,9 @@ fn a_broken_ring_fails_what_waits_and_what_comes() {
 #[test]
 fn an_operation_that_is_dropped_has_failed() {
     let target = Watched::new(tempfile::tempfile().unwrap());
-    let ticket = Arc::<Ticket>::default();
-    let operation =
-        Operation { target: target.clone(), work: Work::sync(), ticket: Some(ticket.clone()) };
+    let (operation, outcome) = Operation::new(target.clone(), Work::sync());
     drop(operation);
-    block_on(Outcome(ticket)).unwrap_err();
+    block_on(outcome).unwrap_err();
     assert_eq!(target.ends(), (0, 1));
 }
 

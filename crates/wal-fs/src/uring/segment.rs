@@ -7,11 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wal_core::{Error, Io, Result, Segment, WriteMode};
 
-use super::ring::{Ring, Target};
-use super::turn::{EarlierFailure, Kind, Turn, Turns};
+use super::exclusive::{EarlierFailure, Exclusive, Kind, Permit};
+use super::operation::Target;
+use super::ring::Ring;
 use super::work::Work;
-use crate::RealFile;
-use crate::segment::FileSegment;
+use crate::file::FileSegment;
+use crate::layer::forward;
+use crate::os::RealFile;
 
 /// An open segment file.
 pub(super) struct UringSegment {
@@ -22,7 +24,7 @@ pub(super) struct UringSegment {
 /// What an operation keeps alive until it is over.
 pub(super) struct SharedFile {
     plain: FileSegment<RealFile>,
-    pub(super) turns: Turns,
+    pub(super) exclusive: Exclusive,
 }
 
 impl Target for SharedFile {
@@ -31,13 +33,13 @@ impl Target for SharedFile {
     }
 
     fn ended(&self, fine: bool) {
-        self.turns.end(fine);
+        self.exclusive.release(fine);
     }
 }
 
 impl UringSegment {
     pub(super) fn new(plain: FileSegment<RealFile>, ring: Arc<Ring>) -> Self {
-        UringSegment { file: Arc::new(SharedFile { plain, turns: Turns::default() }), ring }
+        UringSegment { file: Arc::new(SharedFile { plain, exclusive: Exclusive::default() }), ring }
     }
 
     pub(super) fn file(&self) -> &Arc<SharedFile> {
@@ -48,16 +50,16 @@ impl UringSegment {
         &self.file.plain
     }
 
-    async fn turn(&self, op: &'static str, kind: Kind) -> Result<Turn<'_>> {
-        self.file.turns.take(kind).await.map_err(|EarlierFailure| {
+    async fn acquire(&self, op: &'static str, kind: Kind) -> Result<Permit<'_>> {
+        self.file.exclusive.acquire(kind).await.map_err(|EarlierFailure| {
             self.plain().error(op, io::Error::other("an earlier sync of this file failed"))
         })
     }
 
-    /// Hands an operation to the ring. From here on it ends the turn.
-    async fn run(&self, op: &'static str, turn: Turn<'_>, work: Work) -> Result<()> {
+    /// Hands an operation to the ring. When it ends, the ring gives back the permit.
+    async fn run(&self, op: &'static str, permit: Permit<'_>, work: Work) -> Result<()> {
         let outcome = self.ring.run(self.file.clone(), work);
-        turn.pass_on();
+        permit.pass_on();
         outcome.await.map_err(|source| self.plain().error(op, source))
     }
 
@@ -66,7 +68,7 @@ impl UringSegment {
     async fn write_through(&self, offset: u64, data: Bytes) -> Result<()> {
         const OP: &str = "write through";
         let at = |error: Error| error.offset(offset);
-        let turn = self.turn(OP, Kind::Write).await.map_err(at)?;
+        let permit = self.acquire(OP, Kind::Write).await.map_err(at)?;
         let work = match offset.checked_add(data.len() as u64) {
             Some(end) if self.plain().is_filled(end) && !data.is_empty() => {
                 // Also if the write is given up half-way: what is filled later lies behind it.
@@ -76,21 +78,24 @@ impl UringSegment {
             _ => match self.plain().write(offset, &data, WriteMode::Cached) {
                 Ok(()) => Work::sync(),
                 Err(error) => {
-                    turn.end();
+                    permit.release();
                     return Err(error);
                 }
             },
         };
-        self.run(OP, turn, work).await.map_err(at)
+        self.run(OP, permit, work).await.map_err(at)
     }
 
     async fn make_durable(&self) -> Result<()> {
-        let turn = self.turn("sync", Kind::Sync).await?;
-        self.run("sync", turn, Work::sync()).await
+        let permit = self.acquire("sync", Kind::Sync).await?;
+        self.run("sync", permit, Work::sync()).await
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Segment for UringSegment {
+    forward!(plain: read_at, read_reusing, len);
+
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         if let Err(error) = self.plain().check_writable("write") {
             return Io::ready(Err(error));
@@ -98,9 +103,9 @@ impl Segment for UringSegment {
         match mode {
             WriteMode::Through => Io::future(self.write_through(offset, data)),
             // A write that somebody gave up would come in between.
-            WriteMode::Cached if self.file.turns.taken() == Some(Kind::Write) => {
+            WriteMode::Cached if self.file.exclusive.held_for() == Some(Kind::Write) => {
                 Io::future(async move {
-                    self.file.turns.without_write().await;
+                    self.file.exclusive.without_write().await;
                     self.plain().write(offset, &data, mode)
                 })
             }
@@ -115,24 +120,12 @@ impl Segment for UringSegment {
         }
     }
 
-    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
-        Io::ready(self.plain().read(offset, len, Bytes::new()))
-    }
-
-    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
-        Io::ready(self.plain().read(offset, len, spent))
-    }
-
-    fn len(&self) -> Io<'_, u64> {
-        self.plain().len()
-    }
-
     fn truncate(&self, len: u64) -> Io<'_, ()> {
-        if self.file.turns.taken().is_none() {
+        if self.file.exclusive.held_for().is_none() {
             return Io::ready(self.plain().cut(len));
         }
         Io::future(async move {
-            self.file.turns.idle().await;
+            self.file.exclusive.free().await;
             self.plain().cut(len)
         })
     }

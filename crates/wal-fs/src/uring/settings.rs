@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wal_core::Result;
 
-use crate::FileSettings;
-use crate::settings::range;
+use crate::file::FileSettings;
+use crate::file::range;
 
 /// Sizes and limits of [`UringStorage`](crate::UringStorage).
 ///

@@ -5,7 +5,7 @@ use wal_core::{Durability, Lsn};
 use wal_testkit::{ModelFs, Rng};
 
 use super::{Known, RIGHT, Run, STREAMS, Subject, Survives, Timeline, check_stream, open, stream};
-use crate::{Stream, Streams, layout};
+use crate::{Stream, Streams, layout, truncate};
 
 const STEPS: u32 = 60;
 
@@ -178,7 +178,7 @@ fn found(mistake: Subject) -> String {
 #[test]
 fn truncating_the_shared_log_before_its_checkpoint_is_found() {
     let reclaim = |streams: &Streams| {
-        let snapshot = streams.shared.snapshot();
+        let snapshot = truncate::snapshot(&streams.shared);
         let start = streams.shared.wal.truncate_before(snapshot.needed)?;
         let checkpoint = layout::checkpoint(&snapshot.standings);
         streams.shared.wal.append_with(&checkpoint, Durability::Durable)?;
@@ -191,7 +191,7 @@ fn truncating_the_shared_log_before_its_checkpoint_is_found() {
 #[test]
 fn a_checkpoint_that_forgets_empty_streams_is_found() {
     let reclaim = |streams: &Streams| {
-        let mut snapshot = streams.shared.snapshot();
+        let mut snapshot = truncate::snapshot(&streams.shared);
         snapshot.standings.retain(|standing| standing.start < standing.next);
         let checkpoint = layout::checkpoint(&snapshot.standings);
         streams.shared.wal.append_with(&checkpoint, Durability::Durable)?;

@@ -9,7 +9,8 @@ use wal_testkit::{ModelFs, Rng};
 
 use super::{Known, RIGHT, Run, STREAMS, Timeline, open, stream};
 use crate::Stream;
-use crate::truncate::Freed;
+use crate::shared::Freed;
+use crate::truncate;
 
 /// Appends to a stream and truncates it; returns what was known of it when.
 fn produce(fs: &ModelFs, stream: &Stream, mut rng: Rng) -> Timeline {
@@ -88,7 +89,7 @@ fn overtaken(later_cut: bool) -> Result<Vec<(u64, u64)>> {
         append(at)?;
     }
     all[1].truncate_before(Lsn::MAX)?;
-    let mut snapshot = streams.shared.snapshot();
+    let mut snapshot = truncate::snapshot(&streams.shared);
     for at in [0, 1, 2] {
         append(at)?;
     }
@@ -97,9 +98,9 @@ fn overtaken(later_cut: bool) -> Result<Vec<(u64, u64)>> {
     }
     if later_cut {
         all[0].truncate_before(Lsn::MAX)?;
-        snapshot.needed = streams.shared.snapshot().needed;
+        snapshot.needed = truncate::snapshot(&streams.shared).needed;
     }
-    streams.shared.give_back(&snapshot, &mut Freed::default())?;
+    truncate::give_back(&streams.shared, &snapshot, &mut Freed::default())?;
     let streams = open(fs.process_crash(), RIGHT)?;
     let stood = |at| {
         let stream = stream(&streams, at);

@@ -1,7 +1,7 @@
 //! What is constant over the life of an open log: where frames may lie, and how large they may be.
 
 use super::source::Limits;
-use crate::format::{FRAME_HEADER_LEN, LogId, MAX_DATA_OFFSET, SEGMENT_HEADER_LEN};
+use crate::format::{FRAME_HEADER_LEN, LogId, MAX_DATA_OFFSET, SegmentHeader};
 use crate::{Capabilities, CodecId, Error, ErrorKind, Result, Settings};
 
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Layout {
         let invalid =
             |detail: String| Err(Error::new(ErrorKind::Invalid, "open log").with_detail(detail));
         let alignment = capabilities.alignment.max(1);
-        let data_offset = (SEGMENT_HEADER_LEN as u32).next_multiple_of(alignment);
+        let data_offset = SegmentHeader::data_offset_for(alignment);
         if data_offset > MAX_DATA_OFFSET {
             return invalid(format!(
                 "the storage's alignment is {alignment} bytes, allowed are 1 to {MAX_DATA_OFFSET}"

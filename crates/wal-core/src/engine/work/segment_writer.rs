@@ -11,7 +11,7 @@ use super::super::place::{Break, Taken, new_buffer};
 use super::super::progress::Captured;
 use super::super::segments::SegmentEntry;
 use super::super::wait::{Outcome, Waiter, Wakes, wake_all};
-use crate::format::{Footer, SEGMENT_HEADER_LEN, SegmentHeader};
+use crate::format::{SEGMENT_HEADER_LEN, SegmentHeader, write_footer};
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Event, Lsn, Publish, Result, Segment, WriteMode};
 
@@ -161,6 +161,7 @@ impl Engine {
     /// them. Hence two syncs.
     pub(super) fn seal_active(&self, w: &mut SegmentWriter) -> Result<Option<Lsn>> {
         let Some(active) = w.active.take() else { return Ok(None) };
+        active.assert_extent();
         let header = &active.entry.header;
         let name = header.first_lsn;
         let _alone = lock(&self.syncer);
@@ -172,12 +173,8 @@ impl Engine {
             let started = self.clock.monotonic();
             active.segment.sync().wait()?;
             self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
-            let footer = Footer { summary }.encode(active.entry.salt);
-            let end = active.offset + footer.len() as u64;
             let started = self.clock.monotonic();
-            active.segment.write_at(active.offset, footer, WriteMode::Cached).wait()?;
-            active.segment.truncate(end).wait()?;
-            active.segment.sync().wait()?;
+            let end = write_footer(&*active.segment, active.entry.salt, &summary)?;
             self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
             Ok(end)
         };

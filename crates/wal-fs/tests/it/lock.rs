@@ -28,7 +28,7 @@ fn child() {
 /// Starts the child, and returns it with what it says of the lock.
 fn start(dir: &std::path::Path) -> (Child, String) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .args(["--exact", "lock::child", "--ignored", "--nocapture"])
         .env(DIR, dir)
         .stdout(Stdio::piped())
         .spawn()

@@ -1,6 +1,5 @@
 //! `UringStorage`: futures that are pending while the device works, and what is left when they are
 //! dropped. Where the kernel has no io_uring the tests say that they are skipped.
-#![cfg(all(target_os = "linux", feature = "uring"))]
 
 use std::future::Future;
 use std::io::Write;

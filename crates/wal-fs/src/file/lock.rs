@@ -5,10 +5,10 @@ use std::path::Path;
 
 use wal_core::{Access, Error, ErrorKind, Result, WriteMode};
 
-use crate::{File, FileSystem, names, whole};
+use crate::os::{File, FileSystem, whole};
 
 /// Holds the lock until it is dropped.
-pub(crate) struct LockGuard<H: File>(H);
+pub(super) struct LockGuard<H: File>(H);
 
 impl<H: File> Drop for LockGuard<H> {
     /// Unlocks rather than only closing: while another thread is starting a child process, the
@@ -18,11 +18,10 @@ impl<H: File> Drop for LockGuard<H> {
     }
 }
 
-/// Takes the lock of the log in `dir`.
-pub(crate) fn acquire<F: FileSystem>(fs: &F, dir: &Path) -> Result<LockGuard<F::File>> {
-    let path = dir.join(names::LOCK);
+/// Locks the file at `path`, which is created if it is missing.
+pub(super) fn acquire<F: FileSystem>(fs: &F, path: &Path) -> Result<LockGuard<F::File>> {
     let fail = |source| Error::io("lock log", source).detail(path.display().to_string());
-    let file = open_or_create(fs, &path).map_err(fail)?;
+    let file = open_or_create(fs, path).map_err(fail)?;
     if !file.try_lock().map_err(fail)? {
         let holder = match holder(&file) {
             Some(pid) => format!("{} is locked by process {pid}", path.display()),

@@ -1,6 +1,5 @@
 //! Disks of their own: one that is full, one that takes no direct writes. Mounting needs root; where it
 //! is not allowed the tests say that they are skipped.
-#![cfg(target_os = "linux")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

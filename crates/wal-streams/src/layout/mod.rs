@@ -9,20 +9,33 @@
 //! | `51` records | stream, LSN of the first record, how many; then the bytes of the first record |
 //! | `52` start | stream, LSN: its records before this LSN were truncated |
 //! | `53` checkpoint | how many streams; then for each, ascending: stream, where it starts, records that it holds |
-//! | `54` image | a checkpoint with the indexes, left by a clean close; see `image` |
+//! | `54` closing checkpoint | a checkpoint with the indexes, left by a clean close; see `closing` |
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | here | the leads |
+//! | `closing` | the body of a closing checkpoint |
+//! | `fields` | numbers, LSNs and standings, each checked when it is read |
+//! | `varint` | LEB128 |
 //!
 //! A lead thus costs 4 bytes in a young log, and 26 at most. No record is added, so a bound on the loss
 //! of records that a strategy claims for the shared log is true for the records of streams as it stands.
 
+mod closing;
+mod fields;
+mod varint;
+
 use bytes::{Buf, Bytes};
+pub(crate) use closing::{CLOSING, put_closing, take_closing};
+use fields::{lsn, malformed, nothing_behind, number, take_standing};
 use wal_core::{Error, ErrorKind, Lsn, Result};
 
-use crate::{StreamId, image, varint};
+use crate::id::StreamId;
+use crate::positions::Standing;
 
 const RECORDS: u8 = 0x51;
 const START: u8 = 0x52;
 const CHECKPOINT: u8 = 0x53;
-pub(crate) const IMAGE: u8 = 0x54;
 
 /// What the first record of a frame says.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,14 +46,6 @@ pub(crate) enum Lead {
     Start { stream: StreamId, start: Lsn },
     /// Where all streams that ever had a record stood.
     Checkpoint(Vec<Standing>),
-}
-
-/// Where one stream stands: all that must not be forgotten of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) stream: StreamId,
-    pub(crate) start: Lsn,
-    pub(crate) next: Lsn,
 }
 
 pub(crate) fn put_records(out: &mut Vec<u8>, stream: StreamId, first: Lsn, count: u64) {
@@ -87,7 +92,7 @@ pub(crate) fn take_lead(record: &mut Bytes) -> Result<Lead> {
             Ok(Lead::Start { stream, start })
         }
         CHECKPOINT => take_standings(record).map(Lead::Checkpoint),
-        IMAGE => image::take(record).map(|image| Lead::Checkpoint(image.standings())),
+        CLOSING => take_closing(record).map(|inventory| Lead::Checkpoint(inventory.standings())),
         other => Err(Error::new(ErrorKind::Unsupported, "read shared log").detail(format!(
             "the record begins with {other:#04x}, which no record of a stream does"
         ))),
@@ -110,42 +115,6 @@ fn take_standings(record: &mut Bytes) -> Result<Vec<Standing>> {
     }
     nothing_behind(record, "a checkpoint")?;
     Ok(standings)
-}
-
-pub(crate) fn take_standing(record: &mut Bytes) -> Result<Standing> {
-    let stream = StreamId(number(record, "a stream")?);
-    let start = lsn(record)?;
-    let held = number(record, "a count of records")?;
-    match start.get().checked_add(held).map(Lsn::new) {
-        Some(next) => Ok(Standing { stream, start, next }),
-        None => Err(malformed(format!("{held} records from LSN {start} on"))),
-    }
-}
-
-pub(crate) fn number(record: &mut Bytes, what: &str) -> Result<u64> {
-    let Some((value, len)) = varint::get(record) else {
-        return Err(malformed(format!("no number where {what} was expected")));
-    };
-    record.advance(len);
-    Ok(value)
-}
-
-fn lsn(record: &mut Bytes) -> Result<Lsn> {
-    match number(record, "an LSN")? {
-        0 => Err(malformed("LSN 0")),
-        lsn => Ok(Lsn::new(lsn)),
-    }
-}
-
-pub(crate) fn nothing_behind(record: &Bytes, what: &str) -> Result<()> {
-    match record.len() {
-        0 => Ok(()),
-        left => Err(malformed(format!("{left} bytes behind {what}"))),
-    }
-}
-
-pub(crate) fn malformed(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::Codec, "read shared log").detail(detail)
 }
 
 #[cfg(test)]
@@ -197,7 +166,7 @@ mod tests {
             (&[0x54, 9, 1, 5, 1, 1, 1, 0], ErrorKind::Codec, "0 places of stream 5"),
             (&[0x54, 9, 1, 5, 1, 1, 1, 1, 2, 1, 0], ErrorKind::Codec, "places of stream 5 outside"),
             (&[0x54, 9, 1, 5, 1, 1, 0, 1, 1, 1, 0], ErrorKind::Codec, "a distance of 0"),
-            (&[0x54, 9, 0, 1], ErrorKind::Codec, "1 bytes behind an image"),
+            (&[0x54, 9, 0, 1], ErrorKind::Codec, "1 bytes behind a closing checkpoint"),
         ] {
             let error = lead(bytes).0.unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");

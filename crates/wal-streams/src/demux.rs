@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use wal_core::{Entry, Error, ErrorKind, Lsn, Result, Timestamp, Wal};
 
-use crate::StreamId;
 use crate::codec::SharedCodec;
-use crate::layout::{self, Lead, Standing};
+use crate::id::StreamId;
+use crate::layout::{self, Lead};
+use crate::positions::Standing;
 
 /// One record of the shared log.
 pub(crate) enum Step {
@@ -25,7 +26,7 @@ pub(crate) struct Record {
 }
 
 /// Reads the shared log from the beginning of a frame on.
-pub(crate) struct Walk {
+pub(crate) struct Demux {
     entries: wal_core::Iter<SharedCodec>,
     /// The rest of the present frame.
     rest: Option<Rest>,
@@ -43,11 +44,11 @@ struct Rest {
     left: u64,
 }
 
-impl Walk {
+impl Demux {
     /// `from` is the first record of a frame, or zero for the whole log.
     pub(crate) fn new(wal: &Wal<SharedCodec>, from: Lsn) -> Result<Self> {
         let entries = wal.iter(from)?;
-        Ok(Walk { entries, rest: None, at: Lsn::ZERO, len: 0, hole: None })
+        Ok(Demux { entries, rest: None, at: Lsn::ZERO, len: 0, hole: None })
     }
 
     /// The shared log's LSN of the record that came last.

@@ -5,7 +5,7 @@ use std::ptr;
 
 use memmap2::{MmapOptions, MmapRaw};
 
-use crate::Mapping;
+use super::fs::Mapping;
 
 struct RealMapping(MmapRaw);
 

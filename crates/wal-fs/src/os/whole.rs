@@ -4,7 +4,7 @@ use std::io;
 
 use wal_core::WriteMode;
 
-use crate::File;
+use super::fs::File;
 
 static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
 

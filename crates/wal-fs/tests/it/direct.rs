@@ -1,5 +1,4 @@
 //! `DirectStorage`: whole blocks, in one call, and what lies beside them stays.
-#![cfg(target_os = "linux")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -3,11 +3,11 @@
 use wal_core::Lsn;
 
 /// The file that the one writer locks. It holds the writer's process id.
-pub(crate) const LOCK: &str = "LOCK";
+pub(super) const LOCK: &str = "LOCK";
 
 /// What a name in the directory stands for.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Name {
+pub(super) enum Name {
     /// A segment, by its first LSN.
     Segment(Lsn),
     /// A file that is to become a segment, or was one.
@@ -19,7 +19,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    pub(crate) fn parse(name: &str) -> Name {
+    pub(super) fn parse(name: &str) -> Name {
         if let Some(lsn) = name.strip_suffix(".wal").and_then(number) {
             return Name::Segment(Lsn::new(lsn));
         }
@@ -67,20 +67,20 @@ fn is_set_aside(name: &str) -> bool {
 }
 
 /// Whether files set aside may be labelled so: nothing that could lead out of the directory.
-pub(crate) fn is_label(label: &str) -> bool {
+pub(super) fn is_label(label: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     (1..=128).contains(&label.len()) && label.bytes().all(plain) && !label.starts_with('.')
 }
 
-pub(crate) fn segment(first_lsn: Lsn) -> String {
+pub(super) fn segment(first_lsn: Lsn) -> String {
     named("", first_lsn.get(), ".wal")
 }
 
-pub(crate) fn spare(n: u64) -> String {
+pub(super) fn spare(n: u64) -> String {
     named("spare-", n, ".tmp")
 }
 
-pub(crate) fn set_aside(label: &str, n: u64) -> String {
+pub(super) fn set_aside(label: &str, n: u64) -> String {
     format!("{label}-{n}.cut")
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wal_core::{Error, ErrorKind, Result};
 
-use crate::{FileSystem, NodeKind};
+use super::fs::{FileSystem, NodeKind};
 
 /// The path from the root, so that a later change of the working directory means nothing.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {

@@ -5,15 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::FileSystem;
-use crate::names::{self, Name};
+use super::names::{self, Name};
+use crate::os::FileSystem;
 
 /// The spares of one storage.
 ///
 /// Only files that this process put there since it took the lock are used. Those of an earlier
 /// process may hold frames of an incarnation of the log that was lost, generation number and all.
 #[derive(Debug, Default)]
-pub(crate) struct Spares(Mutex<State>);
+pub(super) struct Spares(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -27,29 +27,29 @@ impl Spares {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.state().ready.len()
     }
 
     /// Takes the oldest spare; the caller owns the file.
-    pub(crate) fn take(&self) -> Option<PathBuf> {
+    pub(super) fn take(&self) -> Option<PathBuf> {
         self.state().ready.pop_front()
     }
 
     /// Hands over a file that is ready to become a segment.
-    pub(crate) fn put(&self, path: PathBuf) {
+    pub(super) fn put(&self, path: PathBuf) {
         self.state().ready.push_back(path);
     }
 
     /// A name for a new spare.
-    pub(crate) fn next_path(&self, dir: &Path) -> PathBuf {
+    pub(super) fn next_path(&self, dir: &Path) -> PathBuf {
         let mut state = self.state();
         state.used += 1;
         dir.join(names::spare(state.used))
     }
 
     /// Creates an empty file under a spare's name.
-    pub(crate) fn create<F: FileSystem>(
+    pub(super) fn create<F: FileSystem>(
         &self,
         fs: &F,
         dir: &Path,
@@ -65,7 +65,7 @@ impl Spares {
     }
 
     /// Removes the spares in the directory, whoever left them there.
-    pub(crate) fn clear<F: FileSystem>(
+    pub(super) fn clear<F: FileSystem>(
         &self,
         fs: &F,
         dir: &Path,

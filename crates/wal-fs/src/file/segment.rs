@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use wal_core::{Access, Error, ErrorKind, Io, Lsn, Result, Segment, WriteMode};
 
-use crate::{File, whole};
+use crate::os::{File, whole};
 
 /// An open segment file.
 pub(crate) struct FileSegment<H> {
@@ -23,13 +23,13 @@ pub(crate) struct FileSegment<H> {
 /// How far the file reaches, and how far it is to be filled ahead of the data.
 ///
 /// Only the writer uses it: a file opened for reading may be growing under another handle.
-pub(crate) struct Growth {
+pub(super) struct Growth {
     /// The file's length: everything below was written once.
-    pub(crate) len: u64,
+    pub(super) len: u64,
     /// Fill up to multiples of this; 0: not at all.
-    pub(crate) chunk: u64,
+    pub(super) chunk: u64,
     /// Never fill beyond this.
-    pub(crate) limit: u64,
+    pub(super) limit: u64,
 }
 
 impl Growth {
@@ -56,7 +56,7 @@ enum SyncState {
 }
 
 impl<H: File> FileSegment<H> {
-    pub(crate) fn new(file: H, name: Lsn, path: PathBuf, access: Access, growth: Growth) -> Self {
+    pub(super) fn new(file: H, name: Lsn, path: PathBuf, access: Access, growth: Growth) -> Self {
         let (growth, sync) = (Mutex::new(growth), Mutex::new(SyncState::Fine));
         FileSegment { file, name, path, access, growth, sync }
     }
@@ -239,7 +239,7 @@ mod tests {
     fn memory_is_read_into_again_unless_somebody_holds_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bytes");
-        let file = crate::FileSystem::create_new(&crate::RealFs, &path).unwrap();
+        let file = crate::os::FileSystem::create_new(&crate::os::RealFs, &path).unwrap();
         let growth = Growth { len: 0, chunk: 0, limit: 0 };
         let segment = FileSegment::new(file, Lsn::FIRST, path, Access::Write, growth);
         segment.write(0, b"first second", WriteMode::Cached).unwrap();

@@ -1,9 +1,9 @@
 //! Numbers in as few bytes as they need (LEB128): 7 bits a byte, low ones first.
 
 /// The most bytes that a number takes.
-pub(crate) const MAX_BYTES: usize = 10;
+pub(super) const MAX_BYTES: usize = 10;
 
-pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
+pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -13,7 +13,7 @@ pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
 
 /// The number at the beginning of `bytes` and how many bytes it takes. `None` if it is cut short, too
 /// large, or longer than it need be: each number has one encoding.
-pub(crate) fn get(bytes: &[u8]) -> Option<(u64, usize)> {
+pub(super) fn get(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0u64;
     for (at, &byte) in bytes.iter().take(MAX_BYTES).enumerate() {
         let bits = u64::from(byte & 0x7f);

@@ -280,6 +280,8 @@ pub trait Mapping: Send + Sync {
     fn flush(&self) -> io::Result<()>;
 }
 
+// A method with a body of its own has to be passed on as well.
+#[deny(clippy::missing_trait_methods)]
 impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
     type File = F::File;
 

@@ -7,8 +7,11 @@ use std::path::Path;
 use wal_core::Access;
 
 #[cfg(target_os = "linux")]
-use crate::DirectFile;
-use crate::{DirEntry, File, FileSystem, Mapping, NodeKind, mapping};
+use super::fs::DirectFile;
+use super::fs::{DirEntry, File, FileSystem, Mapping, NodeKind};
+use super::mapping;
+#[cfg(target_os = "linux")]
+use super::through;
 
 /// The operating system's file system.
 ///
@@ -30,7 +33,7 @@ impl FileSystem for RealFs {
 
     #[cfg(target_os = "linux")]
     fn open_direct(&self, path: &Path) -> io::Result<DirectFile<RealFile>> {
-        let (file, block_bytes) = crate::through::open_direct(path)?;
+        let (file, block_bytes) = through::open_direct(path)?;
         Ok(DirectFile { file: RealFile::new(file), block_bytes })
     }
 
@@ -78,7 +81,7 @@ impl FileSystem for RealFs {
 pub struct RealFile {
     file: fs::File,
     #[cfg(target_os = "linux")]
-    through: crate::through::Through,
+    through: through::Through,
 }
 
 impl RealFile {
@@ -86,7 +89,7 @@ impl RealFile {
         RealFile {
             file,
             #[cfg(target_os = "linux")]
-            through: crate::through::Through::default(),
+            through: through::Through::default(),
         }
     }
 }
@@ -139,7 +142,7 @@ impl File for RealFile {
 
     #[cfg(target_os = "linux")]
     fn begin_write_back(&self, offset: u64, len: u64) {
-        crate::through::begin_write_back(&self.file, offset, len);
+        through::begin_write_back(&self.file, offset, len);
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -1,4 +1,19 @@
 //! `FileStorage`: a log in a directory.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | here | how segments come and go |
+//! | `segment` | one segment in one file |
+//! | `spares` | files that are to become segments |
+//! | `lock` | the one-writer lock |
+//! | `names` | what the files are called |
+//! | `settings` | its numbers |
+
+mod lock;
+mod names;
+mod segment;
+mod settings;
+mod spares;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,11 +25,15 @@ use wal_core::{
     StorageLock, WriteMode,
 };
 
-use crate::dir::failed;
-use crate::names::{self, Name};
-use crate::segment::{FileSegment, Growth};
-use crate::spares::Spares;
-use crate::{File, FileSettings, FileSystem, RealFs, dir, lock, whole};
+use names::Name;
+pub(crate) use segment::FileSegment;
+use segment::Growth;
+pub use settings::FileSettings;
+pub(crate) use settings::range;
+use spares::Spares;
+
+use crate::os::dir::{self, failed};
+use crate::os::{File, FileSystem, RealFs, whole};
 
 /// A log's segments as files in one directory.
 ///
@@ -129,12 +148,16 @@ impl<F: FileSystem> FileStorage<F> {
         self.dir.join(names::segment(name))
     }
 
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.dir.join(names::LOCK)
+    }
+
     fn sync_dir(&self) -> Result<()> {
         self.fs.sync_dir(&self.dir).map_err(|source| failed("sync directory", &self.dir, source))
     }
 
     fn take_lock(&self) -> Result<StorageLock> {
-        let guard = lock::acquire(&self.fs, &self.dir)?;
+        let guard = lock::acquire(&self.fs, &self.lock_path())?;
         self.spares
             .clear(&self.fs, &self.dir)
             .map_err(|(path, source)| failed("remove spare", &path, source))?;

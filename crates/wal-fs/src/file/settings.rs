@@ -1,0 +1,91 @@
+//! The numbers of `FileStorage`.
+
+use serde::{Deserialize, Serialize};
+use wal_core::{Error, ErrorKind, Result};
+
+/// Sizes and limits of [`FileStorage`](crate::FileStorage).
+///
+/// ```
+/// use wal_fs::FileSettings;
+/// let settings = FileSettings::default().preallocate_bytes(4 << 20).max_spares(0);
+/// assert!(settings.validate().is_ok());
+/// assert!(FileSettings::default().max_spares(1000).validate().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FileSettings {
+    /// How many bytes of zeros are written ahead of the data at a time, so that most syncs touch
+    /// only blocks that were written before. Also the longest run of zeros behind the data of a
+    /// log that was not closed. 0 switches it off. Default 1 MiB, 0 to 1 GiB.
+    pub preallocate_bytes: u64,
+    /// How many removed segments are kept to become new ones. Each takes the space of a segment.
+    /// 0 switches recycling off. Default 2, 0 to 64.
+    pub max_spares: usize,
+    /// Whether a commit is one write-through call (`pwritev2` with `RWF_DSYNC` on Linux) where that
+    /// is possible, instead of a write and an `fdatasync`. As durable, and one call fewer; what it
+    /// gains depends on the device. Default false.
+    pub write_through: bool,
+}
+
+impl Default for FileSettings {
+    fn default() -> Self {
+        FileSettings { preallocate_bytes: 1 << 20, max_spares: 2, write_through: false }
+    }
+}
+
+impl FileSettings {
+    /// Sets [`preallocate_bytes`](Self::preallocate_bytes).
+    #[must_use]
+    pub const fn preallocate_bytes(mut self, bytes: u64) -> Self {
+        self.preallocate_bytes = bytes;
+        self
+    }
+
+    /// Sets [`max_spares`](Self::max_spares).
+    #[must_use]
+    pub const fn max_spares(mut self, count: usize) -> Self {
+        self.max_spares = count;
+        self
+    }
+
+    /// Sets [`write_through`](Self::write_through).
+    #[must_use]
+    pub const fn write_through(mut self, on: bool) -> Self {
+        self.write_through = on;
+        self
+    }
+
+    /// Checks every range; nothing is ever corrected silently.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the setting, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        range("preallocate_bytes", self.preallocate_bytes, 0, 1 << 30)?;
+        range("max_spares", self.max_spares as u64, 0, 64)
+    }
+}
+
+/// Refuses a setting that is out of its range, and says which it is.
+pub(crate) fn range(name: &str, value: u64, min: u64, max: u64) -> Result<()> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Invalid, "check settings")
+        .detail(format!("{name} is {value}, allowed are {min} to {max}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_out_of_range_and_says_so() {
+        FileSettings::default().validate().unwrap();
+        FileSettings::default().preallocate_bytes(0).max_spares(0).validate().unwrap();
+        let error = FileSettings::default().preallocate_bytes(2 << 30).validate().unwrap_err();
+        assert!(error.to_string().contains("preallocate_bytes is 2147483648"), "{error}");
+        let error = FileSettings::default().max_spares(65).validate().unwrap_err();
+        assert!(error.to_string().contains("max_spares is 65, allowed are 0 to 64"), "{error}");
+    }
+}

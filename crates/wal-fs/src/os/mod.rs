@@ -1,0 +1,21 @@
+//! The seam at which the storages meet the operating system.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `fs` | the traits: the few calls that a log on files needs |
+//! | `real` | those calls, made for real through the standard library |
+//! | `mapping` | a piece of a real file in memory |
+//! | `through` | what only Linux has: write-through, direct I/O, write-back |
+//! | `dir` | calls put together: the directory of a log |
+//! | `whole` | calls put together: reads and writes that may be short |
+
+pub(crate) mod dir;
+mod fs;
+mod mapping;
+mod real;
+#[cfg(target_os = "linux")]
+mod through;
+pub(crate) mod whole;
+
+pub use fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
+pub use real::{RealFile, RealFs};

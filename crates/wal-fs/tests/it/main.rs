@@ -1,0 +1,28 @@
+//! The storages on files, as a log uses them.
+//!
+//! | module | what is tested |
+//! | --- | --- |
+//! | `files` | `FileStorage`: what it keeps, lists and refuses |
+//! | `order` | which calls reach the file system, and in which order |
+//! | `trouble` | full disks, short and interrupted calls, failed syncs |
+//! | `lock` | one writer, in this process and among others |
+//! | `direct` | `DirectStorage`: whole blocks in one call |
+//! | `mmap` | `MmapStorage`: copies, and ordinary writes at the end of a window |
+//! | `mmap_helper` | the thread of `MmapStorage` |
+//! | `uring` | `UringStorage`: futures that are pending, and futures that are dropped |
+//! | `disks` | disks of their own, which only root can mount |
+//!
+//! `tests/allocations.rs` is a program of its own, as it replaces the allocator.
+
+#[cfg(target_os = "linux")]
+mod direct;
+#[cfg(target_os = "linux")]
+mod disks;
+mod files;
+mod lock;
+mod mmap;
+mod mmap_helper;
+mod order;
+mod trouble;
+#[cfg(all(target_os = "linux", feature = "uring"))]
+mod uring;
