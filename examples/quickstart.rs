@@ -49,7 +49,7 @@ fn main() -> Result<ExitCode> {
 /// The process that dies: appends from several tasks, and aborts when half is acknowledged.
 #[tokio::main]
 async fn child(dir: &Path, lines: &[String]) -> Result<()> {
-    let log: AsyncWal = open(dir)?.0.into_async();
+    let log: AsyncWal = open(dir)?.0.asynchronous();
     let lines: Arc<[String]> = lines.into();
     let acknowledged = Arc::new(AtomicUsize::new(0));
     let tasks = (0..TASKS).map(|task| {

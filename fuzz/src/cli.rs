@@ -38,7 +38,7 @@ fn policy(input: &[u8]) {
             assert_eq!((again, again.to_string()), (policy, canonical));
             assert_eq!(policy.into_strategy().claim(), policy.claim());
         }
-        Err(error) => assert!(!error.detail_text().is_empty(), "refused without a word"),
+        Err(error) => assert!(!error.detail().is_empty(), "refused without a word"),
     }
 }
 

@@ -40,7 +40,7 @@ pub fn run(data: &[u8]) {
     for (mode, outcome) in [(Mode::PointInTime, &point_in_time), (Mode::Salvage, &salvage)] {
         if let (Err(error), Ok(report)) = (outcome, &looked) {
             // A header that salvage mends may turn out to be that of another log.
-            let mixed = error.detail_text().contains("not of one log");
+            let mixed = error.detail().contains("not of one log");
             assert!(
                 mixed && mode == Mode::Salvage,
                 "{mode} refuses a log that can be inspected: {error}\n{report}"

@@ -48,7 +48,7 @@ pub(crate) struct Args {
 }
 
 fn mode(name: &str) -> Result<Mode, String> {
-    name.parse().map_err(|error: wal_core::Error| error.detail_text().to_owned())
+    name.parse().map_err(|error: wal_core::Error| error.detail().to_owned())
 }
 
 fn until(text: &str) -> Result<Until, String> {

@@ -131,6 +131,6 @@ impl Inspect {
             return Ok(Report { elapsed: watch.elapsed(), ..scan.report() });
         }
         Err(Error::new(ErrorKind::NotFound, "inspect log")
-            .detail("segments came and went faster than they could be read"))
+            .with_detail("segments came and went faster than they could be read"))
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use wal_core::{Error, ErrorKind, Lsn, Timestamp};
 
 /// What to do about a log that does not end cleanly, or is damaged. No mode is silent: the
@@ -15,8 +14,9 @@ use wal_core::{Error, ErrorKind, Lsn, Timestamp};
 /// assert_eq!(Mode::default().to_string(), "torn-tail");
 /// assert!("best-effort".parse::<Mode>().is_err());
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Mode {
     /// Anything wrong is an error: `TornTail` for an incomplete last write, `Corrupt` for the rest.
@@ -59,7 +59,7 @@ impl FromStr for Mode {
             .into_iter()
             .find(|mode| mode.as_str() == name)
             .ok_or_else(|| {
-                Error::new(ErrorKind::Invalid, "parse recovery mode").detail(format!(
+                Error::new(ErrorKind::Invalid, "parse recovery mode").with_detail(format!(
                     "{name:?} is none of strict, torn-tail, point-in-time, salvage"
                 ))
             })
@@ -82,8 +82,9 @@ pub enum Until {
 
 /// How closely sealed segments are looked at. The last segment is always read in full if it is not
 /// sealed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Verify {
     /// Their headers and footers: costs the number of segments, not their bytes. A footer proves that
     /// every byte before it was durable; rot since then is found when the record is read.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wal_core::format::LogId;
-use wal_core::{Clock, ErrorKind, LogStorage, Recovered, Result, StorageLock};
+use wal_core::{Clock, ErrorKind, LogStorage, Recovered, RecoveredParts, Result, StorageLock};
 
 use crate::mode::{Mode, Until, Verify};
 use crate::repair::{Done, Repair, end_earlier, mend_header, steps};
 use crate::report::{DamageKind, Report};
-use crate::scan::account::{Span, check};
+use crate::scan::account::Span;
 use crate::scan::found::Scan;
 use crate::scan::identity::list;
 use crate::scan::options::ScanOptions;
@@ -215,7 +215,7 @@ impl Run {
             Scanned::Empty(listing) => {
                 let report = Report { elapsed: watch.elapsed(), ..Report::empty(listing.foreign) };
                 let log_id = log_id.map_or_else(LogId::random, Ok)?;
-                return Ok((Recovered::empty(self.storage, lock, log_id), report));
+                return Ok((Recovered::empty(self.storage, lock, log_id)?, report));
             }
         };
         self.allow(&scan)?;
@@ -233,22 +233,17 @@ impl Run {
         (report.cut, report.holes) = (done.cut, done.holes);
         report.rewritten_bytes = done.rewritten;
         report.elapsed = watch.elapsed();
-        let recovered = Recovered {
-            log_id: scan.log_id,
-            codec: Some(scan.codec),
-            segments: scan.recovered_segments(),
-            last_lsn,
-            next_lsn,
-            log_start: first_lsn,
-            next_generation: scan.next_generation,
-            last_time: scan.last_time(),
-            events: done.events,
-            storage: self.storage,
-            lock,
-        };
-        check(&recovered);
+        let mut parts = RecoveredParts::new(self.storage, lock, scan.log_id);
+        parts.codec = Some(scan.codec);
+        parts.segments = scan.recovered_segments();
+        (parts.last_lsn, parts.next_lsn, parts.log_start) = (last_lsn, next_lsn, first_lsn);
+        parts.next_generation = scan.next_generation;
+        parts.last_time = scan.last_time();
+        parts.events = done.events;
+        let recovered = Recovered::assert_recovered(parts);
+        #[cfg(feature = "tracing")]
         tracing::info!(
-            log = %recovered.log_id,
+            log = %recovered.log_id(),
             records,
             next = %next_lsn,
             verdict = %report.verdict(),
@@ -263,6 +258,7 @@ impl Run {
         if let Some(error) = scan.unsupported.as_ref().filter(|_| self.mode != Mode::Salvage) {
             return Err(error.clone());
         }
+        #[cfg(feature = "tracing")]
         for damage in &scan.damages {
             tracing::warn!(%damage, mode = %self.mode, "damage");
         }

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
 use wal_core::{CodecId, Error, ErrorKind, Lsn, Timestamp};
 
 /// What a scan found, and what a recovery changed.
 ///
 /// `segments`, `clean`, `durable_proven` and `damages` describe the log as it was found; `first_lsn`,
 /// `last_lsn`, `next_lsn` and `records` describe what is there now.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Report {
     /// The log's identity in hexadecimal digits; `None` for an empty place.
@@ -53,7 +53,8 @@ pub struct Report {
 }
 
 /// One segment, as it was found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SegmentReport {
     /// Its first LSN, which is its name.
@@ -81,8 +82,9 @@ pub struct SegmentReport {
 }
 
 /// How a segment is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum SegmentState {
     /// Nothing is wrong.
@@ -118,8 +120,9 @@ impl fmt::Display for SegmentState {
 }
 
 /// What is wrong at some place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum DamageKind {
     /// An incomplete write at the end of the log, as a crash may leave it. No record that was durable
@@ -148,7 +151,8 @@ impl fmt::Display for DamageKind {
 }
 
 /// Something wrong, and where.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Damage {
     /// What it is.
@@ -179,10 +183,10 @@ impl Damage {
             _ => ErrorKind::Corrupt,
         };
         Error::new(kind, "recover log")
-            .segment(self.segment)
-            .offset(self.offset)
-            .lsn(self.lsn)
-            .detail(self.reason.clone())
+            .with_segment(self.segment)
+            .with_offset(self.offset)
+            .with_lsn(self.lsn)
+            .with_detail(self.reason.clone())
     }
 }
 
@@ -195,7 +199,8 @@ impl fmt::Display for Damage {
 }
 
 /// Bytes that were taken out of the log.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Cut {
     /// The segment, named by its first LSN.
@@ -211,7 +216,8 @@ pub struct Cut {
 }
 
 /// Missing records: those between `after` and `before`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Hole {
     /// The last record before the hole.
@@ -223,8 +229,9 @@ pub struct Hole {
 }
 
 /// A report in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Verdict {
     /// Nothing is wrong.
     Clean,

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use wal_core::{Clock, Error, ErrorKind, Result, SystemClock, Timestamp};
 
 /// How far a scan is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Progress {
     /// Segments that are done.
@@ -121,7 +121,7 @@ impl Watch {
         if elapsed <= limit {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::TimedOut, "scan log").detail(format!(
+        Err(Error::new(ErrorKind::TimedOut, "scan log").with_detail(format!(
             "{elapsed:?} have passed, allowed are {limit:?}; {} of {} segments and {} of {} bytes \
              were done, nothing was changed",
             progress.segments_done, progress.segments, progress.bytes_done, progress.bytes

@@ -103,7 +103,7 @@ impl Streams {
     /// # Errors
     /// As [`sync`](Self::sync).
     pub async fn sync_async(&self) -> Result<()> {
-        self.shared.wal.clone().into_async().sync().await.map(|_| ())
+        self.shared.wal.clone().asynchronous().sync().await.map(|_| ())
     }
 
     /// Gives back to the storage what no stream needs any more, however little that is. Costs a
@@ -136,7 +136,7 @@ impl Streams {
     /// As [`close`](Self::close).
     pub async fn close_async(&self) -> Result<()> {
         closing::leave(&self.shared);
-        self.shared.wal.clone().into_async().close().await
+        self.shared.wal.clone().asynchronous().close().await
     }
 
     /// What is held, and by which stream. Looks at each stream in turn.

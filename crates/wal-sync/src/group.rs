@@ -181,6 +181,6 @@ mod tests {
     fn refuses_what_is_out_of_range() {
         assert!(GroupCommit::new().with_max_bytes(0).is_err());
         let error = GroupCommit::new().with_max_wait(Duration::from_secs(3601)).unwrap_err();
-        assert_eq!(error.detail_text(), "max_wait is 3601s, allowed are 0ns to 3600s");
+        assert_eq!(error.detail(), "max_wait is 3601s, allowed are 0ns to 3600s");
     }
 }

@@ -110,6 +110,6 @@ mod tests {
     #[test]
     fn refuses_what_is_out_of_range() {
         let error = Interval::new(Duration::from_secs(4000)).unwrap_err();
-        assert_eq!(error.detail_text(), "period is 4000s, allowed are 1µs to 3600s");
+        assert_eq!(error.detail(), "period is 4000s, allowed are 1µs to 3600s");
     }
 }

@@ -47,7 +47,7 @@ mod tests {
     fn an_error_names_value_and_range() {
         let error = check("delay", Duration::ZERO, &AGE).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert_eq!(error.detail_text(), "delay is 0ns, allowed are 1µs to 3600s");
+        assert_eq!(error.detail(), "delay is 0ns, allowed are 1µs to 3600s");
         assert_eq!(check("records", 1, &COUNT).unwrap(), 1);
         assert!(check("records", 0, &COUNT).is_err());
         assert!(check("max_wait", Duration::ZERO, &WAIT).is_ok());

@@ -346,7 +346,7 @@ mod tests {
         ] {
             let error = text.parse::<Policy>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid);
-            assert!(error.detail_text().contains(expected), "{text:?}: {error}");
+            assert!(error.detail().contains(expected), "{text:?}: {error}");
         }
     }
 

@@ -205,7 +205,7 @@ fn os_syncs_only_on_request_and_a_critical_record_at_once() {
 #[tokio::test]
 async fn asynchronous_appends_return_at_once_and_flush_together() {
     let place = Place::new();
-    let log = place.open(Os::new()).into_async();
+    let log = place.open(Os::new()).asynchronous();
     for i in 0..1000 {
         log.append_with(format!("{i}").as_bytes(), Durability::Buffered).await.unwrap();
     }
@@ -364,7 +364,7 @@ async fn read_from_a_position_and_follow_the_tail() {
     let place = Place::new();
     let log = place
         .open_with(GroupCommit::new(), Settings::default().segment_size(64 << 10))
-        .into_async();
+        .asynchronous();
     let follower = log.follow(Lsn::new(500)).unwrap();
     let reader = tokio::spawn(follower.map(|e| e.unwrap().lsn.get()).collect::<Vec<_>>());
     for _ in 0..40 {

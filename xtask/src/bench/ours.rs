@@ -110,7 +110,7 @@ impl Ours {
                 threads(load, timing, (0..count).map(thread).collect())?
             }
             Writers::Tasks(_) => {
-                let log = log.clone().into_async();
+                let log = log.clone().asynchronous();
                 let writer = Arc::new(writer);
                 let task = |_| Task { log: log.clone(), writer: writer.clone() };
                 tasks(load, timing, (0..count).map(task).collect())?

@@ -115,7 +115,7 @@ impl Soaked {
                 Ok(log.append_batch(&batch).map(drop)?)
             }),
             repeat("append from a task", |log, turn| {
-                let log = log.clone().into_async();
+                let log = log.clone().asynchronous();
                 // Every third wait is given up.
                 let (kept, given_up) = (record(turn + 1), record(turn + 2));
                 if turn.is_multiple_of(3) {

@@ -142,13 +142,13 @@ impl From<Level> for Durability {
 }
 
 fn policy(text: &str) -> Result<Policy, String> {
-    text.parse().map_err(|error: wal_core::Error| error.detail_text().to_owned())
+    text.parse().map_err(|error: wal_core::Error| error.detail().to_owned())
 }
 
 fn segment_size(text: &str) -> Result<u64, String> {
     let bytes = size::parse(text)?;
     let checked = Settings::default().segment_size(bytes).validate();
-    checked.map(|()| bytes).map_err(|error| error.detail_text().to_owned())
+    checked.map(|()| bytes).map_err(|error| error.detail().to_owned())
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {

@@ -83,7 +83,7 @@ pub enum WriteMode {
 
 /// How a segment is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "a storage must know every way")]
 pub enum Access {
     /// Reading only; must work on a read-only medium and while a writer runs.
     Read,

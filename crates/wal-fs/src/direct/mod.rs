@@ -155,7 +155,7 @@ fn check_platform() -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Unsupported, "open log")
-        .detail("direct I/O is for Linux only; use FileStorage here"))
+        .with_detail("direct I/O is for Linux only; use FileStorage here"))
 }
 
 impl<F: FileSystem> DirectStorage<F> {
@@ -208,14 +208,14 @@ impl<F: FileSystem> DirectStorage<F> {
         let block = self.settings.block_bytes.or(least).unwrap_or(USUAL_BLOCK);
         match least {
             Some(least) if !block.is_multiple_of(least) => {
-                Err(Error::new(ErrorKind::Invalid, "open for direct writes").detail(format!(
+                Err(Error::new(ErrorKind::Invalid, "open for direct writes").with_detail(format!(
                     "block_bytes is {block}, but {} is written in blocks of {least} bytes",
                     path.display()
                 )))
             }
             // Known too late: writes would end where the usual block does, in the middle of this one.
             _ if self.is_padded() && !self.alignment().is_multiple_of(block) => {
-                Err(Error::new(ErrorKind::Invalid, "open for direct writes").detail(format!(
+                Err(Error::new(ErrorKind::Invalid, "open for direct writes").with_detail(format!(
                     "{} is written in blocks of {block} bytes; block_bytes must say so to have them padded",
                     path.display()
                 )))
@@ -270,11 +270,11 @@ fn refused(path: &Path, source: io::Error) -> Error {
         return dir::failed("open for direct writes", path, source);
     }
     Error::new(ErrorKind::Unsupported, "open for direct writes")
-        .detail(format!(
+        .with_detail(format!(
             "the file system of {} takes no direct I/O; use FileStorage there",
             path.display()
         ))
-        .source(source)
+        .with_source(source)
 }
 
 #[deny(clippy::missing_trait_methods)]

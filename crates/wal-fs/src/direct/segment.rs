@@ -67,13 +67,14 @@ impl<H: File> DirectSegment<H> {
         let end = offset.checked_add(data.len() as u64);
         if end.and_then(|end| end.checked_next_multiple_of(self.block as u64)).is_none() {
             let error = self.plain.error("write", io::ErrorKind::FileTooLarge.into());
-            return Err(error.offset(offset));
+            return Err(error.with_offset(offset));
         }
         let mut writing = self.writing();
         self.refuse_after_failure("write", &writing)?;
         writing.failed = true;
         for piece in data.chunks(CALL_BYTES) {
-            self.write_piece(&mut writing, offset, piece, mode).map_err(|e| e.offset(offset))?;
+            self.write_piece(&mut writing, offset, piece, mode)
+                .map_err(|e| e.with_offset(offset))?;
             offset += piece.len() as u64;
         }
         writing.failed = false;

@@ -110,7 +110,7 @@ impl DirectSettings {
     pub fn validate(&self) -> Result<()> {
         match self.block_bytes {
             Some(bytes) if !bytes.is_power_of_two() || !(512..=65_536).contains(&bytes) => {
-                Err(Error::new(ErrorKind::Invalid, "check settings").detail(format!(
+                Err(Error::new(ErrorKind::Invalid, "check settings").with_detail(format!(
                     "block_bytes is {bytes}, allowed are powers of two from 512 to 65536"
                 )))
             }

@@ -20,14 +20,14 @@ impl<H: File> Drop for LockGuard<H> {
 
 /// Locks the file at `path`, which is created if it is missing.
 pub(super) fn acquire<F: FileSystem>(fs: &F, path: &Path) -> Result<LockGuard<F::File>> {
-    let fail = |source| Error::io("lock log", source).detail(path.display().to_string());
+    let fail = |source| Error::io("lock log", source).with_detail(path.display().to_string());
     let file = open_or_create(fs, path).map_err(fail)?;
     if !file.try_lock().map_err(fail)? {
         let holder = match holder(&file) {
             Some(pid) => format!("{} is locked by process {pid}", path.display()),
             None => format!("{} is locked by another process", path.display()),
         };
-        return Err(Error::new(ErrorKind::Locked, "lock log").detail(holder));
+        return Err(Error::new(ErrorKind::Locked, "lock log").with_detail(holder));
     }
     // Only for people: the lock holds whatever the file says, also on a full disk.
     // Always as long, so that a file system sees the same calls whoever makes them.

@@ -192,16 +192,16 @@ impl<F: FileSystem> FileStorage<F> {
         capacity: u64,
     ) -> Result<FileSegment<F::File>> {
         let path = self.segment_path(name);
-        let (spare, file) = self.take_spare().map_err(|e| e.segment(name))?;
+        let (spare, file) = self.take_spare().map_err(|e| e.with_segment(name))?;
         let published = self.fill_in(&file, header, capacity).and_then(|growth| {
             self.fs.rename(&spare, &path)?;
             Ok(growth)
         });
         let growth = published.map_err(|source| {
             let _ = self.fs.remove_file(&spare);
-            failed("create segment", &path, source).segment(name)
+            failed("create segment", &path, source).with_segment(name)
         })?;
-        self.sync_dir().map_err(|e| e.segment(name))?;
+        self.sync_dir().map_err(|e| e.with_segment(name))?;
         Ok(FileSegment::new(file, name, path, Access::Write, growth))
     }
 
@@ -244,7 +244,7 @@ impl<F: FileSystem> FileStorage<F> {
 
     pub(crate) fn open_segment(&self, name: Lsn, access: Access) -> Result<FileSegment<F::File>> {
         let path = self.segment_path(name);
-        let fail = |source| failed("open segment", &path, source).segment(name);
+        let fail = |source| failed("open segment", &path, source).with_segment(name);
         let file = self.fs.open(&path, access).map_err(fail)?;
         let (len, chunk) = (file.len().map_err(fail)?, self.settings.preallocate_bytes);
         let growth = Growth { len, chunk, limit: u64::MAX };
@@ -253,21 +253,21 @@ impl<F: FileSystem> FileStorage<F> {
 
     fn remove_segment(&self, name: Lsn) -> Result<()> {
         let path = self.segment_path(name);
-        let fail = |source| failed("remove segment", &path, source).segment(name);
+        let fail = |source| failed("remove segment", &path, source).with_segment(name);
         if self.spares.count() < self.settings.max_spares {
             let spare = self.spares.next_path(&self.dir);
             self.fs.rename(&path, &spare).map_err(fail)?;
-            self.sync_dir().map_err(|e| e.segment(name))?;
+            self.sync_dir().map_err(|e| e.with_segment(name))?;
             self.spares.put(spare);
             return Ok(());
         }
         self.fs.remove_file(&path).map_err(fail)?;
-        self.sync_dir().map_err(|e| e.segment(name))
+        self.sync_dir().map_err(|e| e.with_segment(name))
     }
 
     fn put_aside(&self, label: &str, data: &[u8]) -> Result<String> {
         if !names::is_label(label) {
-            return Err(Error::new(ErrorKind::Invalid, "set bytes aside").detail(format!(
+            return Err(Error::new(ErrorKind::Invalid, "set bytes aside").with_detail(format!(
                 "label {label:?}: 1 to 128 letters, digits, '.', '_' and '-', not '.' first"
             )));
         }

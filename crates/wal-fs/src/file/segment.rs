@@ -66,12 +66,12 @@ impl<H: File> FileSegment<H> {
     }
 
     pub(crate) fn error(&self, op: &'static str, source: io::Error) -> Error {
-        Error::io(op, source).segment(self.name).detail(self.path.display().to_string())
+        Error::io(op, source).with_segment(self.name).with_detail(self.path.display().to_string())
     }
 
     fn refuse(&self, op: &'static str, why: impl Display) -> Error {
         let detail = format!("{}: {why}", self.path.display());
-        Error::new(ErrorKind::Denied, op).segment(self.name).detail(detail)
+        Error::new(ErrorKind::Denied, op).with_segment(self.name).with_detail(detail)
     }
 
     pub(crate) fn check_writable(&self, op: &'static str) -> Result<()> {
@@ -105,7 +105,7 @@ impl<H: File> FileSegment<H> {
 
     pub(crate) fn write(&self, offset: u64, data: &[u8], mode: WriteMode) -> Result<()> {
         self.check_writable("write")?;
-        let at = |error: Error| error.offset(offset);
+        let at = |error: Error| error.with_offset(offset);
         let Some(end) = offset.checked_add(data.len() as u64) else {
             return Err(at(self.error("write", io::ErrorKind::FileTooLarge.into())));
         };
@@ -173,14 +173,14 @@ impl<H: File> FileSegment<H> {
                 // Some of the zeros may have found room.
                 growth.len = self.file.len().map_err(|source| self.error("fill", source))?;
             }
-            Err(source) => return Err(self.error("fill", source).offset(growth.len)),
+            Err(source) => return Err(self.error("fill", source).with_offset(growth.len)),
         }
         Ok(())
     }
 
     /// Reads into `spent` if nobody else holds it and it is large enough.
     pub(crate) fn read(&self, offset: u64, len: usize, spent: Bytes) -> Result<Bytes> {
-        let error = |source| self.error("read", source).offset(offset);
+        let error = |source| self.error("read", source).with_offset(offset);
         let left = self.file.len().map_err(error)?.saturating_sub(offset);
         let len = left.min(len as u64) as usize;
         let spent = spent.try_into_mut().ok().filter(|spent| spent.capacity() >= len);
@@ -194,7 +194,7 @@ impl<H: File> FileSegment<H> {
     pub(crate) fn cut(&self, len: u64) -> Result<()> {
         self.check_writable("truncate")?;
         let mut growth = self.growth();
-        let error = |source| self.error("truncate", source).offset(len);
+        let error = |source| self.error("truncate", source).with_offset(len);
         let present = self.file.len().map_err(error)?;
         if len < present {
             self.file.set_len(len).map_err(error)?;

@@ -72,7 +72,7 @@ pub(crate) fn range(name: &str, value: u64, min: u64, max: u64) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Invalid, "check settings")
-        .detail(format!("{name} is {value}, allowed are {min} to {max}")))
+        .with_detail(format!("{name} is {value}, allowed are {min} to {max}")))
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ impl<H: File> MmapSegment<H> {
         }
         match view.windows.write(offset, data) {
             Some(copied) => {
-                copied.map_err(|source| self.plain.error("write", source).offset(offset))?;
+                copied.map_err(|source| self.plain.error("write", source).with_offset(offset))?;
             }
             None => {
                 self.plain.write(offset, data, WriteMode::Cached)?;
@@ -132,7 +132,9 @@ impl<H: File> MmapSegment<H> {
         }
         match mode {
             WriteMode::Cached => Ok(()),
-            WriteMode::Through => self.make_durable("write through").map_err(|e| e.offset(offset)),
+            WriteMode::Through => {
+                self.make_durable("write through").map_err(|e| e.with_offset(offset))
+            }
         }
     }
 
@@ -190,7 +192,8 @@ impl<H: File> MmapSegment<H> {
             return Ok(None);
         }
         let mapping = self.plain.file().map(start, (end - start) as usize);
-        let mapping = mapping.map_err(|source| self.plain.error("map", source).offset(start))?;
+        let mapping =
+            mapping.map_err(|source| self.plain.error("map", source).with_offset(start))?;
         Ok(Some(Window { start, end, mapping }))
     }
 
@@ -200,7 +203,7 @@ impl<H: File> MmapSegment<H> {
         if view.step == 0 {
             return Ok(());
         }
-        view.windows.take().map_err(|source| self.plain.error("map", source).offset(end))?;
+        view.windows.take().map_err(|source| self.plain.error("map", source).with_offset(end))?;
         if let Some(window) = self.map(end, view.step)? {
             view.windows.push(window);
         }

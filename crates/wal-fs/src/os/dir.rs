@@ -17,7 +17,7 @@ pub(crate) fn check<F: FileSystem>(fs: &F, path: &Path) -> Result<()> {
     match fs.kind(path).map_err(|source| failed("open log", path, source))? {
         NodeKind::Directory => Ok(()),
         NodeKind::File => Err(Error::new(ErrorKind::NotALog, "open log")
-            .detail(format!("{} is a file, not a directory", path.display()))),
+            .with_detail(format!("{} is a file, not a directory", path.display()))),
     }
 }
 
@@ -51,5 +51,5 @@ pub(crate) fn create<F: FileSystem>(fs: &F, path: &Path) -> Result<()> {
 
 /// An error at a path.
 pub(crate) fn failed(op: &'static str, path: &Path, source: io::Error) -> Error {
-    Error::io(op, source).detail(path.display().to_string())
+    Error::io(op, source).with_detail(path.display().to_string())
 }

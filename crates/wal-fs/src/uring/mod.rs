@@ -225,8 +225,8 @@ impl LogStorage for UringStorage {
 
     fn remove(&self, name: Lsn) -> Io<'_, ()> {
         if self.ring.abandoned() {
-            let error = Error::new(ErrorKind::Io, "remove segment").segment(name);
-            return Io::ready(Err(error.detail("io_uring failed, and may still write to it")));
+            let error = Error::new(ErrorKind::Io, "remove segment").with_segment(name);
+            return Io::ready(Err(error.with_detail("io_uring failed, and may still write to it")));
         }
         let busy = self.busy(name);
         if busy.is_empty() {

@@ -107,7 +107,7 @@ fn refused(source: io::Error) -> Error {
         _ => return Error::io("set up io_uring", source),
     };
     let detail = format!("{why}; use FileStorage here");
-    Error::new(ErrorKind::Unsupported, "set up io_uring").detail(detail).source(source)
+    Error::new(ErrorKind::Unsupported, "set up io_uring").with_detail(detail).with_source(source)
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl UringSegment {
     /// zeros through the cache, and a sync for both.
     async fn write_through(&self, offset: u64, data: Bytes) -> Result<()> {
         const OP: &str = "write through";
-        let at = |error: Error| error.offset(offset);
+        let at = |error: Error| error.with_offset(offset);
         let permit = self.acquire(OP, Kind::Write).await.map_err(at)?;
         let work = match offset.checked_add(data.len() as u64) {
             Some(end) if self.plain().is_filled(end) && !data.is_empty() => {

@@ -229,7 +229,7 @@ fn nothing_is_written_or_synced_after_a_failed_write() {
         faults.fail_once(Call::Write, 1, std::io::ErrorKind::Other);
         let data = pattern(2, 100);
         let error = segment.write_at(BLOCK + 100, data.clone(), mode).wait().unwrap_err();
-        assert_eq!((error.kind(), error.at_offset()), (ErrorKind::Io, Some(BLOCK + 100)));
+        assert_eq!((error.kind(), error.offset()), (ErrorKind::Io, Some(BLOCK + 100)));
         let again = segment.write_at(BLOCK + 100, data, mode).wait().unwrap_err();
         assert!(again.to_string().contains("an earlier write"), "{again}");
         segment.sync().wait().unwrap_err();

@@ -140,7 +140,7 @@ fn without_spares_removed_segments_are_gone() {
     storage.remove(Lsn::FIRST).wait().unwrap();
     assert!(names(dir.path()).is_empty());
     let error = storage.remove(Lsn::FIRST).wait().unwrap_err();
-    assert_eq!((error.kind(), error.at_segment()), (ErrorKind::NotFound, Some(Lsn::FIRST)));
+    assert_eq!((error.kind(), error.segment()), (ErrorKind::NotFound, Some(Lsn::FIRST)));
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn a_missing_segment_is_not_found() {
     let dir = tempfile::tempdir().unwrap();
     let storage = FileStorage::open(dir.path()).unwrap();
     let error = storage.open(Lsn::new(5), Access::Read).wait().err().unwrap();
-    assert_eq!((error.kind(), error.at_segment()), (ErrorKind::NotFound, Some(Lsn::new(5))));
+    assert_eq!((error.kind(), error.segment()), (ErrorKind::NotFound, Some(Lsn::new(5))));
 }
 
 /// Not by permission bits alone: they mean nothing to root.

@@ -187,7 +187,7 @@ fn without_room_for_zeros_it_goes_on_with_calls_and_then_says_that_the_disk_is_f
     // Some of the zeros found room, and are mapped.
     write(&segment, 4600, 400);
     let error = segment.write_at(5000, pattern(1, 1000), WriteMode::Cached).wait().unwrap_err();
-    assert_eq!((error.kind(), error.at_offset()), (ErrorKind::Full, Some(5000)));
+    assert_eq!((error.kind(), error.offset()), (ErrorKind::Full, Some(5000)));
     fs.set_capacity(None);
     write(&segment, 5000, 1000);
     write(&segment, 6000, 1000);
@@ -211,7 +211,7 @@ fn a_failed_sync_is_never_repeated() {
     let error = segment.sync().wait().unwrap_err();
     assert!(error.to_string().contains("an earlier sync"), "{error}");
     let through = segment.write_at(106, "x".into(), WriteMode::Through);
-    assert_eq!(through.wait().unwrap_err().at_offset(), Some(106));
+    assert_eq!(through.wait().unwrap_err().offset(), Some(106));
 }
 
 #[test]

@@ -74,8 +74,8 @@ fn no_room_for_data_is_a_full_disk() {
     let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait().unwrap();
     fs.set_capacity(Some(4096 + 100));
     let error = segment.write_at(4000, pattern(1000), WriteMode::Cached).wait().unwrap_err();
-    assert_eq!((error.kind(), error.at_offset()), (ErrorKind::Full, Some(4000)));
-    assert_eq!(error.at_segment(), Some(Lsn::FIRST));
+    assert_eq!((error.kind(), error.offset()), (ErrorKind::Full, Some(4000)));
+    assert_eq!(error.segment(), Some(Lsn::FIRST));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_failed_create_leaves_nothing_behind() {
         let (storage, fs, faults) = model();
         faults.fail_once(call, 1, Os::StorageFull);
         let error = storage.create(Lsn::FIRST, "header".into(), 4096).wait().err().unwrap();
-        assert_eq!((error.kind(), error.at_segment()), (ErrorKind::Full, Some(Lsn::FIRST)));
+        assert_eq!((error.kind(), error.segment()), (ErrorKind::Full, Some(Lsn::FIRST)));
         assert_eq!(fs.read_dir("/wal".as_ref()).unwrap(), [], "{call:?}");
         storage.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
     }
@@ -167,7 +167,7 @@ fn a_read_error_is_an_io_error() {
     let segment = storage.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
     faults.fail_once(Call::Read, 1, Os::Other);
     let error = segment.read_at(2, 4).wait().unwrap_err();
-    assert_eq!((error.kind(), error.at_offset()), (ErrorKind::Io, Some(2)));
+    assert_eq!((error.kind(), error.offset()), (ErrorKind::Io, Some(2)));
 }
 
 #[test]

@@ -236,11 +236,11 @@ fn a_place_that_no_file_has_is_refused_and_ends_the_syncs() {
     let segment = log.create(1);
     // The sum of offset and length is no number: nothing was asked of the kernel.
     let error = segment.write_at(u64::MAX, pattern(1, 10), WriteMode::Through).wait().unwrap_err();
-    assert_eq!((error.kind(), error.at_offset()), (ErrorKind::Full, Some(u64::MAX)));
+    assert_eq!((error.kind(), error.offset()), (ErrorKind::Full, Some(u64::MAX)));
     segment.sync().wait().unwrap();
     // Only the kernel can tell; so it says nothing about what was written before.
     let error = segment.write_at(1 << 63, pattern(1, 10), WriteMode::Through).wait().unwrap_err();
-    assert_eq!((error.op(), error.at_offset()), ("write through", Some(1 << 63)));
+    assert_eq!((error.op(), error.offset()), ("write through", Some(1 << 63)));
     let error = segment.sync().wait().unwrap_err();
     assert!(error.to_string().contains("an earlier sync of this file failed"), "{error}");
     let again = segment.write_at(HEADER, pattern(1, 10), WriteMode::Through).wait().unwrap_err();

@@ -73,7 +73,8 @@ pub(crate) fn after(scan: &Scan, repair: &mut Repair<'_>, until: Until) -> Resul
         let from = if live.header.first_lsn > keep {
             0
         } else {
-            frame_of(repair, live, keep.next()).map_err(|e| e.segment(live.header.first_lsn))?
+            frame_of(repair, live, keep.next())
+                .map_err(|e| e.with_segment(live.header.first_lsn))?
         };
         let first_lsn = keep.next().max(live.header.first_lsn);
         repair.save(live.header.first_lsn, from, live.len, first_lsn)?;
@@ -85,8 +86,8 @@ pub(crate) fn after(scan: &Scan, repair: &mut Repair<'_>, until: Until) -> Resul
 /// The error for an end before the start.
 pub(crate) fn before_start(scan: &Scan, lsn: Lsn) -> Error {
     Error::new(ErrorKind::NotFound, "recover log")
-        .lsn(lsn)
-        .detail(format!("the log starts at LSN {}", scan.log_start))
+        .with_lsn(lsn)
+        .with_detail(format!("the log starts at LSN {}", scan.log_start))
 }
 
 /// Creates the segment with which the log goes on behind `keep`.
@@ -108,6 +109,7 @@ pub(crate) fn new_end(
         codec: scan.codec,
         data_offset: SegmentHeader::data_offset_for(alignment),
     };
+    #[cfg(feature = "tracing")]
     tracing::info!(%keep, next = %first_lsn, "the log is ended");
     NewSegment::new(header).create(repair.storage)
 }
@@ -155,7 +157,7 @@ fn last_before(scan: &Scan, repair: &Repair<'_>, until: Timestamp) -> Result<Lsn
             }
             time <= until
         })
-        .map_err(|e| e.segment(live.header.first_lsn))?;
+        .map_err(|e| e.with_segment(live.header.first_lsn))?;
         if let Some(last) = last {
             return Ok(last.min(live.last_lsn()).max(start));
         }
@@ -176,8 +178,10 @@ fn each_frame(
     while frames.offset() < end {
         let Next::Frame { frame, records } = frames.next()? else {
             return Err(Error::new(ErrorKind::Corrupt, "recover log")
-                .offset(frames.offset())
-                .detail("what a sealed segment holds here is not the frame that was written"));
+                .with_offset(frames.offset())
+                .with_detail(
+                    "what a sealed segment holds here is not the frame that was written",
+                ));
         };
         // Padding.
         if records == 0 {

@@ -37,7 +37,8 @@ pub(crate) fn headers(repair: &mut Repair<'_>, mended: &mut Vec<Damage>) -> Resu
         whole.extend_from_slice(&rest(&*segment, len)?);
         new_segment::replace(repair.storage, name, whole.freeze())?;
         let reason =
-            format!("{}; bit {} of byte {} was corrected", error.detail_text(), bit % 8, bit / 8);
+            format!("{}; bit {} of byte {} was corrected", error.detail(), bit % 8, bit / 8);
+        #[cfg(feature = "tracing")]
         tracing::warn!(segment = %name, reason, "header corrected");
         mended.push(Damage {
             kind: DamageKind::Header,

@@ -58,7 +58,7 @@ impl Repair<'_> {
     ///
     /// Zeros at the end of a piece are not copied.
     pub(crate) fn save(&mut self, name: Lsn, from: u64, to: u64, first_lsn: Lsn) -> Result<()> {
-        let at = |e: wal_core::Error| e.segment(name);
+        let at = |e: wal_core::Error| e.with_segment(name);
         let segment = self.storage.open(name, Access::Read).wait().map_err(at)?;
         let mut offset = from;
         while offset < to {

@@ -41,7 +41,7 @@ pub(crate) fn move_tail(scan: &Scan, repair: &mut Repair<'_>) -> Result<bool> {
         return Ok(false);
     }
     let name = header.first_lsn;
-    let at = |e: Error| e.segment(name);
+    let at = |e: Error| e.with_segment(name);
     // What is behind the frames goes with the old segment.
     if let End::Torn { extent, .. } = &walk.end {
         settle::note_cut(newest, *extent, repair).map_err(at)?;
@@ -97,6 +97,6 @@ fn each_unproven(
 
 fn changed(offset: u64) -> Error {
     Error::new(ErrorKind::Io, "recover log")
-        .offset(offset)
-        .detail("bytes changed between the scan and their being made durable; recover again")
+        .with_offset(offset)
+        .with_detail("bytes changed between the scan and their being made durable; recover again")
 }

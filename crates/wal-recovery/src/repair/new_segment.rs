@@ -7,7 +7,7 @@ use wal_core::format::{
     FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind, Padding, SEGMENT_HEADER_LEN, Salt,
     SegmentHeader, SegmentSummary, UNKNOWN_LAG, shorten,
 };
-use wal_core::{Error, ErrorKind, Frame, LogStorage, Lsn, Result, Segment};
+use wal_core::{Access, Error, ErrorKind, Frame, LogStorage, Lsn, Publish, Result, Segment};
 
 use crate::segment::outcome::no_frames;
 
@@ -74,8 +74,8 @@ impl NewSegment {
             return Ok(new);
         }
         Err(Error::new(ErrorKind::Io, "copy segment")
-            .offset(from + at as u64)
-            .detail("its frames are not what they were when they were scanned; recover again"))
+            .with_offset(from + at as u64)
+            .with_detail("its frames are not what they were when they were scanned; recover again"))
     }
 
     /// Lets the footer begin at a multiple of so many bytes, as it may have to be written again, and no
@@ -124,11 +124,12 @@ fn whole_frame(frames: &[u8]) -> Option<(FrameHeader, &[u8])> {
     Some((header, frames.get(..len)?))
 }
 
-/// Creates a segment of these bytes, or replaces one of that name, in one step.
+/// Creates a segment of these bytes, or replaces the one that has that name now, in one step.
 pub(crate) fn replace(storage: &dyn LogStorage, name: Lsn, bytes: Bytes) -> Result<()> {
-    let at = |e: wal_core::Error| e.segment(name);
+    let at = |e: wal_core::Error| e.with_segment(name);
     let len = bytes.len() as u64;
-    let segment = storage.create(name, bytes, len).wait().map_err(at)?;
+    let how = publish_over(storage, name).map_err(at)?;
+    let segment = storage.create(name, bytes, len, how).wait().map_err(at)?;
     // A storage may give more room than asked for.
     if segment.len().wait().map_err(at)? > len {
         shorten(&*segment, len).map_err(at)?;
@@ -136,11 +137,23 @@ pub(crate) fn replace(storage: &dyn LogStorage, name: Lsn, bytes: Bytes) -> Resu
     Ok(())
 }
 
+/// How a segment takes the place of what is there.
+fn publish_over(storage: &dyn LogStorage, name: Lsn) -> Result<Publish> {
+    let present = match storage.open(name, Access::Read).wait() {
+        Ok(present) => present,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Publish::New),
+        Err(e) => return Err(e),
+    };
+    let header = present.read_at(0, SEGMENT_HEADER_LEN).wait()?;
+    let generation = SegmentHeader::decode(&header, name).ok().map(|header| header.generation);
+    Ok(Publish::Replace { generation })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use wal_core::format::{Flags, FrameKind, LogId};
-    use wal_core::{Access, CodecId, MemoryStorage, Timestamp};
+    use wal_core::{CodecId, MemoryStorage, Timestamp};
 
     use crate::segment::outcome::End;
     use crate::segment::walk::{Manner, walk};

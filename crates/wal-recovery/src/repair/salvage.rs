@@ -78,7 +78,7 @@ pub(crate) fn salvage(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
 fn reason(scan: &Scan, live: Live<'_>) -> Option<String> {
     let name = live.header.first_lsn;
     match &live.walk.end {
-        End::Unsupported(error) => Some(error.detail_text().to_owned()),
+        End::Unsupported(error) => Some(error.detail().to_owned()),
         End::Broken { .. } => scan.fatal_in(name).map(|damage| damage.reason.clone()),
         _ => None,
     }
@@ -183,7 +183,7 @@ impl<'a> Plan<'a> {
             }
         }
         for output in self.outputs.iter().rev() {
-            output.create(repair).map_err(|e| e.segment(output.source.first_lsn))?;
+            output.create(repair).map_err(|e| e.with_segment(output.source.first_lsn))?;
         }
         repair.done.holes.append(&mut self.holes);
         Ok(())
@@ -219,6 +219,6 @@ impl Output<'_> {
 
 fn changed(offset: u64) -> Error {
     Error::new(ErrorKind::Io, "salvage log")
-        .offset(offset)
-        .detail("bytes changed between the scan and the repair; recover again")
+        .with_offset(offset)
+        .with_detail("bytes changed between the scan and the repair; recover again")
 }

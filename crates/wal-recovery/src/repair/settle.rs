@@ -16,15 +16,15 @@ use crate::segment::outcome::End;
 /// end that is not proven durable: see [`move_tail`](crate::repair::move_tail).
 pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     for live in scan.live() {
-        settle_segment(live, repair).map_err(|e| e.segment(live.header.first_lsn))?;
+        settle_segment(live, repair).map_err(|e| e.with_segment(live.header.first_lsn))?;
     }
     // What is void at the back goes first, the newest before the others; then the front, the oldest
     // before the others. So what is left after a crash is still told to be a leftover.
     let void = scan.segments.iter().rev().filter(|found| found.role == Role::Void);
     let front = scan.segments.iter().filter(|found| found.role == Role::Front);
     for found in void.chain(front) {
-        repair.storage.remove(found.name).wait().map_err(|e| e.segment(found.name))?;
-        repair.done.events.push(Event::SegmentRemoved { first_lsn: found.name });
+        repair.storage.remove(&[found.name]).wait().map_err(|e| e.with_segment(found.name))?;
+        repair.done.events.push(Event::segment_removed(found.name));
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ pub(crate) fn note_cut(live: Live<'_>, extent: u64, repair: &mut Repair<'_>) -> 
     repair.cut(name, offset, extent, walk.last_lsn(header).next())?;
     let bytes = extent.saturating_sub(offset);
     if limit.is_none() && bytes > 0 {
-        repair.done.events.push(Event::TailCut { segment: name, offset, bytes });
+        repair.done.events.push(Event::tail_cut(name, offset, bytes));
     }
     Ok(())
 }

@@ -52,7 +52,7 @@ fn remove_strays(repair: &Repair<'_>) -> Result<()> {
     let scan = rescan(repair)?;
     let strays = scan.segments.iter().filter(|found| found.role == Role::Unreadable);
     for stray in strays.filter(|stray| repair.done.saved.contains(&stray.name)) {
-        repair.storage.remove(stray.name).wait().map_err(|e| e.segment(stray.name))?;
+        repair.storage.remove(&[stray.name]).wait().map_err(|e| e.with_segment(stray.name))?;
     }
     Ok(())
 }
@@ -62,7 +62,8 @@ fn rescan(repair: &Repair<'_>) -> Result<Scan> {
     match repair.scanner.scan(repair.storage)? {
         Scanned::Log(scan) => Ok(scan),
         Scanned::Empty(_) => {
-            Err(Error::new(ErrorKind::Io, "recover log").detail("all segments have disappeared"))
+            Err(Error::new(ErrorKind::Io, "recover log")
+                .with_detail("all segments have disappeared"))
         }
     }
 }

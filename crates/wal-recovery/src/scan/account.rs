@@ -101,22 +101,10 @@ impl Scan {
     /// The segments of a settled log.
     pub(crate) fn recovered_segments(&self) -> Vec<RecoveredSegment> {
         self.live()
-            .map(|live| RecoveredSegment {
-                header: live.header.clone(),
-                summary: live.walk.summary.clone(),
-                last_lsn: live.last_lsn(),
+            .map(|live| {
+                let (header, summary) = (live.header.clone(), live.walk.summary.clone());
+                RecoveredSegment::new(header, summary, live.last_lsn())
             })
             .collect()
     }
-}
-
-/// Checks what [`Recovered`] promises about its own numbers.
-pub(crate) fn check(recovered: &Recovered) {
-    debug_assert!(recovered.last_lsn < recovered.next_lsn);
-    debug_assert!(recovered.log_start <= recovered.next_lsn);
-    debug_assert!(
-        recovered.segments.windows(2).all(|pair| pair[0].last_lsn == pair[1].header.follows),
-        "segments follow each other: {:?}",
-        recovered.segments
-    );
 }

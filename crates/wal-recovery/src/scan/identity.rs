@@ -15,7 +15,7 @@ const GENERATION_LEAP: u64 = 1 << 20;
 pub(crate) fn list(storage: &dyn LogStorage) -> Result<Listing> {
     let listing = storage.list().wait()?;
     if listing.segments.is_empty() && !listing.foreign.is_empty() {
-        return Err(Error::new(ErrorKind::NotALog, "open log").detail(format!(
+        return Err(Error::new(ErrorKind::NotALog, "open log").with_detail(format!(
             "{} holds no log, but {}",
             storage.describe(),
             listing.foreign.join(", ")
@@ -43,8 +43,8 @@ pub(crate) fn check_identity<'a>(
     let mixed = |a: &SegmentHeader, b: &SegmentHeader, what: &str| {
         let (a_lsn, b_lsn) = (a.first_lsn, b.first_lsn);
         Err(Error::new(ErrorKind::Corrupt, "open log")
-            .segment(b_lsn)
-            .detail(format!("segments {a_lsn} and {b_lsn} are not of one log: {what}")))
+            .with_segment(b_lsn)
+            .with_detail(format!("segments {a_lsn} and {b_lsn} are not of one log: {what}")))
     };
     let mut generations = HashMap::new();
     let mut first: Option<&SegmentHeader> = None;

@@ -25,10 +25,10 @@ pub(super) fn judge(scan: &mut Scan) {
             damages.push(Damage {
                 kind: DamageKind::Header,
                 segment: found.name,
-                offset: error.at_offset().unwrap_or(0),
+                offset: error.offset().unwrap_or(0),
                 lsn: found.name,
                 bytes: found.len,
-                reason: error.detail_text().to_owned(),
+                reason: error.detail().to_owned(),
             });
         }
         let Some(live) = found.live() else { continue };

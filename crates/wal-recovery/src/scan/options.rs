@@ -33,6 +33,6 @@ impl ScanOptions {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Invalid, op)
-            .detail(format!("threads is {threads}, allowed are 1 to 256")))
+            .with_detail(format!("threads is {threads}, allowed are 1 to 256")))
     }
 }

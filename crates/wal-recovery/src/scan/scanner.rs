@@ -94,7 +94,7 @@ impl Scanner {
         found: &Found,
         next: Option<&Found>,
     ) -> Result<Walk> {
-        let at = |e: Error| e.segment(found.name);
+        let at = |e: Error| e.with_segment(found.name);
         let header = found.expect_header();
         let segment = storage.open(found.name, Access::Read).wait().map_err(at)?;
         let manner = Manner {

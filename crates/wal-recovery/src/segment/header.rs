@@ -37,7 +37,7 @@ pub(crate) enum FirstFrame {
 /// # Errors
 /// Only if the storage cannot deliver the bytes.
 pub(crate) fn read(storage: &dyn LogStorage, name: Lsn) -> Result<Opened> {
-    let at = |e: Error| e.segment(name);
+    let at = |e: Error| e.with_segment(name);
     let segment = storage.open(name, Access::Read).wait().map_err(at)?;
     let bytes = segment.read_at(0, SEGMENT_HEADER_LEN).wait().map_err(at)?;
     let len = segment.len().wait().map_err(at)?;
@@ -63,7 +63,9 @@ pub(crate) fn first_frame(
     let data_offset = u64::from(header.data_offset);
     let wrong = |detail| {
         let error = Error::new(ErrorKind::Corrupt, "read segment header");
-        Ok(FirstFrame::Elsewhere(error.segment(header.first_lsn).offset(12).detail(detail)))
+        Ok(FirstFrame::Elsewhere(
+            error.with_segment(header.first_lsn).with_offset(12).with_detail(detail),
+        ))
     };
     if data_offset > len {
         return wrong(format!("data offset {data_offset}, but the segment has {len} bytes"));

@@ -192,10 +192,10 @@ impl Walker<'_> {
             }
             Next::Footer(footer) => return self.weigh_footer(&footer),
             Next::Unreadable(frame, error) if error.kind() == ErrorKind::Unsupported => {
-                let at = error.segment(self.header.first_lsn).offset(frame.offset);
-                Weighed::End(End::Unsupported(at.lsn(self.expected())))
+                let at = error.with_segment(self.header.first_lsn).with_offset(frame.offset);
+                Weighed::End(End::Unsupported(at.with_lsn(self.expected())))
             }
-            Next::Unreadable(_, error) => Weighed::bad(error.detail_text().to_owned()),
+            Next::Unreadable(_, error) => Weighed::bad(error.detail().to_owned()),
             Next::Stray(header) => Weighed::bad(format!(
                 "a valid frame of LSN {}, expected was LSN {}",
                 header.lsn(self.header.first_lsn),
@@ -210,7 +210,7 @@ impl Walker<'_> {
     fn weigh_footer(&self, frame: &Frame) -> Result<Weighed> {
         let footer = match Footer::decode(&frame.header, &frame.body, frame.offset, self.header) {
             Ok(footer) => footer,
-            Err(error) => return Ok(Weighed::bad(error.detail_text().to_owned())),
+            Err(error) => return Ok(Weighed::bad(error.detail().to_owned())),
         };
         if let Some(difference) = footer::difference(&footer.summary, &self.summary) {
             return Ok(Weighed::bad(difference));

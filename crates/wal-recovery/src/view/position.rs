@@ -43,7 +43,7 @@ impl Open {
         from: Lsn,
     ) -> Result<Self> {
         let name = header.first_lsn;
-        let at = |e: Error| e.segment(name);
+        let at = |e: Error| e.with_segment(name);
         let segment = storage.open(name, Access::Read).wait().map_err(at)?;
         let len = segment.len().wait().map_err(at)?;
         let (mut offset, mut records) = (u64::from(header.data_offset), 0);
@@ -62,7 +62,7 @@ impl Open {
 
     /// Forgets what was read ahead.
     pub(crate) fn refresh(&mut self) -> Result<()> {
-        let at = |e: Error| e.segment(self.header.first_lsn);
+        let at = |e: Error| e.with_segment(self.header.first_lsn);
         let len = self.segment.len().wait().map_err(at)?;
         let (offset, records) = (self.frames.offset(), self.frames.records());
         let reader = FrameReader::new(self.segment.clone(), &self.header, offset, len);
@@ -94,9 +94,9 @@ impl Open {
         let first = self.header.first_lsn;
         let expected = first.advance(u64::from(self.frames.records()));
         let offset = self.frames.offset();
-        let at = |e: Error| e.segment(first).offset(offset).lsn(expected);
+        let at = |e: Error| e.with_segment(first).with_offset(offset).with_lsn(expected);
         let bad = |reason: String| {
-            Ok(Step::Stop(at(Error::new(ErrorKind::Corrupt, "read log").detail(reason))))
+            Ok(Step::Stop(at(Error::new(ErrorKind::Corrupt, "read log").with_detail(reason))))
         };
         match self.frames.next().map_err(at)? {
             Next::Frame { frame: Frame { header, body, .. }, .. } => {
@@ -119,7 +119,7 @@ impl Open {
     /// Why a frame that calls itself a footer is not the end of the segment; `None` if it is.
     fn why_no_footer(&self, frame: &Frame) -> Result<Option<String>> {
         if let Err(error) = Footer::decode(&frame.header, &frame.body, frame.offset, &self.header) {
-            return Ok(Some(error.detail_text().to_owned()));
+            return Ok(Some(error.detail().to_owned()));
         }
         // The writer shortens the segment after it wrote the footer, so the footer need not be the
         // end; but no frame is behind it.
@@ -143,8 +143,8 @@ impl Open {
 
     pub(crate) fn missing(&self, lsn: Lsn) -> Error {
         Error::new(ErrorKind::Corrupt, "read log")
-            .segment(self.header.first_lsn)
-            .lsn(lsn)
-            .detail("missing between this segment and the next one")
+            .with_segment(self.header.first_lsn)
+            .with_lsn(lsn)
+            .with_detail("missing between this segment and the next one")
     }
 }

@@ -141,8 +141,8 @@ impl Records {
         }
         if self.next < log_start {
             return Err(Error::new(ErrorKind::NotFound, "read log")
-                .lsn(self.next)
-                .detail(format!("truncated; the log starts at LSN {log_start}")));
+                .with_lsn(self.next)
+                .with_detail(format!("truncated; the log starts at LSN {log_start}")));
         }
         let Some(found) = self.survey.locate(self.next) else { return Ok(false) };
         let name = found.name;
@@ -156,9 +156,9 @@ impl Records {
         let limit = found.limit;
         if self.next < name && self.next <= header.follows {
             let error = Error::new(ErrorKind::Corrupt, "read log")
-                .lsn(self.next)
-                .segment(name)
-                .detail(format!("missing; segment {name} follows LSN {}", header.follows));
+                .with_lsn(self.next)
+                .with_segment(name)
+                .with_detail(format!("missing; segment {name} follows LSN {}", header.follows));
             self.hole(name, &error)?;
         }
         self.next = self.next.max(name);
@@ -304,9 +304,9 @@ impl Records {
 fn damaged(name: Lsn, error: &Error) -> Error {
     match error.kind() {
         ErrorKind::NotALog => Error::new(ErrorKind::Corrupt, "read log")
-            .segment(name)
-            .offset(error.at_offset().unwrap_or(0))
-            .detail(error.detail_text().to_owned()),
+            .with_segment(name)
+            .with_offset(error.offset().unwrap_or(0))
+            .with_detail(error.detail().to_owned()),
         _ => error.clone(),
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
 use wal_core::{Clock, Entry, Error, ErrorKind, Lsn, Recent, Result};
 
 use crate::mode::Until;
@@ -22,7 +21,8 @@ pub enum Applied {
 }
 
 /// What a replay did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ReplayReport {
     /// Records that were read.
@@ -166,7 +166,7 @@ impl<'a> Stopwatch<'a> {
         let passed = self.clock.monotonic_since(&mut self.recent).saturating_sub(self.started);
         match self.limit {
             Some(limit) if passed > limit => Err(Error::new(ErrorKind::TimedOut, "replay log")
-                .detail(format!(
+                .with_detail(format!(
                     "{passed:?} have passed, allowed are {limit:?}; {records} records were read"
                 ))),
             _ => Ok(passed),

@@ -72,7 +72,7 @@ fn a_replay_of_files_steps_over_damage_and_tells_the_holes() {
         |skip| View::open(FileStorage::create(dir.path()).unwrap()).unwrap().skip_corrupted(skip);
     let mut seen = Content::new();
     let error = view(false).records(Lsn::ZERO).find_map(Result::err).unwrap();
-    assert_eq!((error.kind(), error.at_lsn()), (ErrorKind::Corrupt, Some(Lsn::new(first + 1))));
+    assert_eq!((error.kind(), error.lsn()), (ErrorKind::Corrupt, Some(Lsn::new(first + 1))));
     let report = view(true)
         .replay(Lsn::ZERO, Until::End, |entry| {
             seen.push((entry.lsn.get(), entry.record.to_vec()));

@@ -130,7 +130,7 @@ fn truncation_is_of_one_stream_and_survives_reopening() {
         assert_eq!(a.truncate_before(Lsn::new(2)).unwrap().get(), 4, "never goes back");
         assert_eq!(b.truncate_before(Lsn::new(99)).unwrap().get(), 11, "emptied");
         let error = a.iter(Lsn::new(3)).unwrap_err();
-        assert_eq!((error.kind(), error.at_lsn()), (ErrorKind::NotFound, Some(Lsn::new(3))));
+        assert_eq!((error.kind(), error.lsn()), (ErrorKind::NotFound, Some(Lsn::new(3))));
         assert!(error.to_string().contains("stream 1: truncated; it starts at LSN 4"), "{error}");
         drop((streams, a, b));
 
@@ -283,7 +283,7 @@ fn what_does_not_fit_is_named_with_its_place() {
         log.close().unwrap();
         drop(log);
         let error = Streams::open(Wal::builder(Os::new()), recovered(&storage)).unwrap_err();
-        assert_eq!((error.kind(), error.at_lsn()), (kind, Some(Lsn::new(at))), "{what}: {error}");
+        assert_eq!((error.kind(), error.lsn()), (kind, Some(Lsn::new(at))), "{what}: {error}");
         assert!(error.to_string().contains(says), "{what}: {error}");
     }
 }
@@ -324,7 +324,7 @@ fn a_failed_sync_is_told_to_every_stream_with_its_name() {
     a.append(b"a1").unwrap();
     control.fail_once(StorageCall::Sync, 1, std::io::ErrorKind::Other);
     let error = a.append(b"a2").unwrap_err();
-    assert_eq!((error.kind(), error.at_lsn()), (ErrorKind::Io, Some(Lsn::new(2))), "{error}");
+    assert_eq!((error.kind(), error.lsn()), (ErrorKind::Io, Some(Lsn::new(2))), "{error}");
     assert!(error.to_string().contains("stream 1 (LSN 2)"), "{error}");
     assert_eq!(a.durable_lsn(), Lsn::FIRST);
     let error = b.append(b"b1").unwrap_err();

@@ -40,7 +40,7 @@ pub(crate) struct Opened {
 impl Opened {
     /// Appends a record and makes it durable, at whatever time the strategy wants that.
     fn append_durably(&self, record: &[u8]) -> Result<Lsn> {
-        let task = self.log.clone().into_async();
+        let task = self.log.clone().asynchronous();
         let mut append = Box::pin(task.append_with(record, Durability::Durable));
         let mut idle = 0;
         while idle < 2 {

@@ -247,11 +247,7 @@ fn nothing_is_moved_that_is_not_what_was_scanned() {
         let opened = Arc::default();
         let storage = Changing { scanned: scanned.clone(), moved: memory_of(&moved), opened };
         let error = recover(storage, Mode::TornTail).unwrap_err();
-        assert_eq!(
-            (error.kind(), error.at_segment()),
-            (ErrorKind::Io, Some(Lsn::new(9))),
-            "{error}"
-        );
+        assert_eq!((error.kind(), error.segment()), (ErrorKind::Io, Some(Lsn::new(9))), "{error}");
         assert!(image_of(&scanned) == image, "{error}");
     }
 }

@@ -243,7 +243,7 @@ fn damage_to_padding_of_a_durable_write_is_damage_and_costs_a_salvage_nothing() 
             }
             let error = outcome.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
-            assert_eq!(error.at_offset(), Some(at as u64), "{what}: {error}");
+            assert_eq!(error.offset(), Some(at as u64), "{what}: {error}");
             let skipping = View::open(storage(&fs, 0)).unwrap().skip_corrupted(true);
             let mut records = skipping.records(Lsn::ZERO);
             assert_eq!(records.by_ref().filter(Result::is_ok).count(), 10, "{what}");

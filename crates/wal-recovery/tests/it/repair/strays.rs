@@ -127,6 +127,6 @@ fn a_header_that_is_no_header_is_damage_among_segments_of_a_log() {
         let mut records = View::open(memory_of(&image)).unwrap().records(Lsn::FIRST);
         let error = records.find_map(Result::err).unwrap();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}: {error}");
-        assert_eq!(error.at_segment(), Some(Lsn::new(name)), "{name}: {error}");
+        assert_eq!(error.segment(), Some(Lsn::new(name)), "{name}: {error}");
     }
 }

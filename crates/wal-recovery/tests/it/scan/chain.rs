@@ -30,7 +30,7 @@ fn a_missing_segment_is_a_gap() {
     for mode in [Mode::Strict, Mode::TornTail] {
         let error = recover(storage.clone(), mode).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert_eq!((error.at_segment(), error.at_lsn()), (Some(Lsn::FIRST), Some(Lsn::new(6))));
+        assert_eq!((error.segment(), error.lsn()), (Some(Lsn::FIRST), Some(Lsn::new(6))));
         assert_eq!(image_of(&storage), before, "nothing is changed");
     }
     let (recovered, report) = recover(storage.clone(), Mode::PointInTime).unwrap();
@@ -61,7 +61,7 @@ fn segments_of_two_logs_are_refused_in_every_mode() {
     for mode in [Mode::Strict, Mode::TornTail, Mode::PointInTime, Mode::Salvage] {
         let error = recover(memory_of(&mixed), mode).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert!(error.detail_text().contains("segments 1 and 6 are not of one log"), "{error}");
+        assert!(error.detail().contains("segments 1 and 6 are not of one log"), "{error}");
     }
     // The same generation twice.
     let mut doubled = three_sessions();
@@ -69,7 +69,7 @@ fn segments_of_two_logs_are_refused_in_every_mode() {
     header.generation = 1;
     doubled.get_mut(&6).unwrap()[..128].copy_from_slice(&header.encode());
     let error = recover(memory_of(&doubled), Mode::TornTail).unwrap_err();
-    assert!(error.detail_text().contains("generation 1"), "{error}");
+    assert!(error.detail().contains("generation 1"), "{error}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn a_false_footer_is_no_end_for_a_reader() {
         let image = forged(frame, |frame| frame[22] = 7);
         let error = in_time("a view", move || read(&image)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-        assert_eq!(error.at_lsn(), Some(Lsn::new(frame as u64 + 1)), "{error}");
+        assert_eq!(error.lsn(), Some(Lsn::new(frame as u64 + 1)), "{error}");
     }
     // Skipped, like any other damage.
     let view = View::open(memory_of(&forged(1, |frame| frame[22] = 7))).unwrap();
@@ -144,7 +144,7 @@ fn a_wrong_data_offset_never_costs_a_segment() {
                 let error = recover(storage.clone(), mode).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
                 // The segment before it may be the first to lack something.
-                assert!(error.at_segment() <= Some(Lsn::new(name)), "{what}: {error}");
+                assert!(error.segment() <= Some(Lsn::new(name)), "{what}: {error}");
             }
             assert_eq!(image_of(&storage), image, "{what}");
             let error = read(&image).unwrap_err();
@@ -182,7 +182,7 @@ fn a_flipped_bit_of_the_padding_costs_nothing_and_a_frame_there_is_damage() {
     }
     image.get_mut(&1).unwrap()[200..200 + frames.len()].copy_from_slice(&frames);
     let error = recover(memory_of(&image), Mode::TornTail).unwrap_err();
-    assert_eq!((error.kind(), error.at_offset()), (ErrorKind::Corrupt, Some(12)), "{error}");
+    assert_eq!((error.kind(), error.offset()), (ErrorKind::Corrupt, Some(12)), "{error}");
 }
 
 #[test]
@@ -208,8 +208,8 @@ fn an_implausible_generation_is_damage_and_never_a_duplicate() {
             header[32..40].copy_from_slice(&generation.to_le_bytes());
         });
         let error = recover(memory_of(&image), Mode::TornTail).unwrap_err();
-        assert_eq!((error.kind(), error.at_offset()), (ErrorKind::Corrupt, Some(32)), "{error}");
-        assert!(error.detail_text().contains("generation"), "{error}");
+        assert_eq!((error.kind(), error.offset()), (ErrorKind::Corrupt, Some(32)), "{error}");
+        assert!(error.detail().contains("generation"), "{error}");
         let storage = memory_of(&image);
         recover(storage.clone(), Mode::Salvage).unwrap();
         let log = open(storage.clone());

@@ -49,10 +49,10 @@ fn a_lost_frame_between_written_ones_is_torn_and_a_synced_one_is_damage() {
                 // Frames 6 to 10 were written when 1 to 5 were known to be durable.
                 let error = outcome.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Corrupt);
-                assert_eq!(error.at_segment(), Some(Lsn::FIRST));
-                assert_eq!(error.at_offset(), Some(offsets[frame] as u64));
-                assert_eq!(error.at_lsn(), Some(Lsn::new(frame as u64 + 1)));
-                assert!(error.detail_text().contains("durable"), "{error}");
+                assert_eq!(error.segment(), Some(Lsn::FIRST));
+                assert_eq!(error.offset(), Some(offsets[frame] as u64));
+                assert_eq!(error.lsn(), Some(Lsn::new(frame as u64 + 1)));
+                assert!(error.detail().contains("durable"), "{error}");
             } else {
                 let (recovered, report) = outcome.unwrap();
                 // Zeros where the last frame was are no sign of anything.
@@ -219,7 +219,7 @@ fn a_frame_of_a_newer_build_is_never_skipped() {
         for mode in [Mode::Strict, Mode::TornTail, Mode::PointInTime] {
             let error = recover(memory_of(&image), mode).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{mode}");
-            assert_eq!(error.at_lsn(), Some(Lsn::new(3)));
+            assert_eq!(error.lsn(), Some(Lsn::new(3)));
             assert_eq!(image_of(&memory_of(&image)), image);
         }
         let error = Inspect::new(memory_of(&image)).run().unwrap_err();

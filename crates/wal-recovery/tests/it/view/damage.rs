@@ -26,7 +26,7 @@ fn a_torn_tail_ends_and_damage_fails() {
         let found: Vec<_> = records.by_ref().collect();
         assert_eq!(found.len(), good + 1, "{name} {at}");
         let error = found[good].as_ref().unwrap_err();
-        assert_eq!((error.kind(), error.at_segment()), (ErrorKind::Corrupt, Some(Lsn::new(name))));
+        assert_eq!((error.kind(), error.segment()), (ErrorKind::Corrupt, Some(Lsn::new(name))));
         assert!(records.next().is_none());
     }
 }
@@ -90,13 +90,13 @@ fn a_missing_segment_is_a_hole_and_is_not_read_over_in_silence() {
         let (lsns, error) = read(&mut view.records(Lsn::new(from)));
         assert_eq!(lsns, (from.max(1)..=5).collect::<Vec<_>>());
         let error = error.unwrap();
-        assert_eq!((error.kind(), error.at_lsn()), (ErrorKind::Corrupt, Some(Lsn::new(6))));
+        assert_eq!((error.kind(), error.lsn()), (ErrorKind::Corrupt, Some(Lsn::new(6))));
     }
     for from in [6, 7, 8] {
         let (lsns, error) = read(&mut view.records(Lsn::new(from)));
         let error = error.unwrap();
         assert_eq!((lsns, error.kind()), (vec![], ErrorKind::Corrupt));
-        assert_eq!(error.at_lsn(), Some(Lsn::new(from)));
+        assert_eq!(error.lsn(), Some(Lsn::new(from)));
     }
     let (lsns, error) = read(&mut view.records(Lsn::new(9)));
     assert_eq!((lsns.len(), error.is_none()), (6, true));

@@ -96,7 +96,7 @@ fn damage_is_found_wherever_it_is() {
         for (found, outcome) in readings(&view, Lsn::ZERO) {
             let error = outcome.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
-            assert_eq!(error.at_offset(), Some(offsets[frame] as u64));
+            assert_eq!(error.offset(), Some(offsets[frame] as u64));
             assert!(*found == content[..found.len()]);
             assert_eq!(*good.get_or_insert(found.len()), found.len());
         }
@@ -150,7 +150,7 @@ fn whoever_has_enough_gets_no_more() {
                 _ => Ok(Applied::Applied),
             }
         });
-        assert_eq!(refused.unwrap_err().at_lsn(), Some(Lsn::new(last)));
+        assert_eq!(refused.unwrap_err().lsn(), Some(Lsn::new(last)));
     }
 }
 

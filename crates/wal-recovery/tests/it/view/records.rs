@@ -59,7 +59,7 @@ fn a_replay_ends_where_it_is_told() {
     let refusal = view.replay(Lsn::ZERO, Until::End, |entry| {
         Err(Error::new(ErrorKind::Codec, "apply").lsn(entry.lsn))
     });
-    assert_eq!(refusal.unwrap_err().at_lsn(), Some(Lsn::FIRST));
+    assert_eq!(refusal.unwrap_err().lsn(), Some(Lsn::FIRST));
     let view = view.time_limit(Duration::ZERO);
     let error = view.replay(Lsn::ZERO, Until::End, |_| Ok(Applied::Applied)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
