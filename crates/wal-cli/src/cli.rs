@@ -1,4 +1,4 @@
-//! The argument tree.
+//! The argument tree: assembled from the arguments of each subcommand, parsed, and run.
 
 use std::process::ExitCode;
 
@@ -41,44 +41,55 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// The command's tree, for shells.
-pub(crate) fn command() -> clap::Command {
-    Cli::command()
-}
+impl Command {
+    /// How the subcommand is called.
+    fn name(&self) -> &'static str {
+        match self {
+            Command::Append(_) => "append",
+            Command::Dump(_) => "dump",
+            Command::Verify(_) => "verify",
+            Command::Repair(_) => "repair",
+            Command::Stat(_) => "stat",
+            Command::Truncate(_) => "truncate",
+            Command::Completions(_) => "completions",
+        }
+    }
 
-/// A required directory is missing; clap's own words for it.
-pub(crate) fn missing_directory(subcommand: &str) -> ! {
-    refuse(subcommand, ErrorKind::MissingRequiredArgument, "DIR is required")
-}
-
-/// Arguments that do not go together; `why` says which.
-pub(crate) fn conflict(subcommand: &str, why: &str) -> ! {
-    refuse(subcommand, ErrorKind::ArgumentConflict, why)
-}
-
-fn refuse(subcommand: &str, kind: ErrorKind, why: &str) -> ! {
-    let mut command = command();
-    command.build();
-    let subcommand = command.find_subcommand_mut(subcommand).expect("named in the tree");
-    subcommand.error(kind, why).exit()
+    fn run(self) -> Result<Code, Failure> {
+        match self {
+            Command::Append(args) => append::run(args).map(|()| Code::Ok),
+            Command::Dump(args) => dump::run(&args).map(|()| Code::Ok),
+            Command::Verify(args) => verify::run(&args),
+            Command::Repair(args) => repair::run(&args),
+            Command::Stat(args) => stat::run(&args),
+            Command::Truncate(args) => truncate::run(&args).map(|()| Code::Ok),
+            Command::Completions(args) => {
+                completions::run(&args, Cli::command()).map(|()| Code::Ok)
+            }
+        }
+    }
 }
 
 /// Parses, runs, reports.
 pub(crate) fn run() -> ExitCode {
-    let outcome: Result<Code, Failure> = match Cli::parse().command {
-        Command::Append(args) => append::run(args).map(|()| Code::Ok),
-        Command::Dump(args) => dump::run(&args).map(|()| Code::Ok),
-        Command::Verify(args) => verify::run(&args),
-        Command::Repair(args) => repair::run(&args),
-        Command::Stat(args) => stat::run(&args),
-        Command::Truncate(args) => truncate::run(&args).map(|()| Code::Ok),
-        Command::Completions(args) => completions::run(&args).map(|()| Code::Ok),
-    };
-    let code = outcome.unwrap_or_else(|failure| {
+    let command = Cli::parse().command;
+    let name = command.name();
+    let code = command.run().unwrap_or_else(|failure| {
+        if failure.code == Code::Usage {
+            misused(name, &failure)
+        }
         failure.report();
         failure.code
     });
     ExitCode::from(code as u8)
+}
+
+/// Tells of wrong usage as clap tells what it finds itself, with the subcommand's usage.
+fn misused(subcommand: &str, failure: &Failure) -> ! {
+    let mut command = Cli::command();
+    command.build();
+    let subcommand = command.find_subcommand_mut(subcommand).expect("named in the tree");
+    subcommand.error(ErrorKind::ArgumentConflict, failure).exit()
 }
 
 #[cfg(test)]
@@ -87,6 +98,6 @@ mod tests {
 
     #[test]
     fn the_tree_is_sound() {
-        command().debug_assert();
+        Cli::command().debug_assert();
     }
 }

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use clap::Parser;
 use clap_complete::Shell;
 
-use crate::cli;
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -22,9 +21,10 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+/// Prints the script for `command`, the assembled tree of all subcommands.
+pub(crate) fn run(args: &Args, mut command: clap::Command) -> Result<(), Failure> {
     // The generator panics if its output fails; memory does not.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut cli::command(), "wal", &mut script);
+    clap_complete::generate(args.shell, &mut command, "wal", &mut script);
     io::stdout().write_all(&script).map_err(|error| Failure::output(&error))
 }

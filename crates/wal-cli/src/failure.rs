@@ -5,11 +5,12 @@ use std::io::{self, Write};
 
 use wal_core::{Error, ErrorKind};
 
-/// The documented exit codes. Code 2, for wrong usage, is clap's own.
+/// The documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     Ok = 0,
     Error = 1,
+    Usage = 2,
     TornTail = 3,
     Corrupt = 4,
 }
@@ -25,6 +26,12 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Failure { message: message.into(), hint: None, code: Code::Error }
+    }
+
+    /// The arguments do not go together, or one is missing. What is told besides is clap's own: it knows the
+    /// usage of the command.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Failure { code: Code::Usage, ..Failure::new(message) }
     }
 
     /// Whoever reads standard output went away. Nothing to complain about, and nobody to tell.

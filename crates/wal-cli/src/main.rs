@@ -1,9 +1,14 @@
 //! The `wal` command: append to a log, look into it, check it, repair it.
 //!
-//! One file per subcommand (`append`, `dump`, `verify`, `repair`, `stat`, `truncate`,
-//! `completions`), `cli` for the argument tree, and the shared pieces: `input` and `output` for the
-//! record formats, `open` for getting at a log, `failure` for what is told when something goes wrong,
-//! `progress`, `size` and `time`.
+//! | file | idea |
+//! | --- | --- |
+//! | `cli` | the argument tree: assembles what the subcommands bring |
+//! | `append`, `dump`, `verify`, `repair`, `stat`, `truncate`, `completions` | one subcommand each, with its arguments |
+//! | `input`, `output` | records from and to streams of bytes |
+//! | `open` | getting at a log: its storage, its recovery |
+//! | `failure` | what is told, and with which exit code, when something goes wrong |
+//! | `help` | what all help texts share |
+//! | `progress`, `size`, `time` | a bar, sizes and times as text |
 
 mod append;
 mod cli;

@@ -107,7 +107,7 @@ mod tests {
     use wal_core::Trigger;
 
     use super::*;
-    use crate::model::{Checks, Writers, any_load, check, run_writers};
+    use crate::simulated_log::{Checks, Writers, any_load, check, run_writers};
     use crate::{Always, GroupCommit};
 
     const MS: Duration = Duration::from_millis(1);

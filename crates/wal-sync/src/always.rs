@@ -50,7 +50,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Checks, any_load, check};
+    use crate::simulated_log::{Checks, any_load, check};
 
     proptest! {
         #[test]

@@ -168,7 +168,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Append, Checks, Load, any_load, check, run};
+    use crate::simulated_log::{Append, Checks, Load, any_load, check, run};
 
     pub(crate) fn any_batch() -> impl Strategy<Value = Batch> {
         let records = prop::option::of(1u64..40);

@@ -122,7 +122,7 @@ mod tests {
     use wal_core::Trigger;
 
     use super::*;
-    use crate::model::{Append, Checks, Load, any_load, check, run};
+    use crate::simulated_log::{Append, Checks, Load, any_load, check, run};
 
     const MS: Duration = Duration::from_millis(1);
 

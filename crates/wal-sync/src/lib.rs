@@ -46,8 +46,9 @@
 //!
 //! # Where what lives
 //! One file per strategy (`always`, `group`, `adaptive`, `batch`, `interval`, `os`), `policy` and
-//! its `units`, `limits` for the ranges. The claims are tested against `model`, a small
-//! discrete-event model of the log with crashes at every moment.
+//! its `units`, `limits` for the ranges. The claims are tested on `simulated_log`, a small
+//! discrete-event simulation of the log with crashes at every moment; `wrong_strategies` are the
+//! mistakes that it must find.
 
 mod adaptive;
 mod always;
@@ -60,9 +61,9 @@ mod policy;
 mod units;
 
 #[cfg(test)]
-mod model;
+mod simulated_log;
 #[cfg(test)]
-mod mutants;
+mod wrong_strategies;
 
 pub use adaptive::Adaptive;
 pub use always::Always;

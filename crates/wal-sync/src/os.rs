@@ -51,7 +51,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Append, Checks, Load, any_load, check, run};
+    use crate::simulated_log::{Append, Checks, Load, any_load, check, run};
 
     proptest! {
         #[test]

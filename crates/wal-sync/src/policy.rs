@@ -100,6 +100,7 @@ impl Default for Policy {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl SyncStrategy for Policy {
     fn name(&self) -> String {
         self.strategy().name()

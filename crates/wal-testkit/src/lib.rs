@@ -13,39 +13,32 @@
 //! - [`Rng`]: the random numbers of all of them, the same everywhere for the same seed.
 
 pub mod conformance;
-mod control;
 mod crash_storage;
 mod explore;
-mod fault_fs;
-mod fault_storage;
-mod faults;
+mod inject;
 mod model;
 pub mod mutants;
+mod promise;
 mod rng;
-mod rules;
 mod simulation;
-mod trace;
 
-pub use control::{StorageCall, StorageControl, StorageCounters};
 pub use crash_storage::{CrashStorage, Reuse};
-pub use explore::{
-    Case, CrashSpec, Explorer, Failure, FaultKind, Outcome, Tightness, Violation, Worst,
-    any_workload,
+pub use explore::{Case, CrashSpec, Explorer, Failure, Outcome, Tightness, Worst, any_workload};
+pub use inject::{
+    Call, Counters, FaultFile, FaultFs, FaultStorage, Faults, Op, OpKind, StorageCall,
+    StorageControl, StorageCounters,
 };
-pub use fault_fs::{FaultFile, FaultFs};
-pub use fault_storage::FaultStorage;
-pub use faults::Faults;
 pub use model::{
     ATOM_BYTES, Atom, AtomKind, CrashPolicy, Fate, ModelFile, ModelFs, Moment, Rot, SyncFault,
     SyncKind,
 };
+pub use promise::{FaultKind, Violation};
 #[doc(no_inline)]
 pub use proptest;
 pub use rng::Rng;
 pub use simulation::{
     LiveFault, SimulatedClock, Step, StorageUnderTest, Subject, Tested, Workload,
 };
-pub use trace::{Call, Counters, Op, OpKind};
 
 /// The README's example runs as a test of the documentation.
 #[cfg(doctest)]

@@ -15,7 +15,7 @@ use wal_sync::Policy;
 
 use crate::failure::{Failure, say};
 use crate::input::{InputFormat, RecordReader};
-use crate::{cli, help, open, size};
+use crate::{help, open, size};
 use acks::Acks;
 
 const EXAMPLES: &str = "\
@@ -153,7 +153,7 @@ fn segment_size(text: &str) -> Result<u64, String> {
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     if args.last_block.is_some() && args.storage != Storage::Direct {
-        cli::conflict("append", "--last-block is for --storage direct");
+        return Err(Failure::usage("--last-block is for --storage direct"));
     }
     survive_file_size_limit()?;
     let mut settings = Settings::default();
@@ -184,7 +184,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 fn open(args: &Args, settings: Settings) -> Result<Wal, Failure> {
     let recovered = match (args.storage, &args.dir) {
         (Storage::Memory, _) => MemoryStorage::new().into_empty_log()?,
-        (_, None) => cli::missing_directory("append"),
+        (_, None) => return Err(Failure::usage("DIR is required")),
         (Storage::File, Some(dir)) => open::recover(FileStorage::create(dir)?)?,
         (Storage::Direct, Some(dir)) => {
             let last_block = args.last_block.map(Into::into).unwrap_or_default();

@@ -12,8 +12,7 @@ use wal_core::{
 use wal_fs::FileSystem;
 
 use super::examine::{Probe, panicked};
-use super::{Violation, oracle};
-use crate::simulation::Knowledge;
+use crate::promise::{Knowledge, Violation, oracle};
 use crate::{ModelFs, Moment, Rng, Rot};
 
 /// Holds one piece of damage against O6: to what the moment number `point` left when the process died.

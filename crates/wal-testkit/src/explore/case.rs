@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use super::images;
+use super::fates;
 use crate::Call;
 use crate::simulation::Workload;
 
@@ -114,7 +114,7 @@ impl FromStr for CrashSpec {
                 let (point, atom) = head.split_once('/').ok_or_else(bad)?;
                 let atom_bytes = atom.parse().ok().filter(|n| *n > 0).ok_or_else(bad)?;
                 let point = point.parse().map_err(|_| bad())?;
-                if tail.chars().any(|letter| images::fate(letter, 0).is_none()) {
+                if tail.chars().any(|letter| fates::fate(letter, 0).is_none()) {
                     return Err(bad());
                 }
                 Ok(CrashSpec::Power { point, atom_bytes, fates: tail.into() })

@@ -7,12 +7,13 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use wal_core::{Claim, Clock, Drive, Durability, Error, ErrorKind, Lsn, Result, Wal};
-use wal_recovery::Recovery;
 
-use super::Violation;
-use super::oracle::{self, Crash, Lost};
-use crate::simulation::{Found, Knowledge, LOG_ID, SimulatedClock, Subject, read_all, settings};
+use crate::promise::{Crash, Found, Knowledge, Lost, Violation, oracle};
+use crate::simulation::{self, Run, SimulatedClock, Subject, Workload};
 use crate::{CrashPolicy, FaultFs, ModelFs, Moment};
+
+/// The ways in which the last crash of an examination is made: a replay tries them all.
+pub(super) const LAST_CRASHES: u64 = 12;
 
 /// What is examined: a strategy on a storage, with segments of some size.
 pub(crate) struct Probe<'a> {
@@ -74,14 +75,8 @@ impl<'a> Probe<'a> {
     pub(crate) fn open_over(&self, fs: FaultFs<ModelFs>) -> Result<Opened> {
         let storage = self.subject.storage.open(fs)?;
         let clock = SimulatedClock::new();
-        let recovery = Recovery::new(storage).threads(1).clock(clock.clone()).log_id(LOG_ID);
-        let (recovered, _) = recovery.run()?;
-        let log = Wal::builder(self.subject.strategy.clone())
-            .settings(settings(self.segment_size))
-            .clock(clock.clone())
-            .manual_driver()
-            .open(recovered)?;
-        let found = read_all(&log)?;
+        let opened = simulation::open(self.subject, self.segment_size, storage, &clock)?;
+        let simulation::Opened { log, found, .. } = opened;
         Ok(Opened { log, found, clock })
     }
 
@@ -181,6 +176,12 @@ fn differ(when: &str, expected: &Found, found: &Found) -> String {
         name(found),
         name(expected)
     )
+}
+
+/// Runs a workload; a panic is a finding.
+pub(super) fn run_caught(subject: &Subject, workload: &Workload) -> Result<Run, Violation> {
+    catch_unwind(AssertUnwindSafe(|| simulation::run(subject, workload)))
+        .map_err(|panic| panicked(&*panic))
 }
 
 /// A panic of the code under test is a finding like any other.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use wal_core::{Clock, SystemClock};
 
 use super::case::Case;
-use super::images::{self, Density};
-use super::walk::Walk;
+use super::fates::{self, Density};
+use super::sweep::Sweep;
 use super::{Outcome, directed, generate, shrink};
 use crate::simulation::{Subject, Workload};
 
@@ -154,9 +154,9 @@ impl Explorer {
             // Without the pressure no claim could be called tight: that is never cut short.
             let deadline =
                 self.time.filter(|_| n >= pressure.len() as u64).map(|time| (clock, time));
-            let mut walk = Walk::new(&self.subject, &workload, density, seed).until(deadline);
-            let broken = walk.everywhere();
-            outcome.merge(&walk.outcome);
+            let mut sweep = Sweep::new(&self.subject, &workload, density, seed).until(deadline);
+            let broken = sweep.everywhere();
+            outcome.merge(&sweep.outcome);
             if let Some((violation, crashes)) = broken {
                 let case = Case {
                     strategy: outcome.strategy.clone(),
@@ -221,7 +221,7 @@ impl Explorer {
         // Not the first: it has many more images than the others.
         if before % 8 == 3 {
             workload.steps.truncate(6);
-            return (workload, self.density(images::MOST_EXHAUSTIVE));
+            return (workload, self.density(fates::MOST_EXHAUSTIVE));
         }
         (workload, self.density(4))
     }

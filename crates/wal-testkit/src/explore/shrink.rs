@@ -1,131 +1,17 @@
-//! The smallest case that still fails, and its story.
+//! The smallest case that still fails.
 
+use super::Failure;
 use super::case::{Case, CrashSpec};
-use super::examine::Probe;
-use super::images::{self, Density};
-use super::oracle::Crash;
-use super::walk::{LAST_CRASHES, Walk, after_faulty_recovery, image, process_image, run_caught};
-use super::{Failure, Violation, at_rest};
-use crate::simulation::{Event, Knowledge, Run, Step, Subject, Workload};
-use crate::{ATOM_BYTES, Atom, AtomKind, Fate, ModelFs, Moment, Rng};
+use super::examine::run_caught;
+use super::fates::{self, Density};
+use super::sweep::Sweep;
+use crate::promise::Violation;
+use crate::simulation::{Step, Subject, Workload};
+use crate::{ATOM_BYTES, Rng};
 
 /// How many shorter workloads are tried, and how many images of each.
 const ATTEMPTS: usize = 400;
 const IMAGES: u64 = 3000;
-
-impl Case {
-    /// Runs the case again.
-    ///
-    /// # Errors
-    /// The promise that is broken.
-    pub fn replay(&self, subject: &Subject) -> Result<(), Violation> {
-        let run = run_caught(subject, &self.workload)?;
-        self.replay_run(subject, &run)
-    }
-
-    /// The case told line by line, as a [`Failure`] tells it.
-    #[must_use]
-    pub fn story(&self, subject: &Subject) -> Vec<String> {
-        story(subject, self)
-    }
-
-    fn replay_run(&self, subject: &Subject, run: &Run) -> Result<(), Violation> {
-        let Some(first) = self.crashes.first() else {
-            return run.complaint.clone().map_or(Ok(()), Err);
-        };
-        let probe = Probe::new(subject, self.workload.segment_size);
-        let point = match first {
-            CrashSpec::Process { point }
-            | CrashSpec::Power { point, .. }
-            | CrashSpec::Rot { point, .. } => *point,
-            CrashSpec::Fault { .. } => run.moments.len() - 1,
-        };
-        let Some(moment) = run.moments.get(point) else {
-            let changes = run.moments.len() - 1;
-            let what = format!("there is no change {point}: the workload makes {changes}");
-            return Err(Violation::new("case", what));
-        };
-        let known = knowledge(run, point);
-        if let CrashSpec::Rot { seed, .. } = first {
-            return at_rest::check(&probe, &known, &run.moments, point, *seed);
-        }
-        let crash = match first {
-            CrashSpec::Power { .. } => Crash::Power,
-            _ => Crash::of_process(&known),
-        };
-        follow(&probe, &known, crash, moment.clone(), &self.crashes)
-    }
-}
-
-/// What is known at a crash point.
-fn knowledge(run: &Run, point: usize) -> Knowledge {
-    let mut known = Knowledge::default();
-    let learned = run.events.iter().take_while(|(at, _)| *at <= point);
-    learned.for_each(|(_, event)| known.learn(event));
-    known
-}
-
-/// Goes down a chain of crashes, and examines what is left at its end with every way to go on that an
-/// exploration may have taken.
-fn follow(
-    probe: &Probe<'_>,
-    known: &Knowledge,
-    crash: Crash,
-    moment: Moment,
-    chain: &[CrashSpec],
-) -> Result<(), Violation> {
-    let (spec, rest) = chain.split_first().expect("a chain has a link");
-    fits(spec, &moment)?;
-    let image = apply(probe, &moment, spec);
-    let Some(next) = rest.first() else {
-        return (0..LAST_CRASHES).try_for_each(|seed| {
-            let image = image.moment().process_crash();
-            probe.examine(known, crash, &image, seed, false).map(drop)
-        });
-    };
-    if let CrashSpec::Fault { .. } = next {
-        return follow(probe, known, crash, image.moment(), rest);
-    }
-    let examined = probe.examine(known, crash, &image, 0, true)?;
-    let (CrashSpec::Process { point } | CrashSpec::Power { point, .. }) = next else {
-        return Err(Violation::new("case", "only the first crash can come with damage at rest"));
-    };
-    match examined.moments.get(*point) {
-        Some(moment) => follow(probe, known, Crash::Power, moment.clone(), rest),
-        None => {
-            let changes = examined.moments.len().saturating_sub(1);
-            let what = format!("there is no change {point}: the recovery makes {changes}");
-            Err(Violation::new("case", what))
-        }
-    }
-}
-
-/// Whether a crash says what becomes of every change that is pending there.
-fn fits(spec: &CrashSpec, moment: &Moment) -> Result<(), Violation> {
-    let CrashSpec::Power { atom_bytes, fates, .. } = spec else { return Ok(()) };
-    let (told, pending) = (fates.len(), moment.pending(*atom_bytes).len());
-    if told == pending {
-        return Ok(());
-    }
-    let what = format!("there are fates of {told} changes; {pending} are pending there");
-    Err(Violation::new("case", what))
-}
-
-fn apply(probe: &Probe<'_>, moment: &Moment, spec: &CrashSpec) -> ModelFs {
-    match spec {
-        CrashSpec::Process { .. } | CrashSpec::Rot { .. } => process_image(moment),
-        CrashSpec::Fault { call, nth } => after_faulty_recovery(probe, moment, *call, *nth),
-        CrashSpec::Power { atom_bytes, fates, .. } => {
-            let pending = moment.pending(*atom_bytes);
-            let fates: Vec<Fate> = fates
-                .chars()
-                .zip(&pending)
-                .filter_map(|(letter, atom)| images::fate(letter, atom.seq))
-                .collect();
-            image(moment, *atom_bytes, &fates)
-        }
-    }
-}
 
 /// Makes a case as small as it gets, and tells its story.
 pub(super) fn failure(subject: &Subject, violation: Violation, case: Case, small: bool) -> Failure {
@@ -142,7 +28,7 @@ pub(super) fn failure(subject: &Subject, violation: Violation, case: Case, small
             violation.what.push_str(" (a replay does not show it: something is not deterministic)")
         }
     }
-    let story = story(subject, &case);
+    let story = case.story(subject);
     Failure { violation, case, story }
 }
 
@@ -213,13 +99,13 @@ fn search(
     let torn_sectors = !subject.storage.is_powersafe();
     let density = Density { exhaustive: 5, samples: 6, spoiled: 3, exotic: false, torn_sectors };
     for seed in 0..3 {
-        let mut walk = Walk::new(subject, workload, density, seed);
-        if let Some((violation, crashes)) = walk.everywhere()
+        let mut sweep = Sweep::new(subject, workload, density, seed);
+        if let Some((violation, crashes)) = sweep.everywhere()
             && violation.oracle == oracle
         {
             return Some((violation, crashes));
         }
-        if walk.states() > IMAGES {
+        if sweep.states() > IMAGES {
             break;
         }
     }
@@ -233,8 +119,8 @@ fn whole_sectors(subject: &Subject, violation: &mut Violation, case: &mut Case) 
     let Some(moment) = run.moments.get(point).filter(|_| atom_bytes != ATOM_BYTES) else { return };
     let torn_sectors = !subject.storage.is_powersafe();
     let density = Density { exhaustive: 6, samples: 20, spoiled: 4, exotic: false, torn_sectors };
-    for fates in images::choices(&moment.pending(ATOM_BYTES), density, &mut Rng::new(1)) {
-        let fates = images::spell(&fates);
+    for fates in fates::choices(&moment.pending(ATOM_BYTES), density, &mut Rng::new(1)) {
+        let fates = fates::spell(&fates);
         let spec = CrashSpec::Power { point, atom_bytes: ATOM_BYTES, fates };
         let simpler = Case { crashes: vec![spec], ..case.clone() };
         match simpler.replay_run(subject, &run) {
@@ -270,118 +156,5 @@ fn fewer_lost(subject: &Subject, violation: &mut Violation, case: &mut Case) {
                 }
             }
         }
-    }
-}
-
-/// The case, told line by line.
-fn story(subject: &Subject, case: &Case) -> Vec<String> {
-    let mut lines = vec![format!(
-        "{} on {}{}, claim: {} by a process crash, {} by a power loss",
-        case.strategy,
-        case.storage,
-        case.mutant
-            .as_ref()
-            .map(|name| format!(" with the mistake \"{name}\""))
-            .unwrap_or_default(),
-        subject.strategy.claim().process_crash,
-        subject.strategy.claim().power_loss,
-    )];
-    let Ok(run) = run_caught(subject, &case.workload) else {
-        lines.extend(case.workload.steps.iter().map(|step| format!("step    {step}")));
-        lines.push("        the code panics".into());
-        return lines;
-    };
-    let point = match case.crashes.first() {
-        Some(
-            CrashSpec::Process { point }
-            | CrashSpec::Power { point, .. }
-            | CrashSpec::Rot { point, .. },
-        ) => *point,
-        _ => run.moments.len(),
-    };
-    lines.extend(case.workload.steps.iter().map(|step| format!("step    {step}")));
-    let known = run.events.iter().take_while(|(at, _)| *at <= point);
-    lines.extend(known.filter_map(|(at, event)| told(event).map(|t| format!("at {at:>4} {t}"))));
-    for spec in &case.crashes {
-        lines.push(format!("crash   {}", crash_told(spec)));
-    }
-    if let Some(CrashSpec::Power { point, atom_bytes, fates }) = case.crashes.first()
-        && let Some(moment) = run.moments.get(*point)
-    {
-        let pending = moment.pending(*atom_bytes);
-        let lost = fates.chars().zip(&pending).filter(|(letter, _)| *letter != 'k');
-        lines.extend(lost.map(|(letter, atom)| {
-            format!("        {}: {}", fate_told(letter), atom_told(atom, moment))
-        }));
-        let kept = fates.chars().filter(|letter| *letter == 'k').count();
-        lines.push(format!("        kept: {kept} of {} pending changes", pending.len()));
-    }
-    lines
-}
-
-fn lsns(first: u64, last: u64) -> String {
-    if first == last { format!("LSN {first}") } else { format!("LSN {first} to {last}") }
-}
-
-fn told(event: &Event) -> Option<String> {
-    Some(match event {
-        Event::Submitted { first, records, requested, .. } => {
-            let last = first + records.len() as u64 - 1;
-            format!("{} submitted, asked for: {requested:?}", lsns(*first, last))
-        }
-        Event::Acknowledged(range) => {
-            format!("{} acknowledged", lsns(range.first.get(), range.last.get()))
-        }
-        Event::Durable(0) | Event::Befell(_) => return None,
-        Event::Durable(lsn) => format!("reported durable: {lsn}"),
-        Event::CacheFails => "the next sync is going to fail, and the cache with it".into(),
-        Event::SyncBegan => "a slow sync begins".into(),
-        Event::SyncEnded => "the slow sync ends".into(),
-        Event::BeforeAsked(lsn) => format!("truncate_before({lsn}) begins"),
-        Event::BeforeDone(lsn) => format!("truncate_before({lsn}) returns"),
-        Event::AfterAsked { kept, .. } => format!("truncate_after({kept}) begins"),
-        Event::AfterDone => "truncate_after returns".into(),
-        Event::Reopened { found } => format!("the log is opened with {} records", found.len()),
-    })
-}
-
-fn atom_told(atom: &Atom, moment: &Moment) -> String {
-    let file = || moment.name_of(atom.node);
-    match &atom.kind {
-        AtomKind::Bytes { offset, len } => format!("bytes {offset}+{len} of {}", file()),
-        AtomKind::Length { len } => format!("the length {len} of {}", file()),
-        AtomKind::Entries { names } => {
-            let told = names.iter().map(|(name, there)| {
-                format!("{} {}", name.to_string_lossy(), if *there { "comes" } else { "goes" })
-            });
-            format!("the names: {}", told.collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
-fn crash_told(spec: &CrashSpec) -> String {
-    match spec {
-        CrashSpec::Process { point } => format!("the process dies before change {point}"),
-        CrashSpec::Power { point, atom_bytes, .. } => {
-            format!("the power fails before change {point}; writes tear at {atom_bytes} bytes")
-        }
-        CrashSpec::Fault { call, nth } => format!("{call:?} number {nth} of the recovery fails"),
-        CrashSpec::Rot { point, .. } => {
-            format!("the process dies before change {point}, and durable bytes are damaged")
-        }
-    }
-}
-
-fn fate_told(letter: char) -> &'static str {
-    match letter {
-        'k' => "kept",
-        'd' => "lost",
-        'z' => "lost, reads as zeros",
-        'g' => "lost, reads as nonsense",
-        's' => "lost, reads as a removed file's bytes",
-        't' => "torn with its sectors",
-        'b' => "both names exist",
-        'n' => "neither name exists",
-        _ => "?",
     }
 }

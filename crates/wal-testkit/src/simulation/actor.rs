@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use wal_core::{AsyncWal, Clock, Drive, Durability, Lsn, LsnRange, Result};
 
-use super::history::{Event, History, payload};
+use super::history::{History, payload};
 use super::{SimulatedClock, Step};
 use crate::ModelFs;
-use crate::explore::{FaultKind, Violation};
+use crate::promise::{Event, FaultKind, Violation};
 
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 

@@ -1,26 +1,19 @@
 //! Runs a workload, and writes down what happened.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use wal_core::format::LogId;
-use wal_core::{
-    AsyncWal, Clock, Drive, Durability, ErrorKind, Event as LogEvent, Lsn, Result, Settings, Wal,
-};
-use wal_recovery::Recovery;
+use wal_core::{Clock, Drive, Durability, ErrorKind, Lsn, Result};
 
 use super::actor::{Actor, Pending, locked, poll};
-use super::history::{Event, History, Knowledge};
+use super::below::{self, Below, Broken};
+use super::history::History;
+use super::opening::{self, Opened};
 use super::{LiveFault, SimulatedClock, Step, Subject, Workload};
-use crate::explore::oracle::{self, Crash};
-use crate::explore::{FaultKind, Violation};
-use crate::{FaultFs, ModelFs, Moment, SyncFault};
-
-/// The identity of every simulated log: the same seed must give the same bytes.
-pub(crate) const LOG_ID: LogId = LogId(*b"simulated log 16");
+use crate::promise::{Crash, Event, FaultKind, Knowledge, Violation, oracle};
+use crate::{FaultFs, Moment};
 
 /// A workload that has been run.
 pub(crate) struct Run {
@@ -31,42 +24,24 @@ pub(crate) struct Run {
     pub(crate) complaint: Option<Violation>,
 }
 
-/// LSNs and bytes, ascending.
-pub(crate) type Found = Vec<(u64, Bytes)>;
-
-/// All records of a log.
-pub(crate) fn read_all(log: &Wal) -> Result<Found> {
-    log.iter(Lsn::ZERO)?.map(|e| e.map(|e| (e.lsn.get(), e.record))).collect()
-}
-
-/// The settings of every log under test.
-pub(crate) fn settings(segment_size: u64) -> Settings {
-    Settings::default().segment_size(segment_size).buffer_bytes(4 << 20)
-}
-
 /// Runs a workload, from an empty disk on.
 pub(crate) fn run(subject: &Subject, workload: &Workload) -> Run {
-    let disk = ModelFs::new();
-    disk.record_moments();
     let mut world = World {
         subject,
         segment_size: workload.segment_size,
-        fs: FaultFs::new(disk.clone()),
-        disk,
+        below: Below::new(),
         clock: SimulatedClock::new(),
         history: Arc::default(),
         actor: None,
-        broken: None,
-        failed_before: 0,
         slow_syncs: workload.is_roomy(),
     };
     let complaint = world.run(workload).err();
-    let last = world.disk.moment();
-    let mut moments = world.disk.take_moments();
+    let last = world.below.disk().moment();
+    let mut moments = world.below.disk().take_moments();
     moments.push(last);
     if let Some(actor) = world.actor.take() {
         // What is done when the handle is dropped is not part of the workload: it meets a dead process.
-        let _ = world.disk.process_crash();
+        let _ = world.below.disk().process_crash();
         locked(&actor.waiting).clear();
     }
     let mut events = std::mem::take(&mut locked(&world.history).events);
@@ -75,27 +50,13 @@ pub(crate) fn run(subject: &Subject, workload: &Workload) -> Run {
     Run { moments, events, complaint }
 }
 
-/// Why a log accepts nothing more.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Broken {
-    /// A call failed that was made to fail.
-    Call,
-    /// A sync failed, and what it was to cover may be lost.
-    Sync,
-}
-
 struct World<'a> {
     subject: &'a Subject,
     segment_size: u64,
-    disk: ModelFs,
-    fs: FaultFs<ModelFs>,
+    below: Below,
     clock: SimulatedClock,
     history: Arc<Mutex<History>>,
     actor: Option<Actor>,
-    /// Live faults that were set since the log was opened.
-    broken: Option<Broken>,
-    /// How many syncs had failed when the log was opened.
-    failed_before: u64,
     /// Whether a sync leaves room for others: not on small segments, where it may belong to a
     /// rotation, nor where a write and its sync are one call. One thread could not wait for itself.
     slow_syncs: bool,
@@ -141,7 +102,7 @@ impl World<'_> {
             Step::Kill => {
                 self.actor().settle();
                 self.actor().note(Event::Befell(FaultKind::Restart));
-                self.disk = self.disk.process_crash();
+                self.below.process_dies();
                 return self.reopen(Some(Crash::Process));
             }
             Step::Intrude => self.intrude()?,
@@ -151,15 +112,15 @@ impl World<'_> {
             }
             Step::Fault(fault) => self.fault(*fault),
         }
-        if let Some(why) = self.actor().refused.get().filter(|_| self.broken.is_none()) {
+        if let Some(why) = self.actor().refused.get().filter(|_| !self.below.is_broken()) {
             let what = format!("an append was refused with nothing wrong: {why}");
             return Err(Violation::new("progress", what));
         }
-        if !self.is_poisoned() && self.disk.failed_syncs() > self.failed_before {
+        if !self.is_poisoned() && self.below.sync_failed() {
             return Err(Violation::new("O8", "a sync failed, and the log goes on"));
         }
         if self.is_poisoned() {
-            if self.broken.is_none() {
+            if !self.below.is_broken() {
                 return Err(Violation::new(
                     "progress",
                     "the log failed with nothing wrong below it",
@@ -178,7 +139,7 @@ impl World<'_> {
         self.actor().append(1, 1, Durability::Strategy);
         let log = self.actor().log.clone();
         let done = self.finish("sync", Box::pin(async move { log.sync().await }));
-        self.disk.on_sync(None);
+        self.below.disk().on_sync(None);
         done?;
         std::mem::replace(&mut *locked(&outcome), Ok(()))
     }
@@ -212,7 +173,7 @@ impl World<'_> {
 
     /// A second opener must be told that the log is taken.
     fn intrude(&mut self) -> Result<(), Violation> {
-        let storage = self.subject.storage.open(FaultFs::new(self.disk.clone()));
+        let storage = self.subject.storage.open(FaultFs::new(self.below.disk().clone()));
         match storage.and_then(|storage| storage.lock().wait()) {
             Ok(_) => Err(Violation::new("lock", "a second opener got the lock of an open log")),
             Err(error) if error.kind() == ErrorKind::Locked => Ok(()),
@@ -225,34 +186,10 @@ impl World<'_> {
             LiveFault::SyncFails(_) => FaultKind::FailedSync,
             _ => FaultKind::LiveFault,
         }));
-        let faults = self.fs.faults();
-        let kind = match fault {
-            // What every program must cope with is no excuse.
-            LiveFault::ShortWrites(_) | LiveFault::ShortReads(_) | LiveFault::Interrupts(_) => None,
-            LiveFault::SyncFails(_) | LiveFault::FailForGood(crate::Call::Sync) => {
-                Some(Broken::Sync)
-            }
-            _ => Some(Broken::Call),
-        };
-        if self.broken != Some(Broken::Sync) {
-            self.broken = kind.or(self.broken);
+        if below::empties_the_cache(fault) {
+            self.actor().note(Event::CacheFails);
         }
-        match fault {
-            LiveFault::ShortWrites(n) => faults.short_writes(Some(n as usize)),
-            LiveFault::ShortReads(n) => faults.short_reads(Some(n as usize)),
-            LiveFault::Interrupts(n) => faults.interrupt_every(Some(u64::from(n))),
-            LiveFault::NoSpace(left) => {
-                self.disk.set_capacity(Some(self.disk.used_bytes() + u64::from(left)));
-            }
-            LiveFault::Fail(call) => faults.fail_once(call, 1, std::io::ErrorKind::Other),
-            LiveFault::FailForGood(call) => faults.fail_from(call, 1, std::io::ErrorKind::Other),
-            LiveFault::SyncFails(fault) => {
-                if matches!(fault, SyncFault::Reverted(_) | SyncFault::RevertedWhenEvicted(_)) {
-                    self.actor().note(Event::CacheFails);
-                }
-                self.disk.fail_sync(1, fault);
-            }
-        }
+        self.below.strike(fault);
     }
 
     fn is_poisoned(&self) -> bool {
@@ -305,7 +242,7 @@ impl World<'_> {
             actor.settle();
             // The futures end first: they belong to the old handle.
             locked(&actor.waiting).clear();
-            self.disk.on_change(None);
+            self.below.disk().on_change(None);
         }
         self.open(how)
     }
@@ -313,32 +250,32 @@ impl World<'_> {
     fn open(&mut self, how: Option<Crash>) -> Result<(), Violation> {
         // Faults are still in force: opening may fail, and without them it must work.
         let opened = match self.try_open() {
-            Err(_) if self.broken.is_some() => {
-                self.disk = self.disk.process_crash();
-                self.heal();
+            Err(_) if self.below.is_broken() => {
+                self.below.process_dies();
+                self.below.heal();
                 self.try_open()
             }
             opened => opened,
         };
-        let (log, found, poisoned) =
+        let Opened { log, found, poisoned } =
             opened.map_err(|e| Violation::new("O7", format!("the log does not open: {e}")))?;
         if let Some(how) = how {
-            let how = match self.broken {
+            let how = match self.below.broken() {
                 Some(Broken::Sync) => Crash::FailedSync,
                 Some(Broken::Call) if how == Crash::None => Crash::Process,
                 _ => how,
             };
             let claim = self.subject.strategy.claim();
-            let next = log.blocking().next_lsn();
+            let next = log.next_lsn();
             oracle::records(&self.knowledge(), &claim, how, &found, next)?;
         }
-        self.heal();
-        self.failed_before = self.disk.failed_syncs();
+        self.below.heal();
+        self.below.opened();
         let lsns = found.iter().map(|(lsn, _)| *lsn).collect();
         let actor = Actor {
-            log,
+            log: log.into_async(),
             clock: self.clock.clone(),
-            disk: self.disk.clone(),
+            disk: self.below.disk().clone(),
             history: self.history.clone(),
             waiting: Arc::default(),
             poisoned,
@@ -351,33 +288,10 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Ends all live faults, as a repaired device and a new mount would.
-    fn heal(&mut self) {
-        self.fs.faults().clear();
-        self.disk.remount();
-        self.broken = None;
-    }
-
-    fn try_open(&mut self) -> Result<(AsyncWal, Found, Arc<AtomicBool>)> {
-        self.fs = self.fs.over(self.disk.clone());
-        let storage = self.subject.storage.open(self.fs.clone())?;
+    fn try_open(&mut self) -> Result<Opened> {
+        let storage = self.subject.storage.open(self.below.mount())?;
         self.slow_syncs &= !storage.capabilities().write_through;
-        let (recovered, _) =
-            Recovery::new(storage).threads(1).clock(self.clock.clone()).log_id(LOG_ID).run()?;
-        let poisoned = Arc::new(AtomicBool::new(false));
-        let observed = poisoned.clone();
-        let log = Wal::builder(self.subject.strategy.clone())
-            .settings(settings(self.segment_size))
-            .clock(self.clock.clone())
-            .on_event(move |event| {
-                if matches!(event, LogEvent::Poisoned { .. }) {
-                    observed.store(true, Ordering::Relaxed);
-                }
-            })
-            .manual_driver()
-            .open_async(recovered)?;
-        let found = read_all(&log.blocking())?;
-        Ok((log, found, poisoned))
+        opening::open(self.subject, self.segment_size, storage, &self.clock)
     }
 
     /// Drives until one thing is done; `None` if a fault prevented it.
@@ -389,7 +303,7 @@ impl World<'_> {
                 self.actor().settle();
                 return match outcome {
                     Ok(value) => Ok(Some(value)),
-                    Err(_) if self.broken.is_some() => Ok(None),
+                    Err(_) if self.below.is_broken() => Ok(None),
                     Err(error) => Err(Violation::new("progress", format!("{what}: {error}"))),
                 };
             }

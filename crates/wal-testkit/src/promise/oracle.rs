@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use wal_core::{Claim, Durability, Loss, Lsn};
 
-use super::Violation;
-use crate::simulation::{Found, Knowledge};
+use super::{Found, Knowledge, Violation};
 
 /// How the last process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +64,7 @@ pub(crate) fn records(
 }
 
 /// O1: byte-exact, in order, each once, nothing that was never submitted; batches whole or absent.
-pub(super) fn exact(known: &Knowledge, found: &Found) -> Result<(), Violation> {
+pub(crate) fn exact(known: &Knowledge, found: &Found) -> Result<(), Violation> {
     for (at, (lsn, bytes)) in found.iter().enumerate() {
         let Some(record) = known.records.get(lsn) else {
             return Err(Violation::new(
@@ -214,7 +213,7 @@ mod tests {
     use wal_core::LsnRange;
 
     use super::*;
-    use crate::simulation::Event;
+    use crate::promise::Event;
 
     fn bytes(lsn: u64) -> Bytes {
         Bytes::from(format!("record {lsn}"))

@@ -6,9 +6,9 @@ use std::path::Path;
 use wal_core::Access;
 use wal_fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
 
-use crate::faults::{Faults, NameCell, path_of};
+use super::faults::{Faults, NameCell, path_of};
+use super::trace::{Call, Op, OpKind};
 use crate::model::DIRECT_BLOCK;
-use crate::trace::{Call, Op, OpKind};
 
 /// A file system that passes every call on to another, unless a fault strikes.
 ///

@@ -1,10 +1,8 @@
 //! `wal append`: every input format, every option.
 
-mod common;
-
 use std::fs;
 
-use common::{Done, contents, run, run_with, seq, wal};
+use crate::common::{self, Done, contents, run, run_with, seq, wal};
 use tempfile::{TempDir, tempdir};
 
 fn records(dir: &TempDir) -> Done {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use wal_core::{Error, Result, WriteMode};
 
-use crate::rules::Rules;
+use super::rules::Rules;
 
 /// The calls of a storage that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

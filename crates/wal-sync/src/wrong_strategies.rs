@@ -1,4 +1,4 @@
-//! Strategies with a mistake in them. The model must find each, or it proves nothing.
+//! Strategies with a mistake in them. The simulated log must find each, or it proves nothing.
 
 use std::time::Duration;
 
@@ -6,19 +6,20 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use wal_core::{Claim, Decision, SyncStrategy, SyncWhen, TailView, Trigger};
 
-use crate::model::{Append, Checks, Load, any_load, run};
+use crate::simulated_log::{Append, Checks, Load, any_load, run};
 use crate::{Adaptive, Batch, GroupCommit, Interval};
 
 /// `inner`, with what it sees or says changed.
-struct Mutant<S> {
+struct Wrong<S> {
     inner: S,
     see: fn(&mut TailView),
     say: fn(&TailView, &mut Decision),
 }
 
-impl<S: SyncStrategy> SyncStrategy for Mutant<S> {
+#[deny(clippy::missing_trait_methods)]
+impl<S: SyncStrategy> SyncStrategy for Wrong<S> {
     fn name(&self) -> String {
-        format!("mutant of {}", self.inner.name())
+        format!("wrong {}", self.inner.name())
     }
 
     fn claim(&self) -> Claim {
@@ -32,10 +33,15 @@ impl<S: SyncStrategy> SyncStrategy for Mutant<S> {
         (self.say)(tail, &mut decision);
         decision
     }
+
+    /// None: what it says wrongly is to be asked each time.
+    fn fixed_decision(&self) -> Option<Decision> {
+        None
+    }
 }
 
-fn mutant<S>(inner: S) -> Mutant<S> {
-    Mutant { inner, see: |_| (), say: |_, _| () }
+fn unchanged<S>(inner: S) -> Wrong<S> {
+    Wrong { inner, see: |_| (), say: |_, _| () }
 }
 
 /// The first complaint that random loads lead to, if any.
@@ -65,46 +71,46 @@ fn assert_found(strategy: &dyn SyncStrategy, checks: Checks, expected: &str) {
 
 #[test]
 fn the_originals_pass() {
-    assert_eq!(complaint(&mutant(batch()), ALL()), None);
-    assert_eq!(complaint(&mutant(GroupCommit::new()), ALL()), None);
-    assert_eq!(complaint(&mutant(Adaptive::new()), ALL()), None);
+    assert_eq!(complaint(&unchanged(batch()), ALL()), None);
+    assert_eq!(complaint(&unchanged(GroupCommit::new()), ALL()), None);
+    assert_eq!(complaint(&unchanged(Adaptive::new()), ALL()), None);
 }
 
 /// The mistake that the bounds exist for: forgetting the sync in flight.
 #[test]
 fn counting_only_the_pending_records_is_found() {
-    let mut wrong = mutant(Batch::new(Some(10), None, None).unwrap());
+    let mut wrong = unchanged(Batch::new(Some(10), None, None).unwrap());
     wrong.see = |tail| tail.records = tail.pending_records;
     assert_found(&wrong, Checks::default(), "records");
-    let mut wrong = mutant(Batch::new(None, Some(150), None).unwrap());
+    let mut wrong = unchanged(Batch::new(None, Some(150), None).unwrap());
     wrong.see = |tail| tail.bytes = tail.pending_bytes;
     assert_found(&wrong, Checks::default(), "bytes");
 }
 
 #[test]
 fn an_off_by_one_is_found() {
-    let mut wrong = mutant(batch());
+    let mut wrong = unchanged(batch());
     wrong.see = |tail| tail.records -= 1;
     assert_found(&wrong, ALL(), "loses 10 records");
 }
 
 #[test]
 fn acknowledging_the_append_that_fills_the_batch_is_found() {
-    let mut wrong = mutant(batch());
+    let mut wrong = unchanged(batch());
     wrong.say = |_, decision| *decision = Decision::written(decision.sync);
     assert_found(&wrong, ALL(), "claim");
 }
 
 #[test]
 fn going_on_while_the_sync_is_overdue_is_found() {
-    let mut wrong = mutant(Interval::new(Duration::from_millis(2)).unwrap());
+    let mut wrong = unchanged(Interval::new(Duration::from_millis(2)).unwrap());
     wrong.say = |_, decision| *decision = Decision::written(decision.sync);
     assert_found(&wrong, ALL(), "lost records span");
 }
 
 #[test]
 fn ignoring_the_deadline_is_found() {
-    let mut wrong = mutant(batch());
+    let mut wrong = unchanged(batch());
     wrong.say = |tail, decision| {
         if tail.trigger == Trigger::Deadline {
             decision.sync = SyncWhen::OnRequest;
@@ -115,7 +121,7 @@ fn ignoring_the_deadline_is_found() {
 
 #[test]
 fn ignoring_the_end_of_a_sync_is_found() {
-    let mut wrong = mutant(GroupCommit::new().with_max_wait(Duration::from_millis(1)).unwrap());
+    let mut wrong = unchanged(GroupCommit::new().with_max_wait(Duration::from_millis(1)).unwrap());
     wrong.say = |tail, decision| {
         if tail.trigger != Trigger::Append || tail.in_flight.is_some() {
             decision.sync = SyncWhen::OnRequest;
@@ -126,7 +132,7 @@ fn ignoring_the_end_of_a_sync_is_found() {
 
 #[test]
 fn a_timer_that_always_starts_anew_is_found() {
-    let mut wrong = mutant(batch());
+    let mut wrong = unchanged(batch());
     wrong.see = |tail| tail.pending_age = Duration::ZERO;
     assert_found(&wrong, ALL(), "round in circles");
 }
@@ -135,6 +141,7 @@ fn a_timer_that_always_starts_anew_is_found() {
 #[test]
 fn a_claim_that_is_too_wide_is_found() {
     struct TooWide(Batch);
+    #[deny(clippy::missing_trait_methods)]
     impl SyncStrategy for TooWide {
         fn name(&self) -> String {
             self.0.name()
@@ -146,6 +153,9 @@ fn a_claim_that_is_too_wide_is_found() {
         }
         fn decide(&self, tail: &TailView) -> Decision {
             self.0.decide(tail)
+        }
+        fn fixed_decision(&self) -> Option<Decision> {
+            self.0.fixed_decision()
         }
     }
     let wide = TooWide(Batch::new(Some(10), None, None).unwrap());

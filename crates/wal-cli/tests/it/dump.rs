@@ -1,13 +1,11 @@
 //! `wal dump`: ranges, formats, following.
 
-mod common;
-
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{fs, thread};
 
-use common::{contents, flip, run, segments, seq, wal};
+use crate::common::{self, contents, flip, run, segments, seq, wal};
 use tempfile::tempdir;
 
 #[test]

@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::rules::Rules;
-use crate::trace::{Call, Counters, Op};
+use super::rules::Rules;
+use super::trace::{Call, Counters, Op};
 
 type Hook = Arc<dyn Fn(Option<&Op>) + Send + Sync>;
 

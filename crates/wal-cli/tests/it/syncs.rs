@@ -1,12 +1,10 @@
 //! How often the command really syncs: by its own count, and by the system calls that it makes.
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Done, run, run_with, seq, skip};
+use crate::common::{Done, run, run_with, seq, skip};
 use tempfile::tempdir;
 use wal_core::{Clock, SystemClock};
 

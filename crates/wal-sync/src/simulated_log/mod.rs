@@ -1,7 +1,7 @@
-//! A discrete-event model of the log, for tests: what does a strategy lose, at worst?
+//! A discrete-event simulation of the log, for tests: what does a strategy lose, at worst?
 //!
 //! Time is a number. Appends come at given moments, syncs take given times, timers fire late by
-//! given times. After every event the model looks at what a loss of power at this moment would
+//! given times. After every event the simulation looks at what a loss of power at this moment would
 //! take: every record that was acknowledged and is not durable, the ones in the sync in flight
 //! included. Nothing changes between two events, so this is a crash at every moment.
 

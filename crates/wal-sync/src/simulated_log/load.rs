@@ -1,4 +1,4 @@
-//! What happens to the modelled log, and what is checked.
+//! What happens to the simulated log, and what is checked.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use wal_core::{
     Access, Capabilities, Io, Listing, LogStorage, Lsn, Segment, StorageLock, WriteMode,
 };
 
-use crate::control::{StorageCall, StorageControl};
+use super::control::{StorageCall, StorageControl};
 
 /// A storage that passes every call on to another, unless its control says otherwise.
 ///

@@ -1,8 +1,6 @@
 //! Help texts and completions.
 
-mod common;
-
-use common::run;
+use crate::common::run;
 
 #[test]
 fn every_help_text_has_examples_and_exit_codes() {

@@ -1,38 +1,34 @@
 //! All crashes of one workload.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use wal_core::{Clock, SystemClock};
 
 use super::case::CrashSpec;
-use super::examine::{Probe, panicked};
-use super::images::{self, Density};
-use super::oracle::Crash;
-use super::{FaultKind, Outcome, Violation, at_rest};
-use crate::simulation::{self, Knowledge, Run, Subject, Workload};
-use crate::{ATOM_BYTES, Atom, AtomKind, Call, Fate, FaultFs, ModelFs, Moment, Rng};
+use super::examine::{LAST_CRASHES, Probe, run_caught};
+use super::fates::{self, Density};
+use super::{Outcome, at_rest, images};
+use crate::promise::{Crash, FaultKind, Knowledge, Violation};
+use crate::simulation::{Subject, Workload};
+use crate::{ATOM_BYTES, Atom, AtomKind, Call, Fate, ModelFs, Moment, Rng};
 
 /// All crashes of one workload.
-pub(super) struct Walk<'a> {
+pub(super) struct Sweep<'a> {
     probe: Probe<'a>,
     workload: &'a Workload,
     density: Density,
     rng: Rng,
     /// What was done in it.
     pub(super) outcome: Outcome,
-    /// The crashes that led to where the walk is.
+    /// The crashes that led to where the sweep is.
     chain: Vec<CrashSpec>,
     /// When to leave off, by this clock.
     deadline: Option<(SystemClock, Duration)>,
 }
 
-/// The ways in which the last crash of an examination is made: a replay tries them all.
-pub(super) const LAST_CRASHES: u64 = 12;
-
 type Broken = (Violation, Vec<CrashSpec>);
 
-impl<'a> Walk<'a> {
+impl<'a> Sweep<'a> {
     pub(super) fn new(
         subject: &'a Subject,
         workload: &'a Workload,
@@ -41,7 +37,7 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let claim = subject.strategy.claim();
         let own = Outcome::new(subject.spelling.clone(), subject.storage.name().into(), claim);
-        Walk {
+        Sweep {
             probe: Probe::new(subject, workload.segment_size),
             workload,
             density,
@@ -122,18 +118,18 @@ impl<'a> Walk<'a> {
         self.examine(
             known,
             Crash::of_process(known),
-            process_image(moment),
+            images::after_process_crash(moment),
             0,
             &[FaultKind::ProcessCrash],
         )?;
         let atom_bytes = self.atom_bytes(moment);
         let pending = moment.pending(atom_bytes);
-        let thorough = self.density.exhaustive == images::MOST_EXHAUSTIVE;
-        let all = thorough && pending.len() <= images::MOST_EXHAUSTIVE as usize;
-        for fates in images::choices(&pending, self.density, &mut self.rng) {
-            let spec = CrashSpec::Power { point, atom_bytes, fates: images::spell(&fates) };
+        let thorough = self.density.exhaustive == fates::MOST_EXHAUSTIVE;
+        let all = thorough && pending.len() <= fates::MOST_EXHAUSTIVE as usize;
+        for fates in fates::choices(&pending, self.density, &mut self.rng) {
+            let spec = CrashSpec::Power { point, atom_bytes, fates: fates::spell(&fates) };
             self.chain = vec![spec];
-            let image = image(moment, atom_bytes, &fates);
+            let image = images::after_power_loss(moment, atom_bytes, &fates);
             let mut kinds = kinds(&pending, &fates, atom_bytes);
             if all {
                 kinds.push(FaultKind::AllSubsets);
@@ -216,14 +212,14 @@ impl<'a> Walk<'a> {
             let torn_sectors = self.density.torn_sectors;
             let density =
                 Density { exhaustive: 1, samples: 2, spoiled: 2, exotic: false, torn_sectors };
-            let choices = images::choices(&pending, density, &mut self.rng);
+            let choices = fates::choices(&pending, density, &mut self.rng);
             let fates = &choices[self.rng.below(choices.len() as u64) as usize];
             let spec =
-                CrashSpec::Power { point, atom_bytes: ATOM_BYTES, fates: images::spell(fates) };
+                CrashSpec::Power { point, atom_bytes: ATOM_BYTES, fates: fates::spell(fates) };
             self.chain.push(spec);
             let mut kinds = kinds.to_vec();
             kinds.push(nested);
-            let image = image(moment, ATOM_BYTES, fates);
+            let image = images::after_power_loss(moment, ATOM_BYTES, fates);
             self.examine(known, Crash::Power, image, depth + 1, &kinds)?;
             self.chain.pop();
         }
@@ -240,49 +236,11 @@ impl<'a> Walk<'a> {
         let call = [Call::Write, Call::Sync, Call::Read, Call::SyncDir][self.rng.below(4) as usize];
         let nth = 1 + self.rng.below(4);
         self.chain.push(CrashSpec::Fault { call, nth });
-        let image = after_faulty_recovery(&self.probe, moment, call, nth);
+        let image = images::after_faulty_recovery(&self.probe, moment, call, nth);
         self.examine(known, crash, image, 2, &[FaultKind::FaultInRecovery])?;
         self.chain.pop();
         Ok(())
     }
-}
-
-/// What is left when a recovery has met a failing call and its process has ended.
-pub(super) fn after_faulty_recovery(
-    probe: &Probe<'_>,
-    moment: &Moment,
-    call: Call,
-    nth: u64,
-) -> ModelFs {
-    let image = process_image(moment);
-    let fs = FaultFs::new(image.clone());
-    fs.faults().fail_once(call, nth, std::io::ErrorKind::Other);
-    // Whether it fails is its business; what it leaves must be recoverable.
-    let _ = catch_unwind(AssertUnwindSafe(|| probe.open_over(fs).map(drop)));
-    process_image(&image.moment())
-}
-
-/// The image that these fates leave.
-pub(super) fn image(moment: &Moment, atom_bytes: u64, fates: &[Fate]) -> ModelFs {
-    let mut fates = fates.iter();
-    let image =
-        moment.crash_with(atom_bytes, &mut |_| fates.next().copied().unwrap_or(Fate::Dropped));
-    // A disk that was full has room again: recovery may need some.
-    image.remount();
-    image
-}
-
-/// What the death of the process leaves.
-pub(super) fn process_image(moment: &Moment) -> ModelFs {
-    let image = moment.process_crash();
-    image.remount();
-    image
-}
-
-/// Runs a workload; a panic is a finding.
-pub(super) fn run_caught(subject: &Subject, workload: &Workload) -> Result<Run, Violation> {
-    catch_unwind(AssertUnwindSafe(|| simulation::run(subject, workload)))
-        .map_err(|panic| panicked(&*panic))
 }
 
 /// The kinds of fault that an image contains.

@@ -1,7 +1,5 @@
 //! Running the real command, and looking at what it left.
 
-#![allow(dead_code, reason = "each test program uses a part of this")]
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -91,3 +91,75 @@ fn check_shares(run: &Run, fresh: &[(u64, String)]) -> Result<(), String> {
         Some((batch, n)) => Err(format!("only {n} records of batch {batch} are there")),
     }
 }
+
+mod the_checker {
+    use super::*;
+
+    fn records(numbers: &[u64]) -> Records {
+        numbers.iter().enumerate().map(|(n, number)| (n as u64 + 1, number.to_string())).collect()
+    }
+
+    fn run(batch: u64, acked: &[u64]) -> Run {
+        Run {
+            first: 1,
+            last: 12,
+            writers: 2,
+            batch,
+            acked: acked.into(),
+            acknowledged_survives: true,
+        }
+    }
+
+    #[track_caller]
+    fn refuses(run: &Run, after: &Records, why: &str) {
+        let wrong = check(run, &Records::new(), after).unwrap_err();
+        assert!(wrong.contains(why), "{wrong}");
+    }
+
+    #[test]
+    fn accepts_every_interleaving_of_whole_shares() {
+        check(&run(1, &[1, 2]), &Records::new(), &records(&[1, 2, 4, 3, 6, 5])).unwrap();
+        check(&run(1, &[]), &Records::new(), &records(&[2, 4, 6])).unwrap();
+        check(&run(5, &[1]), &Records::new(), &records(&[6, 7, 8, 9, 10, 1, 2, 3, 4, 5, 11, 12]))
+            .unwrap();
+    }
+
+    #[test]
+    fn refuses_a_missing_record() {
+        refuses(&run(1, &[1, 2, 3]), &records(&[1, 2]), "LSN 3 was acknowledged and is lost");
+        refuses(&run(1, &[]), &records(&[1, 2, 5]), "writer 0 appended 5 at LSN 3 before 3");
+        let mut gap = records(&[1, 2, 3]);
+        gap.remove(1);
+        refuses(&run(1, &[]), &gap, "a gap");
+    }
+
+    #[test]
+    fn refuses_what_is_twice_or_foreign() {
+        refuses(&run(1, &[]), &records(&[1, 2, 1]), "twice");
+        refuses(&run(1, &[]), &records(&[1, 2, 13]), "foreign");
+        let mut foreign = records(&[1, 2]);
+        foreign[1].1 = "2\0".into();
+        refuses(&run(1, &[]), &foreign, "foreign");
+    }
+
+    #[test]
+    fn refuses_acknowledgements_out_of_order() {
+        refuses(&run(1, &[1, 3]), &records(&[1, 2, 3]), "acknowledgement 1 is LSN 3, not 2");
+        refuses(&run(1, &[2]), &records(&[1, 2]), "acknowledgement 0 is LSN 2, not 1");
+    }
+
+    #[test]
+    fn refuses_torn_batches() {
+        refuses(&run(5, &[]), &records(&[1, 2, 3]), "only 3 records of batch 0");
+        refuses(&run(5, &[]), &records(&[1, 2, 6, 3]), "in the middle of another batch");
+    }
+
+    #[test]
+    fn refuses_a_changed_past() {
+        let before = records(&[1, 2]);
+        let run = Run { first: 3, ..run(1, &[]) };
+        assert!(check(&run, &before, &records(&[1])).is_err());
+        assert!(check(&run, &before, &records(&[2, 1, 3])).is_err());
+        check(&run, &before, &records(&[1, 2, 3])).unwrap();
+    }
+}

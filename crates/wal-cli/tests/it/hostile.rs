@@ -1,13 +1,11 @@
 //! Bad input and hostile surroundings: each gives an error that names what and where; nothing panics, and
 //! nothing acknowledged is lost.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Done, contents, run, run_with, segments, seq, skip, wal};
+use crate::common::{self, Done, contents, run, run_with, segments, seq, skip, wal};
 use tempfile::tempdir;
 
 const READERS: [&str; 3] = ["dump DIR", "verify DIR", "stat DIR"];

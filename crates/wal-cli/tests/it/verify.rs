@@ -1,13 +1,11 @@
 //! `wal verify`, `wal repair`, `wal stat`, `wal truncate`: what they say, and what they leave.
 
-mod common;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Stdio;
 
-use common::{contents, find, flip, run, segments, seq, tear};
+use crate::common::{self, contents, find, flip, run, segments, seq, tear};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 

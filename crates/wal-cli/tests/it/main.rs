@@ -1,0 +1,20 @@
+//! The tests of the command, in one program: each runs the real `wal`.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | `append`, `dump`, `verify` | what the subcommands do |
+//! | `shell` | help texts and completions |
+//! | `syncs` | how often the command really syncs |
+//! | `hostile` | bad input and hostile surroundings |
+//! | `kill` | `kill -9` at random moments |
+//! | `common` | running the command, and looking at what it left |
+
+mod append;
+mod common;
+mod dump;
+mod hostile;
+#[cfg(unix)]
+mod kill;
+mod shell;
+mod syncs;
+mod verify;
