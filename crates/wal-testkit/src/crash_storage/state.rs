@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wal_core::{Access, Error, ErrorKind, Lsn, Result, Segment, StorageLock, WriteMode};
+use wal_core::{Access, Error, ErrorKind, Lsn, Publish, Result, Segment, StorageLock, WriteMode};
 use wal_fs::{File, FileSystem};
 
 use super::Reuse;
@@ -43,8 +43,8 @@ struct Cached {
 
 /// A change of the names that may or may not have happened.
 pub(super) enum InFlight {
-    Create { name: Lsn, header: Bytes },
-    Remove { name: Lsn },
+    Create { name: Lsn, image: Bytes, how: Publish },
+    Remove { names: Vec<Lsn> },
     Nothing,
 }
 
@@ -179,6 +179,11 @@ impl State {
             Some(cached) => settle(&*cached.below, &self.durable(name)?),
             None => Ok(()),
         }
+    }
+
+    /// The bytes of a segment that is in the cache.
+    pub(super) fn contents(&self, op: &'static str, name: Lsn) -> Result<Vec<u8>> {
+        self.model.contents(&path(name)).map_err(of_model(op, name))
     }
 
     fn durable(&self, name: Lsn) -> Result<Vec<u8>> {
