@@ -17,7 +17,7 @@ strategy_conformance!(always, Always::new());
 strategy_conformance!(group, GroupCommit::new());
 strategy_conformance!(group_with_bounds, policy("group:1ms,8"));
 strategy_conformance!(batch, policy("batch:8,400,3ms"));
-strategy_conformance!(batch_of_one, Batch::new(Some(1), None, None).unwrap());
+strategy_conformance!(batch_of_one, Batch::of_records(1).unwrap());
 strategy_conformance!(interval, Interval::new(std::time::Duration::from_millis(2)).unwrap());
 strategy_conformance!(os, Os::new());
 strategy_conformance!(adaptive, Adaptive::new());

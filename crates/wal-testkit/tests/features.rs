@@ -124,7 +124,8 @@ fn sixteen_writers_share_syncs_under_group_commit() {
 #[test]
 fn batch_syncs_an_idle_tail_and_keeps_its_bound_beside_a_slow_sync() {
     let place = Place::new();
-    let log = place.open(Batch::new(Some(32), None, Some(Duration::from_millis(5))).unwrap());
+    let log =
+        place.open(Batch::from_bounds(Some(32), None, Some(Duration::from_millis(5))).unwrap());
     let lsn = log.append(b"idle").unwrap();
     eventually("the idle tail is synced", || log.durable_lsn() == lsn);
 
@@ -153,7 +154,7 @@ fn batch_syncs_an_idle_tail_and_keeps_its_bound_beside_a_slow_sync() {
 #[test]
 fn batch_syncs_by_bytes() {
     let place = Place::new();
-    let log = place.open(Batch::new(None, Some(10_000), None).unwrap());
+    let log = place.open(Batch::of_bytes(10_000).unwrap());
     log.append(&[0; 100]).unwrap();
     let before = place.syncs();
     for _ in 0..99 {

@@ -234,7 +234,7 @@ pub(super) mod tests {
     /// The least exploration of a strategy that keeps its promise.
     pub(in super::super) fn explored() -> Outcome {
         static EXPLORED: LazyLock<Outcome> = LazyLock::new(|| {
-            let batch = Batch::new(Some(8), None, None).unwrap();
+            let batch = Batch::of_records(8).unwrap();
             Explorer::new(Subject::new(batch).spelled("batch:8")).states(1).run()
         });
         EXPLORED.clone()
