@@ -197,6 +197,6 @@ pub(crate) mod tests {
         let record = Unwritable::from([((1, 2), 3)]);
         let error = Json::<Unwritable>::new().encode(&record, &mut out).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Codec);
-        assert!(error.to_string().contains("key must be a string"), "{error}");
+        assert!(error.chain().to_string().contains("key must be a string"), "{error}");
     }
 }
