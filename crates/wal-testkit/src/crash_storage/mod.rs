@@ -4,9 +4,11 @@
 //! written bytes wait in a [`ModelFs`](crate::ModelFs), and reach the storage when they are synced, or
 //! when a power loss has decided which of them survive.
 //!
-//! - `state`: what is cached, what went astray, and when the power goes off
-//! - `segment`: one segment, as the log sees it
-//! - `survivors`: what a power loss leaves, in place or elsewhere
+//! | file | idea |
+//! | --- | --- |
+//! | `state` | what is cached, what went astray, and when the power goes off |
+//! | `segment` | one segment, as the log sees it |
+//! | `survivors` | what a power loss leaves, in place or elsewhere |
 
 mod segment;
 mod state;
@@ -321,6 +323,7 @@ impl<S: LogStorage> fmt::Debug for CrashStorage<S> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<S: LogStorage> LogStorage for CrashStorage<S> {
     /// Those of the storage below, and durable: what this one claims is what its crashes keep.
     fn capabilities(&self) -> Capabilities {

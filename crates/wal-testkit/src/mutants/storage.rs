@@ -56,6 +56,7 @@ impl Lying {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl LogStorage for Lying {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
@@ -137,6 +138,11 @@ impl LyingSegment {
         }
     }
 
+    /// How much a read delivers.
+    fn most(&self) -> usize {
+        if self.bug == StorageBug::ReadsShort { 512 } else { usize::MAX }
+    }
+
     /// Does what was postponed, and then this.
     fn then<'a, T: Send + 'a>(&self, run: impl FnOnce() -> Io<'a, T>) -> Io<'a, T> {
         match self.catch_up() {
@@ -146,6 +152,7 @@ impl LyingSegment {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Segment for LyingSegment {
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         match self.bug {
@@ -162,8 +169,11 @@ impl Segment for LyingSegment {
     }
 
     fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
-        let most = if self.bug == StorageBug::ReadsShort { 512 } else { usize::MAX };
-        self.then(|| self.inner.read_at(offset, len.min(most)))
+        self.then(|| self.inner.read_at(offset, len.min(self.most())))
+    }
+
+    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
+        self.then(|| self.inner.read_reusing(offset, len.min(self.most()), spent))
     }
 
     fn len(&self) -> Io<'_, u64> {
