@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, bail};
-use wal_core::{Clock, SystemClock};
+
+use crate::stopwatch::Stopwatch;
 
 /// A step: what it is called, the directory it runs in, the command, extra environment.
 struct Step {
@@ -76,17 +77,16 @@ const STEPS: &[Step] = &[
 pub(crate) fn run() -> anyhow::Result<()> {
     let root =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
-    let clock = SystemClock::new();
     let mut times = Vec::new();
     let mut counts = Counts::default();
     for (at, step) in STEPS.iter().enumerate() {
         println!("\n=== {} ({}/{}): {}", step.name, at + 1, STEPS.len(), step.command);
-        let started = clock.monotonic();
+        let watch = Stopwatch::start();
         let status = execute(step, root, &mut counts)?;
         if !status.success() {
             bail!("step \"{}\" failed: {status}", step.name);
         }
-        times.push((step.name, (clock.monotonic() - started).as_secs_f64()));
+        times.push((step.name, watch.seconds()));
     }
     println!("\n=== all steps passed");
     times.iter().for_each(|(name, took)| println!("{took:>7.1} s  {name}"));
