@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wal_load::Sample;
 
-use super::cell::Kind;
+use super::measure::Kind;
 use super::report::{BarReport, Bound, CellReport, Unit, median};
 
 /// A figure of the log, or its ratio to that of somebody else, with its bound.

@@ -2,52 +2,15 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-use wal_core::ErrorKind;
-use wal_load::{Sample, Timing, Workload};
-use wal_sync::Policy;
+use wal_load::{Timing, Workload};
 
 use super::many::Many;
+use super::measure::{Kind, Measured, measured, measured_if_possible};
 use super::open::Open;
 use super::ours::Ours;
 use super::peers::Peers;
 use super::raw::Raw;
 use super::recovery::Recover;
-
-/// Who is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
-    /// The machine itself.
-    Raw,
-    /// Another log.
-    Peer,
-    /// The log.
-    Ours,
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub(super) enum Measured {
-    Sample(Sample),
-    /// It cannot be done here, and why.
-    Skipped(String),
-}
-
-pub(super) fn measured(sample: anyhow::Result<Sample>) -> anyhow::Result<Measured> {
-    sample.map(Measured::Sample)
-}
-
-/// What this system cannot do is left out, and said.
-fn measured_if_possible(sample: anyhow::Result<Sample>) -> anyhow::Result<Measured> {
-    let unsupported = |error: &wal_core::Error| error.kind() == ErrorKind::Unsupported;
-    match sample {
-        Err(error) if error.downcast_ref().is_some_and(unsupported) => {
-            Ok(Measured::Skipped(error.to_string()))
-        }
-        sample => measured(sample),
-    }
-}
 
 /// One contender with one load.
 #[derive(Clone, Debug)]
@@ -144,9 +107,4 @@ impl Cell {
             Work::Open(open) => measured(open.measure(&site.kept)),
         }
     }
-}
-
-/// A strategy by its name; the names here are the program's own.
-pub(super) fn strategy(name: &str) -> Policy {
-    name.parse().expect("a strategy of the bench is spelled well")
 }

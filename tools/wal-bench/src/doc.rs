@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, ensure};
 
-use super::cell::Kind;
+use super::measure::Kind;
 use super::number::{bound, value, verdict};
 use super::report::{BarReport, CellReport, Report, SuiteReport};
 use super::table::{figures, totals};

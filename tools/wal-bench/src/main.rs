@@ -1,12 +1,13 @@
 //! `cargo xtask bench`: the log beside the raw device and its peers, in turns.
 //!
 //! - `options`: what is asked for
-//! - `suites`: what is measured, and `bars`: what has to be reached
+//! - `suites`: what is measured, made of a `choice`; `bars`: what has to be reached
 //! - `cell`: one thing that is measured, as one of
 //!   - `raw`: what the machine itself can do
 //!   - `ours`: the log, on one of the `storages`; `many`: several logs
 //!   - `recovery`, `open`: reading and opening what was written
 //!   - `peers`: other logs
+//!   - `measure`: what all of these have: whom it is of, and what came of it
 //! - `rounds`: the cells in turns, and the best of them one against one, with `progress` on standard error
 //! - `report`: what was measured, and on which `machine`; `table`, `html` and `doc` show it
 //!
@@ -14,10 +15,12 @@
 
 mod bars;
 mod cell;
+mod choice;
 mod doc;
 mod html;
 mod machine;
 mod many;
+mod measure;
 mod number;
 mod open;
 mod options;

@@ -7,7 +7,7 @@ use wal_load::{Sample, Timing, Workload, threads};
 use wal_recovery::Recovery;
 use wal_streams::{Stream, Streams};
 
-use super::cell::strategy;
+use super::measure::strategy;
 use super::storages::Storage;
 
 const PRODUCERS: usize = 4;

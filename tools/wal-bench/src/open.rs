@@ -8,7 +8,7 @@ use wal_fs::FileStorage;
 use wal_load::Sample;
 use wal_recovery::Recovery;
 
-use super::cell::strategy;
+use super::measure::strategy;
 use super::recovery::{build, replay};
 
 /// Bytes that a record of the bench, in a batch of [`BATCH`], takes in its segment, about.

@@ -7,8 +7,9 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wal_load::Timing;
 
+use super::choice::Choice;
 use super::peers::Which;
-use super::storages::{PLAIN, STORAGES, Storage, named};
+use super::storages::{STORAGES, Storage, named};
 use super::suites::{SUITES, usual};
 
 /// What to measure, and for how long.
@@ -68,17 +69,6 @@ pub(super) struct Options {
     pub(super) given: bool,
 }
 
-/// What suites are made of.
-#[derive(Clone, Debug)]
-pub(super) struct Choice {
-    storages: Vec<&'static Storage>,
-    pub(super) peers: Which,
-    /// Of the records of a log that is read back.
-    pub(super) recovery_bytes: u64,
-    /// Of the log that is opened.
-    pub(super) open_segments: u64,
-}
-
 impl Options {
     pub(super) fn suites(&self) -> Vec<&'static str> {
         if self.suites.is_empty() { usual().collect() } else { self.suites.clone() }
@@ -114,21 +104,6 @@ impl Options {
     }
 }
 
-impl Choice {
-    pub(super) fn storages(&self) -> impl Iterator<Item = &'static Storage> {
-        self.storages.iter().copied()
-    }
-
-    pub(super) fn durable_storages(&self) -> impl Iterator<Item = &'static Storage> {
-        self.storages().filter(|storage| storage.durable)
-    }
-
-    /// The one that is taken where only one is measured.
-    pub(super) fn plain(&self) -> &'static Storage {
-        self.durable_storages().next().unwrap_or(PLAIN)
-    }
-}
-
 fn suite() -> impl TypedValueParser<Value = &'static str> {
     let names = || SUITES.iter().map(|(name, _)| *name);
     let known = move |name: String| names().find(|known| **known == name);
@@ -142,7 +117,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use clap::Parser;
 
     use super::*;
@@ -156,10 +131,6 @@ pub(super) mod tests {
     fn parse(line: &str) -> Result<Options, clap::Error> {
         let words = std::iter::once("bench").chain(line.split_whitespace());
         Line::try_parse_from(words).map(|line| line.options)
-    }
-
-    pub(in super::super) fn choice(line: &str) -> Choice {
-        parse(line).unwrap().choice()
     }
 
     #[test]
@@ -181,7 +152,8 @@ pub(super) mod tests {
         assert_eq!((options.rounds(), options.duels()), (7, 3));
         assert_eq!(options.timing().measured.as_millis(), 200);
         assert_eq!(options.choice().peers, Which::Fast);
-        let choice = choice("--quick --seconds 0.5 --storage memory,file-through --full");
+        let line = "--quick --seconds 0.5 --storage memory,file-through --full";
+        let choice = parse(line).unwrap().choice();
         assert_eq!((choice.plain().name, choice.open_segments), ("file-through", 160));
         assert_eq!(choice.storages().count(), 2);
     }

@@ -10,7 +10,7 @@ use wal_load::{AsyncWriter, Sample, Timing, Workload, Writers, tasks, threads};
 use wal_recovery::Recovery;
 use wal_sync::Policy;
 
-use super::cell::strategy;
+use super::measure::strategy;
 use super::storages::Storage;
 
 /// How the names end of those whose tasks commit in place.

@@ -9,7 +9,7 @@ use wal_fs::FileStorage;
 use wal_load::Sample;
 use wal_recovery::{Applied, Recovery, Until, Verify, View};
 
-use super::cell::{Kind, strategy};
+use super::measure::{Kind, strategy};
 use super::raw;
 use wal_tool::memory;
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wal_load::{Sample, Workload, Writers};
 
-use super::cell::{Cell, Kind};
+use super::cell::Cell;
+use super::measure::Kind;
 
 /// The share of the processors that the system itself may take.
 const QUIET: f64 = 0.1;

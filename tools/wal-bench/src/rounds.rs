@@ -7,7 +7,8 @@ use anyhow::Context;
 use wal_load::Timing;
 
 use super::bars::{Duels, Pair};
-use super::cell::{Measured, Site};
+use super::cell::Site;
+use super::measure::Measured;
 use super::peers::Peers;
 use super::progress::Progress;
 use super::report::{CellReport, SuiteReport};
@@ -116,7 +117,8 @@ mod tests {
     use wal_load::Workload;
 
     use super::super::bars::{Bar, Figure, Pick};
-    use super::super::cell::{Cell, Kind};
+    use super::super::cell::Cell;
+    use super::super::measure::Kind;
     use super::super::ours::Ours;
     use super::super::raw::Raw;
     use super::super::report::Bound;

@@ -4,10 +4,11 @@ use wal_core::Durability;
 use wal_load::{Workload, Writers};
 
 use super::bars::{Bar, Figure, Pick};
-use super::cell::{Cell, Kind};
+use super::cell::Cell;
+use super::choice::Choice;
 use super::many::Many;
+use super::measure::Kind;
 use super::open::Open;
-use super::options::Choice;
 use super::ours::{IN_PLACE, Ours};
 use super::raw::Raw;
 use super::recovery::Recover;
@@ -336,13 +337,14 @@ fn matrix(choice: &Choice) -> Suite {
 mod tests {
     use std::collections::HashSet;
 
-    use super::super::options::tests::choice;
+    use super::super::choice::tests::choice;
+    use super::super::peers::Which;
     use super::*;
 
     #[test]
     fn cells_of_a_suite_have_names_of_their_own() {
         for (name, make) in SUITES {
-            let suite = make(&choice("--peers all"));
+            let suite = make(&choice(&[], Which::All));
             assert_eq!(suite.name, *name);
             let names: HashSet<_> = suite.cells.iter().map(|c| (&c.who, &c.load)).collect();
             assert_eq!(names.len(), suite.cells.len(), "{name}");
@@ -353,12 +355,15 @@ mod tests {
     fn cells_are_picked_by_what_is_in_their_name_and_load() {
         let pick = |texts: &[&str]| {
             let texts: Vec<_> = texts.iter().map(ToString::to_string).collect();
-            one_writer(&choice("--storage file,mmap")).only(&texts).cells
+            one_writer(&choice(&["file", "mmap"], Which::None)).only(&texts).cells
         };
         let names: Vec<_> = pick(&["file", "1:100"]).into_iter().map(|cell| cell.who).collect();
         assert_eq!(names, ["wal file always"]);
         assert!(pick(&["tape"]).is_empty());
-        assert_eq!(pick(&[]).len(), one_writer(&choice("--storage file,mmap")).cells.len());
+        assert_eq!(
+            pick(&[]).len(),
+            one_writer(&choice(&["file", "mmap"], Which::None)).cells.len()
+        );
     }
 
     /// A bar whose cells do not exist would never be judged, and nobody would notice.
@@ -366,7 +371,7 @@ mod tests {
     fn every_bar_has_its_cells() {
         use super::super::report::CellReport;
         for (name, make) in SUITES {
-            let suite = make(&choice("--peers fast"));
+            let suite = make(&choice(&[], Which::Fast));
             let sample = || wal_load::Sample {
                 peak_memory: Some(1),
                 ..wal_load::Sample::once(5, std::time::Duration::from_secs(1))

@@ -13,7 +13,7 @@ use wal_testkit::{Explorer, Outcome, Subject};
 
 use super::options::{Effort, Mutants, Options};
 use super::progress::{Length, Progress};
-use super::report::{Report, Timing, Trial};
+use super::report::{Report, Timing, Trial, merged};
 
 /// The name of the threads on which code under test may panic: that is a finding, and told as one.
 const EXPLORER: &str = "explorer";
@@ -100,14 +100,6 @@ fn copies(subjects: usize, threads: usize) -> usize {
         (a, b) = (b, a % b);
     }
     threads / a
-}
-
-/// What several explorations of a subject have found.
-pub(super) fn merged(outcomes: &[Outcome]) -> Outcome {
-    let (first, others) = outcomes.split_first().expect("a subject is explored at least once");
-    let mut all = first.clone();
-    others.iter().for_each(|other| all.merge(other));
-    all
 }
 
 fn watched(explorer: Explorer, progress: &Arc<Progress>) -> Explorer {

@@ -6,7 +6,6 @@ use serde::Serialize;
 use wal_testkit::mutants::Mutant;
 use wal_testkit::{Failure, FaultKind, Outcome, Tightness};
 
-use super::explore::merged;
 use wal_tool::number::grouped;
 
 /// Everything that was found.
@@ -191,6 +190,14 @@ impl Trial {
             failure: outcome.failure,
         }
     }
+}
+
+/// What several explorations of a subject have found.
+pub(super) fn merged(outcomes: &[Outcome]) -> Outcome {
+    let (first, others) = outcomes.split_first().expect("a subject is explored at least once");
+    let mut all = first.clone();
+    others.iter().for_each(|other| all.merge(other));
+    all
 }
 
 /// The name of a kind of fault, and what it means.

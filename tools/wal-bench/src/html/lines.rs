@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wal_load::{QUANTILES, Workload, Writers};
 
-use super::super::cell::Kind;
+use super::super::measure::Kind;
 use super::super::report::{CellReport, SuiteReport};
 use super::axes::{Scale, short};
 use wal_tool::html::Text;

@@ -1,6 +1,6 @@
 //! A bar for each contender with the same load, and what it may lose if that is what they differ in.
 
-use super::super::cell::Kind;
+use super::super::measure::Kind;
 use super::super::number::rate;
 use super::super::report::{CellReport, SuiteReport};
 use super::axes::{Scale, short};
@@ -106,7 +106,7 @@ fn bar(y: f64, cell: &CellReport, end: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::cell::Kind;
+    use super::super::super::measure::Kind;
     use super::super::super::report::tests::{cell, report};
     use super::*;
 

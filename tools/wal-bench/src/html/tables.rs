@@ -1,6 +1,6 @@
 //! Bars and figures.
 
-use super::super::cell::Kind;
+use super::super::measure::Kind;
 use super::super::number::{bound, value, verdict};
 use super::super::report::{BarReport, CellReport, Report, SuiteReport};
 use super::super::table::figures;

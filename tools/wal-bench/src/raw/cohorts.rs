@@ -7,7 +7,7 @@
 
 use wal_load::{Timing, Workload};
 
-use super::super::cell::Measured;
+use super::super::measure::Measured;
 use super::Disk;
 
 #[cfg(not(target_os = "linux"))]

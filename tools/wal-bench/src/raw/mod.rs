@@ -19,7 +19,7 @@ use std::path::Path;
 
 use wal_load::{Sample, Timing, Workload, threads};
 
-use super::cell::{Measured, measured};
+use super::measure::{Measured, measured};
 
 pub(super) use scan::{build as build_scan, scan};
 
