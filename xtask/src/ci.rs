@@ -29,6 +29,7 @@ impl Step {
 
 const STEPS: &[Step] = &[
     Step::new("format", "cargo fmt --all --check"),
+    Step::new("rules of the house", "cargo xtask tidy"),
     Step::new("lints", "cargo clippy --locked --workspace --all-targets -- -D warnings"),
     Step {
         env: &[("RUSTDOCFLAGS", "-D warnings")],

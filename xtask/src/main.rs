@@ -3,6 +3,7 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `ci` | the steps that must pass |
+//! | `tidy` | rules of the house that neither rustfmt nor clippy holds |
 //! | `loom`, `shuttle`, over `models` | the models of the commit pipeline under a checker |
 //! | `mutants` | seeded mistakes, each of which a check must find |
 //! | `fuzz`, `sanitize` | what needs a nightly toolchain, and what is done without one |
@@ -20,6 +21,7 @@ mod mutants;
 mod sanitize;
 mod shuttle;
 mod stopwatch;
+mod tidy;
 mod tools;
 
 use std::ffi::OsString;
@@ -84,6 +86,12 @@ enum Command {
     /// Works on logs for ten minutes, and holds that neither memory nor files grow.
     #[command(disable_help_flag = true)]
     Soak(Passed),
+    /// Rules of the house that neither rustfmt nor clippy holds.
+    ///
+    /// Lengths of files and functions, where time, files and random numbers may be used, files that no `mod`
+    /// leads to, links that lead nowhere, blanks at the ends of lines. Each exception stands in a table with
+    /// its reason.
+    Tidy,
 }
 
 /// What a tool is given; it reads its options itself, `--help` among them.
@@ -114,6 +122,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Mutants(options) => mutants::run(&options),
         Command::Sanitize => sanitize::run(),
         Command::Shuttle(options) => shuttle::run(&options),
+        Command::Tidy => tidy::run(),
         Command::Soak(options) => tools::run("wal-soak", &options.words),
     }
 }
