@@ -1,93 +1,117 @@
 //! Mutants and subjects, spread over threads and over the time there is.
 
+use std::io;
 use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::bail;
 use wal_core::{Clock, SystemClock};
 use wal_testkit::mutants::{Mutant, seam_mutants};
 use wal_testkit::{Explorer, Outcome, Subject};
 
-use super::options::{Effort, Mutants, Options};
 use super::progress::{Length, Progress};
-use super::report::{Report, Timing, Trial, merged};
+use super::report::{Report, Timing};
+use super::risk::merged;
+use super::trial::Trial;
 
 /// The name of the threads on which code under test may panic: that is a finding, and told as one.
 const EXPLORER: &str = "explorer";
 
+/// How much of each subject is explored.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Effort {
+    /// So many states.
+    States(u64),
+    /// All subjects together for so long.
+    Budget(Duration),
+}
+
+/// Who is told of the progress.
+pub(super) type Tell = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// All that was asked for.
+pub(super) struct Plan {
+    pub(super) subjects: Vec<Subject>,
+    pub(super) effort: Effort,
+    pub(super) seed: u64,
+    pub(super) threads: usize,
+    pub(super) exotic: bool,
+    pub(super) mutants: bool,
+    pub(super) tell: Tell,
+}
+
 /// Explores all that was asked for.
-pub(super) fn all(options: &Options) -> anyhow::Result<Report> {
+pub(super) fn all(plan: &Plan) -> io::Result<Report> {
     expect_panics();
-    let threads = options.threads();
     let clock = SystemClock::new();
-    let trials = match options.mutants {
-        Mutants::None => None,
-        Mutants::Seams => Some(mutants(options.seed, threads)?),
-    };
+    let trials = if plan.mutants { Some(mutants(plan)?) } else { None };
     let for_mutants = clock.monotonic();
-    let subjects = options.subjects();
-    let (outcomes, timing) = match options.effort() {
-        Effort::States(states) => (counted(options, &subjects, states)?, None),
+    let (outcomes, timing) = match plan.effort {
+        Effort::States(states) => (counted(plan, states)?, None),
         Effort::Budget(budget) => {
             // The mutants come on top: the machine's speed must not decide who is caught.
-            let outcomes = timed(options, &subjects, budget)?;
+            let outcomes = timed(plan, budget)?;
             let seconds = (clock.monotonic() - for_mutants).as_secs_f64();
             let mutants = for_mutants.as_secs_f64();
-            (outcomes, Some(Timing { threads, seconds, mutants }))
+            (outcomes, Some(Timing { threads: plan.threads, seconds, mutants }))
         }
     };
-    Ok(Report::new(options.seed, options.exotic, timing, outcomes, trials))
+    Ok(Report::new(plan.seed, plan.exotic, timing, outcomes, trials))
 }
 
 /// Lets panics on explorers' threads be silent: the explorer catches and reports them.
 fn expect_panics() {
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        if thread::current().name() != Some(EXPLORER) {
-            usual(info);
-        }
-    }));
+    static EXPECTED: Once = Once::new();
+    EXPECTED.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if thread::current().name() != Some(EXPLORER) {
+                usual(info);
+            }
+        }));
+    });
 }
 
-fn mutants(seed: u64, threads: usize) -> anyhow::Result<Vec<Trial>> {
+fn mutants(plan: &Plan) -> io::Result<Vec<Trial>> {
     let mutants = seam_mutants();
-    let progress = Arc::new(Progress::new("mutants", Length::Jobs(mutants.len())));
-    spread(mutants.len(), threads, |at, _| {
+    (plan.tell)(Progress::Begun { part: "mutants", length: Length::Jobs(mutants.len()) });
+    spread(mutants.len(), plan.threads, |at, _| {
         let mutant: &Mutant = &mutants[at];
-        let explorer = watched(mutant.explorer().seed(seed).shrink(false), &progress);
+        let explorer = watched(mutant.explorer().seed(plan.seed).shrink(false), &plan.tell);
         let trial = Trial::of(mutant, explorer.run());
-        progress.job_done();
+        (plan.tell)(Progress::JobDone);
         trial
     })
 }
 
 /// Each subject to a number of states.
-fn counted(options: &Options, subjects: &[Subject], states: u64) -> anyhow::Result<Vec<Outcome>> {
-    let progress = Arc::new(Progress::new("claims", Length::Jobs(subjects.len())));
-    spread(subjects.len(), options.threads(), |at, _| {
+fn counted(plan: &Plan, states: u64) -> io::Result<Vec<Outcome>> {
+    let subjects = &plan.subjects;
+    (plan.tell)(Progress::Begun { part: "claims", length: Length::Jobs(subjects.len()) });
+    spread(subjects.len(), plan.threads, |at, _| {
         let explorer = Explorer::new(subjects[at].clone()).states(states).turn(at as u64);
-        let explorer = explorer.seed(options.seed).exotic(options.exotic);
-        let outcome = watched(explorer, &progress).run();
-        progress.job_done();
+        let explorer = explorer.seed(plan.seed).exotic(plan.exotic);
+        let outcome = watched(explorer, &plan.tell).run();
+        (plan.tell)(Progress::JobDone);
         outcome
     })
 }
 
 /// All subjects for a time, of which each gets the same share.
-fn timed(options: &Options, subjects: &[Subject], time: Duration) -> anyhow::Result<Vec<Outcome>> {
-    let threads = options.threads();
+fn timed(plan: &Plan, time: Duration) -> io::Result<Vec<Outcome>> {
+    let (subjects, threads) = (&plan.subjects, plan.threads);
     let copies = copies(subjects.len(), threads);
-    let progress = Arc::new(Progress::new("claims", Length::Time(time)));
+    (plan.tell)(Progress::Begun { part: "claims", length: Length::Time(time) });
+    let clock = SystemClock::new();
     let outcomes = spread(subjects.len() * copies, threads, |at, left| {
         // What others took too long for, or did not need, is shared by those that are left.
-        let share = time.saturating_sub(progress.elapsed()) / left.div_ceil(threads) as u32;
+        let share = time.saturating_sub(clock.monotonic()) / left.div_ceil(threads) as u32;
         let (subject, copy) = (&subjects[at / copies], at % copies);
         let explorer = Explorer::new(subject.clone()).time(share).turn(at as u64);
-        let explorer = explorer.seed(options.seed + copy as u64).exotic(options.exotic);
-        watched(explorer, &progress).run()
+        let explorer = explorer.seed(plan.seed + copy as u64).exotic(plan.exotic);
+        watched(explorer, &plan.tell).run()
     })?;
     Ok(outcomes.chunks(copies).map(merged).collect())
 }
@@ -102,9 +126,9 @@ fn copies(subjects: usize, threads: usize) -> usize {
     threads / a
 }
 
-fn watched(explorer: Explorer, progress: &Arc<Progress>) -> Explorer {
-    let progress = progress.clone();
-    explorer.progress(move |more| progress.states(more))
+fn watched(explorer: Explorer, tell: &Tell) -> Explorer {
+    let tell = tell.clone();
+    explorer.progress(move |more| tell(Progress::States(more)))
 }
 
 /// Runs jobs on so many threads, each thread one at a time; results are in the order of the jobs.
@@ -113,7 +137,7 @@ fn spread<T: Send>(
     jobs: usize,
     threads: usize,
     run: impl Fn(usize, usize) -> T + Sync,
-) -> anyhow::Result<Vec<T>> {
+) -> io::Result<Vec<T>> {
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<_>> = Mutex::new((0..jobs).map(|_| None).collect());
     let work = || {
@@ -135,7 +159,8 @@ fn spread<T: Send>(
             if let Err(panic) = worker.join() {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
                 let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-                bail!("the explorer itself panicked: {}", text.unwrap_or("without a message"));
+                let text = text.unwrap_or("without a message");
+                return Err(io::Error::other(format!("the explorer itself panicked: {text}")));
             }
         }
         Ok(())

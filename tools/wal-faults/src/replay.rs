@@ -1,52 +1,78 @@
 //! One case again.
 
-use anyhow::{Context, bail};
+use std::io::{Error, ErrorKind, Result};
+
 use wal_testkit::mutants::seam_mutants;
-use wal_testkit::{Case, Subject};
+use wal_testkit::{Case, Subject, Violation};
 
-use super::options::subject_named;
+/// What became of a case that was run again.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Replay {
+    story: Vec<String>,
+    violation: Option<Violation>,
+}
 
-/// Runs a case, and tells its story.
-///
-/// # Errors
-/// If it fails, as it should if nothing has changed since.
-pub(super) fn run(trace: &str) -> anyhow::Result<()> {
-    let case: Case = trace.parse().context("the trace cannot be read")?;
-    let subject = subject(&case)?;
-    let outcome = case.replay(&subject);
-    case.story(&subject).iter().for_each(|line| println!("{line}"));
-    match outcome {
-        Ok(()) => {
-            println!("the case does not fail any more");
-            Ok(())
-        }
-        Err(violation) if violation.oracle == "case" => {
-            bail!("the case does not fit the code any more: {}", violation.what)
-        }
-        Err(violation) => {
-            println!("{violation}");
-            bail!("the case still fails");
-        }
+impl Replay {
+    /// The case told step by step.
+    #[must_use]
+    pub fn story(&self) -> &[String] {
+        &self.story
+    }
+
+    /// The promise that it breaks, if it still does.
+    #[must_use]
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
     }
 }
 
+/// Runs a case on the subject that it speaks of.
+pub(super) fn replay(subjects: &[Subject], line: &str) -> Result<Replay> {
+    let case: Case = line.parse()?;
+    let subject = subject(subjects, &case)?;
+    let outcome = case.replay(&subject);
+    let violation = match outcome {
+        Ok(()) => None,
+        Err(violation) if violation.oracle == "case" => {
+            let told = format!("the case does not fit the code any more: {}", violation.what);
+            return Err(Error::new(ErrorKind::InvalidData, told));
+        }
+        Err(violation) => Some(violation),
+    };
+    Ok(Replay { story: case.story(&subject), violation })
+}
+
 /// What a case is about, with the mistake in it if there was one.
-fn subject(case: &Case) -> anyhow::Result<Subject> {
+fn subject(subjects: &[Subject], case: &Case) -> Result<Subject> {
+    let unknown = |told: String| Error::new(ErrorKind::InvalidInput, told);
+    let fits = |s: &Subject| s.spelling == case.strategy && s.storage.name() == case.storage;
     let Some(name) = &case.mutant else {
-        return subject_named(&case.strategy, &case.storage);
+        let subject = subjects.iter().find(|subject| fits(subject));
+        let Case { strategy, storage, .. } = case;
+        return subject.cloned().ok_or_else(|| {
+            unknown(format!("the trace is one of {strategy} on {storage}, which is not here"))
+        });
     };
     let mutants = seam_mutants();
     let mutant = mutants.iter().find(|mutant| mutant.name == *name);
-    let subject = mutant.with_context(|| format!("there is no mutant {name:?}"))?.subject();
-    if (&*subject.spelling, subject.storage.name()) != (&case.strategy, &case.storage) {
-        bail!("the mutant {name:?} is one of {subject:?}, not of the trace's strategy and storage");
+    let mutant = mutant.ok_or_else(|| unknown(format!("there is no mutant {name:?}")))?;
+    let subject = mutant.subject();
+    if !fits(&subject) {
+        let told = format!(
+            "the mutant {name:?} is one of {subject:?}, not of the trace's strategy and storage"
+        );
+        return Err(unknown(told));
     }
     Ok(subject)
 }
 
-/// The command that replays a case.
-pub(super) fn command(case: &Case) -> String {
-    format!("cargo xtask faults --replay {}", quoted(&case.to_string()))
+/// How to see a case again: with the command, or by a call.
+pub(super) fn again(command: Option<&str>, case: &Case) -> String {
+    match command {
+        Some(command) => format!("{command} --replay {}", quoted(&case.to_string())),
+        None => format!("Faults::replay({:?})", case.to_string()),
+    }
 }
 
 /// A word for a shell.
@@ -62,20 +88,10 @@ mod tests {
     fn commands_quote_what_a_shell_would_take() {
         let line = "os | file | - | segment 4096; append 1x20 | power@17/512:kd > process@3";
         let case: Case = line.parse().unwrap();
-        assert_eq!(command(&case), format!("cargo xtask faults --replay '{line}'"));
+        let command = again(Some("cargo xtask faults"), &case);
+        assert_eq!(command, format!("cargo xtask faults --replay '{line}'"));
+        assert_eq!(again(None, &case), format!("Faults::replay(\"{line}\")"));
         assert_eq!(quoted("it's"), r"'it'\''s'");
-    }
-
-    #[test]
-    fn a_trace_names_what_it_is_about() {
-        let told = |line: &str| run(line).unwrap_err().to_string();
-        assert_eq!(told("nothing"), "the trace cannot be read");
-        assert!(told("os | tape | - | append 1x1 | -").contains("\"tape\" is no storage"));
-        assert!(told("never | file | - | append 1x1 | -").contains("never"));
-        assert_eq!(told("os | file | x | append 1x1 | -"), "there is no mutant \"x\"");
-        let known = seam_mutants()[0].name;
-        let wrong = format!("batch:77 | file | {known} | append 1x1 | -");
-        assert!(told(&wrong).contains("not of the trace's strategy"));
     }
 
     #[test]
@@ -83,10 +99,12 @@ mod tests {
         let mutants = seam_mutants();
         let mutant = mutants.iter().find(|m| m.name == "acknowledged-when-written").unwrap();
         let failure = mutant.explorer().run().failure.unwrap();
-        let read: Case = failure.case.to_string().parse().unwrap();
-        assert_eq!(read.replay(&subject(&read).unwrap()), Err(failure.violation));
-        assert_eq!(read.story(&subject(&read).unwrap()), failure.story);
-        let honest = Case { mutant: None, ..read };
-        run(&honest.to_string()).unwrap();
+        let replayed = replay(&[], &failure.case.to_string()).unwrap();
+        assert_eq!(replayed.violation(), Some(&failure.violation));
+        assert_eq!(replayed.story(), failure.story);
+        let honest = Case { mutant: None, ..failure.case }.to_string();
+        let error = replay(&[], &honest).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(replay(&[mutant.original()], &honest).unwrap().violation().is_none());
     }
 }

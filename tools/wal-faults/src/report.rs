@@ -1,16 +1,26 @@
 //! What was found, and whether it is good.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use serde::Serialize;
-use wal_testkit::mutants::Mutant;
-use wal_testkit::{Failure, FaultKind, Outcome, Tightness};
-
+use wal_testkit::{Failure, FaultKind, Outcome};
 use wal_tool::number::grouped;
 
-/// Everything that was found.
-#[derive(Serialize)]
-pub(super) struct Report {
+use super::risk::Risk;
+use super::trial::Trial;
+use super::{html, table};
+
+/// Everything that an exploration has found.
+///
+/// Its text is a table with claim and worst loss of each strategy, behind the story of each broken
+/// promise; [`html`](Self::html) and [`json`](Self::json) write it into files.
+#[derive(Clone, Debug, Serialize)]
+#[must_use]
+pub struct Report {
     pub(super) seed: u64,
     pub(super) exotic: bool,
     /// None if the number of states was given: then two runs write the same.
@@ -26,44 +36,19 @@ pub(super) struct Report {
     pub(super) subjects: Vec<Outcome>,
     /// None if no mutants were asked for.
     pub(super) mutants: Option<Vec<Trial>>,
+    /// What people type to get here.
+    #[serde(skip)]
+    pub(super) command: Option<String>,
 }
 
 /// How long it took.
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Timing {
     pub(super) threads: usize,
     /// For the subjects, on the wall.
     pub(super) seconds: f64,
     /// For the mutants.
     pub(super) mutants: f64,
-}
-
-/// What a strategy risks: claimed, and seen at worst.
-#[derive(Serialize)]
-pub(super) struct Risk {
-    #[serde(flatten)]
-    pub(super) outcome: Outcome,
-    pub(super) process_tightness: Tightness,
-    pub(super) power_tightness: Tightness,
-}
-
-/// What became of a mutant.
-#[derive(Serialize)]
-pub(super) struct Trial {
-    pub(super) name: &'static str,
-    pub(super) bug: &'static str,
-    /// Its number in the list of mistakes seen in real systems.
-    pub(super) fault: Option<u8>,
-    pub(super) strategy: String,
-    pub(super) storage: String,
-    /// The oracle that found it, or `tightness`; none if it survived.
-    pub(super) caught_by: Option<String>,
-    /// States until then.
-    pub(super) states: u64,
-    /// What was found.
-    pub(super) finding: Option<String>,
-    /// How to see it. A claim that is merely too wide breaks nothing.
-    pub(super) failure: Option<Failure>,
 }
 
 impl Report {
@@ -91,11 +76,18 @@ impl Report {
             kinds,
             subjects,
             mutants,
+            command: None,
         }
     }
 
-    /// The failures of subjects.
-    pub(super) fn failures(&self) -> impl Iterator<Item = &Failure> {
+    /// With the command that people type to get here.
+    pub(super) fn called_by(self, command: Option<String>) -> Self {
+        Report { command, ..self }
+    }
+
+    /// The promises that were not kept: what was seen, and the case, which is one line. At most one of each
+    /// strategy on each storage: an exploration ends with it.
+    pub fn violations(&self) -> impl Iterator<Item = &Failure> {
         self.subjects.iter().filter_map(|subject| subject.failure.as_ref())
     }
 
@@ -111,10 +103,11 @@ impl Report {
         Some((self.states as f64 / seconds.max(1e-3)) as u64)
     }
 
-    /// Whatever makes the run fail, a line for each.
-    pub(super) fn problems(&self) -> Vec<String> {
+    /// Whatever is not well, a line for each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        for failure in self.failures() {
+        for failure in self.violations() {
             let (case, violation) = (&failure.case, &failure.violation);
             problems.push(format!("{} on {} breaks {violation}", case.strategy, case.storage));
         }
@@ -133,100 +126,77 @@ impl Report {
     }
 }
 
-impl Risk {
-    /// Of a strategy, from its explorations on all storages.
-    fn of(subjects: &[Outcome]) -> Self {
-        let mut outcome = merged(subjects);
-        let storages: Vec<_> = subjects.iter().map(|subject| subject.storage.as_str()).collect();
-        outcome.storage = storages.join(", ");
-        // On each storage: a crash on another one says nothing.
-        let on = |side: fn(&Outcome) -> Tightness| {
-            let loose = subjects.iter().map(side).find(|tightness| !tightness.is_tight());
-            loose.unwrap_or(Tightness::Tight)
-        };
-        let process_tightness = on(|subject| subject.tightness().0);
-        let power_tightness = on(|subject| subject.tightness().1);
-        Risk { outcome, process_tightness, power_tightness }
+/// What was found, for those who asked.
+impl Report {
+    /// Whether all is well: every promise kept, every claim reached, every mutant found.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.problems().is_empty()
     }
 
-    pub(super) fn is_tight(&self) -> bool {
-        self.process_tightness.is_tight() && self.power_tightness.is_tight()
+    /// How many images of crashes were built, recovered and held against all oracles.
+    #[must_use]
+    pub fn states(&self) -> u64 {
+        self.states
     }
 
-    /// Why the claim is loose, if it is.
-    pub(super) fn loose(&self) -> Option<String> {
-        let sides =
-            [("process crash", &self.process_tightness), ("power loss", &self.power_tightness)];
-        let loose: Vec<_> = sides
-            .into_iter()
-            .filter_map(|(crash, tightness)| match tightness {
-                Tightness::Loose(why) => Some(format!("by a {crash}, {why}")),
-                Tightness::Tight => None,
-            })
-            .collect();
-        (!loose.is_empty()).then(|| format!("the claim is loose: {}", loose.join("; ")))
+    /// Each strategy, in the order in which they were named.
+    #[must_use]
+    pub fn strategies(&self) -> &[Risk] {
+        &self.strategies
+    }
+
+    /// The strategy of this name.
+    #[must_use]
+    pub fn strategy(&self, name: &str) -> Option<&Risk> {
+        self.strategies.iter().find(|risk| risk.strategy() == name)
+    }
+
+    /// Each strategy on each storage.
+    #[must_use]
+    pub fn subjects(&self) -> &[Outcome] {
+        &self.subjects
+    }
+
+    /// How many states contained each kind of fault.
+    #[must_use]
+    pub fn kinds(&self) -> &BTreeMap<FaultKind, u64> {
+        &self.kinds
+    }
+
+    /// Each mutant; none if they were not asked for.
+    #[must_use]
+    pub fn mutants(&self) -> &[Trial] {
+        self.mutants.as_deref().unwrap_or_default()
+    }
+
+    /// The page: it needs no other file, no script and no network.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        html::page(self)
+    }
+
+    /// Writes the page into a file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn html(&self, file: impl AsRef<Path>) -> io::Result<()> {
+        fs::write(file, self.to_html())
+    }
+
+    /// Writes everything into a file, as JSON.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn json(&self, file: impl AsRef<Path>) -> io::Result<()> {
+        fs::write(file, serde_json::to_string_pretty(self)?)
     }
 }
 
-impl Trial {
-    pub(super) fn of(mutant: &Mutant, outcome: Outcome) -> Self {
-        let subject = Risk::of(std::slice::from_ref(&outcome));
-        let (caught_by, finding) = match (&outcome.failure, subject.loose()) {
-            (Some(failure), _) => {
-                (Some(failure.violation.oracle.clone()), Some(failure.violation.what.clone()))
-            }
-            (None, Some(loose)) => (Some("tightness".into()), Some(loose)),
-            (None, None) => (None, None),
-        };
-        Trial {
-            name: mutant.name,
-            bug: mutant.bug,
-            fault: mutant.fault,
-            strategy: outcome.strategy,
-            storage: outcome.storage,
-            caught_by,
-            states: outcome.states,
-            finding,
-            failure: outcome.failure,
-        }
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&table::text(self))
     }
-}
-
-/// What several explorations of a subject have found.
-pub(super) fn merged(outcomes: &[Outcome]) -> Outcome {
-    let (first, others) = outcomes.split_first().expect("a subject is explored at least once");
-    let mut all = first.clone();
-    others.iter().for_each(|other| all.merge(other));
-    all
-}
-
-/// The name of a kind of fault, and what it means.
-pub(super) fn kind_told(kind: FaultKind) -> (String, &'static str) {
-    let name = serde_json::to_value(kind).ok();
-    let name = name.and_then(|name| name.as_str().map(|name| name.replace('-', " ")));
-    let means = match kind {
-        FaultKind::ProcessCrash => "the process died; the cache survived",
-        FaultKind::PowerLoss => "unsynced changes were lost",
-        FaultKind::ByteTears => "writes tore into single bytes",
-        FaultKind::Zeroed => "lost bytes came back as zeros",
-        FaultKind::Garbage => "lost bytes came back as nonsense",
-        FaultKind::Stale => "lost bytes came back as those of a removed file",
-        FaultKind::LengthApart => "a length without its bytes, or bytes without their length",
-        FaultKind::LostEntry => "a creation, rename or removal was lost",
-        FaultKind::CrashInRecovery => "a second crash, during recovery",
-        FaultKind::CrashInSecondRecovery => "a third crash, during the recovery of the second",
-        FaultKind::FaultInRecovery => "recovery met a failing call first",
-        FaultKind::SlowSync => "appends came beside a sync that took its time",
-        FaultKind::LiveFault => "calls were made short, interrupted, failing, or without space",
-        FaultKind::FailedSync => "a sync was made to fail",
-        FaultKind::Restart => "the process died and started again",
-        FaultKind::Clock => "the clock jumped, or the timer starved",
-        FaultKind::AllSubsets => "one of all combinations of up to 8 changes",
-        FaultKind::TornSectors => "a sector was torn together with its neighbours",
-        FaultKind::TornRename => "a rename was not atomic",
-        _ => "",
-    };
-    (name.unwrap_or_else(|| format!("{kind:?}")), means)
 }
 
 #[cfg(test)]
@@ -262,7 +232,8 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn report(subjects: Vec<Outcome>, mutants: Option<Vec<Trial>>) -> Report {
-        Report::new(3, false, None, subjects, mutants)
+        let command = Some("cargo xtask faults".into());
+        Report::new(3, false, None, subjects, mutants).called_by(command)
     }
 
     /// The failure of a strategy that breaks its promise.

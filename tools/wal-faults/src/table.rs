@@ -6,15 +6,21 @@ use std::time::Duration;
 use wal_core::Loss;
 use wal_testkit::Worst;
 
+use super::kinds::kind_told;
 use super::replay;
-use super::report::{Report, Risk, Trial, kind_told};
+use super::report::Report;
+use super::risk::{Risk, Verdict};
+use super::trial::Trial;
 use wal_tool::number::{grouped, millis};
 
 /// All of it, and the totals in the last line.
 pub(super) fn text(report: &Report) -> String {
     let mut out = String::new();
-    for failure in report.failures() {
-        put(&mut out, &format!("{failure}\n{}\n", replay::command(&failure.case)));
+    for failure in report.violations() {
+        put(
+            &mut out,
+            &format!("{failure}\n{}\n", replay::again(report.command.as_deref(), &failure.case)),
+        );
     }
     risks(&mut out, &report.strategies);
     kinds(&mut out, report);
@@ -42,10 +48,10 @@ fn risks(out: &mut String, risks: &[Risk]) {
             cells(&claim.power_loss, &seen.power_loss),
         ];
         let sides = [&sides[0], &sides[1]].map(|side| side.each_ref().map(String::as_str));
-        let verdict = match &seen.failure {
-            Some(_) => "BROKEN",
-            None if risk.is_tight() => "tight",
-            None => "LOOSE",
+        let verdict = match risk.verdict() {
+            Verdict::Broken(_) => "BROKEN",
+            Verdict::Tight => "tight",
+            Verdict::Loose(_) => "LOOSE",
         };
         put(out, &row(&seen.strategy, sides, verdict, &grouped(seen.states)));
     }

@@ -88,7 +88,8 @@ fn colophon(report: &Report) -> String {
         grouped(points),
         grouped(recoveries)
     ));
-    format!("<footer>cargo xtask faults · {}</footer>", words.join(" · "))
+    let command = report.command.as_deref().unwrap_or("wal-faults");
+    format!("<footer>{} · {}</footer>", Text(command), words.join(" · "))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Claimed and observed loss, drawn: one panel for each unit, one row for each strategy.
 
-use super::super::report::{Report, Risk};
+use super::super::report::Report;
+use super::super::risk::Risk;
 use super::super::table::micros;
 use wal_tool::html::Text;
 use wal_tool::number::{grouped, millis};

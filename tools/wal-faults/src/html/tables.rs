@@ -2,34 +2,37 @@
 
 use wal_testkit::{Failure, Outcome};
 
+use super::super::kinds::kind_told;
 use super::super::replay;
-use super::super::report::{Report, Risk, Trial, kind_told};
+use super::super::report::Report;
+use super::super::risk::{Risk, Verdict};
 use super::super::table::cells;
+use super::super::trial::Trial;
 use wal_tool::html::Text;
 use wal_tool::number::grouped;
 
 /// What was broken, step by step.
 pub(super) fn failures(report: &Report) -> String {
-    report.failures().map(failure).collect()
+    report.violations().map(|found| failure(report, found)).collect()
 }
 
-fn failure(failure: &Failure) -> String {
+fn failure(report: &Report, failure: &Failure) -> String {
     format!(
         "<section><h2>Broken: {} on {}</h2><p>{}</p>{}</section>",
         Text(&failure.case.strategy),
         Text(&failure.case.storage),
         Text(&failure.violation),
-        trace(failure)
+        trace(report, failure)
     )
 }
 
 /// The story of a failure, and the command that replays it.
-fn trace(failure: &Failure) -> String {
+fn trace(report: &Report, failure: &Failure) -> String {
     let story = failure.story.join("\n");
     format!(
         "<pre>{}</pre><p class=\"note\">To see it again:</p><pre>{}</pre>",
         Text(story),
-        Text(replay::command(&failure.case))
+        Text(replay::again(report.command.as_deref(), &failure.case))
     )
 }
 
@@ -66,10 +69,10 @@ fn risk(risk: &Risk) -> String {
         let cell = |class, text| format!("<td class=\"n {class}\">{}</td>", share(text));
         [cell("first", &records), cell("", &bytes), cell("", &millis)].concat()
     };
-    let verdict = match (&risk.outcome.failure, risk.loose()) {
-        (Some(failure), _) => badge("bad", "broken", &failure.violation.to_string()),
-        (None, Some(why)) => badge("bad", "loose", &why),
-        (None, None) => badge("good", "tight", "some crash took as much as is claimed"),
+    let verdict = match risk.verdict() {
+        Verdict::Broken(failure) => badge("bad", "broken", &failure.violation.to_string()),
+        Verdict::Loose(why) => badge("bad", "loose", &why),
+        Verdict::Tight => badge("good", "tight", "some crash took as much as is claimed"),
     };
     format!(
         "<tr><th><code>{}</code></th>{}{}<td>{verdict}</td><td class=\"n\">{}</td></tr>",
@@ -122,7 +125,7 @@ pub(super) fn kinds(report: &Report) -> String {
 /// A row for each mutant, with its trace.
 pub(super) fn mutants(report: &Report) -> String {
     let Some(mutants) = &report.mutants else { return String::new() };
-    let rows: String = mutants.iter().map(mutant).collect();
+    let rows: String = mutants.iter().map(|found| mutant(report, found)).collect();
     format!(
         "<section><h2>Seeded mistakes</h2><p class=\"note\">The real code with one thing wrong, put at a \
          seam below or beside it. The kit must find each, or its silence about the code as shipped would \
@@ -132,7 +135,7 @@ pub(super) fn mutants(report: &Report) -> String {
     )
 }
 
-fn mutant(mutant: &Trial) -> String {
+fn mutant(report: &Report, mutant: &Trial) -> String {
     let verdict = match &mutant.caught_by {
         Some(by) => {
             let told = oracle_told(by);
@@ -141,7 +144,9 @@ fn mutant(mutant: &Trial) -> String {
         None => badge("bad", "survived", "nothing was found"),
     };
     let command = match &mutant.failure {
-        Some(failure) => format!("<pre>{}</pre>", Text(replay::command(&failure.case))),
+        Some(failure) => {
+            format!("<pre>{}</pre>", Text(replay::again(report.command.as_deref(), &failure.case)))
+        }
         None => String::new(),
     };
     let finding = match &mutant.finding {

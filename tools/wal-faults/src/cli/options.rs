@@ -7,24 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use wal_core::Error;
+use wal_faults::{Faults, StorageUnderTest};
 use wal_sync::Policy;
-use wal_testkit::{StorageUnderTest, Subject};
-
-/// What is explored unless somebody names strategies.
-const STRATEGIES: [&str; 8] = [
-    "always",
-    "group",
-    "group:1ms,8",
-    "batch:8,400,3ms",
-    "batch:1",
-    "interval:2ms",
-    "os",
-    "adaptive",
-];
-
-/// On the device that ruins what it writes, as padded blocks are there for: the strategies differ in when they
-/// write, not in what. So of those that sync with every record, now and then, and never, one of each.
-const ON_PADDED: [&str; 3] = ["always", "batch:8,400,3ms", "os"];
 
 /// How long an exploration takes if nobody says it.
 const BUDGET: Duration = Duration::from_secs(60);
@@ -49,7 +33,7 @@ pub(super) struct Options {
     states: Option<u64>,
     /// Where the random choices begin.
     #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(super) seed: u64,
+    seed: u64,
     /// Runs one case again that an exploration has printed, and nothing else. Fails if the case does.
     #[arg(long, value_name = "TRACE",
           conflicts_with_all = ["strategies", "storages", "budget", "states", "json", "html", "exotic",
@@ -57,7 +41,7 @@ pub(super) struct Options {
     pub(super) replay: Option<String>,
     /// Which seeded mistakes the test kit has to find.
     #[arg(long, value_enum, default_value_t = Mutants::Seams)]
-    pub(super) mutants: Mutants,
+    mutants: Mutants,
     /// Threads that explore. [default: all that the machine runs at once]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -70,7 +54,7 @@ pub(super) struct Options {
     /// Also tries what no claim covers: sectors torn together with durable neighbours, renames that are
     /// not atomic. What is lost then is counted apart.
     #[arg(long)]
-    pub(super) exotic: bool,
+    exotic: bool,
     /// Only says which mutants there are at the seams: for `cargo xtask mutants`.
     #[arg(long, hide = true)]
     pub(super) seams: bool,
@@ -84,20 +68,11 @@ pub(super) struct Options {
 
 /// Which seeded mistakes are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Mutants {
+enum Mutants {
     /// None: the claims alone
     None,
     /// Those at the seams: file system, storage, strategy
     Seams,
-}
-
-/// How much of each subject is explored.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Effort {
-    /// So many states.
-    States(u64),
-    /// All subjects together for so long.
-    Budget(Duration),
 }
 
 /// A strategy, and how it was spelled.
@@ -116,46 +91,38 @@ impl FromStr for Strategy {
 }
 
 impl Options {
-    pub(super) fn effort(&self) -> Effort {
+    /// What is asked for, to be run.
+    pub(super) fn faults(&self) -> Faults {
+        let mut faults = Faults::new()
+            .command("cargo xtask faults")
+            .seed(self.seed)
+            .exotic(self.exotic)
+            .mutants(self.mutants == Mutants::Seams);
+        for Strategy { spelling, policy } in &self.strategies {
+            faults = faults.strategy(spelling, *policy);
+        }
+        for storage in &self.storages {
+            faults = faults.storage(storage.clone());
+        }
+        if let Some(threads) = self.threads {
+            faults = faults.threads(threads);
+        }
         match self.states {
-            Some(states) => Effort::States(states),
-            None => Effort::Budget(self.budget.unwrap_or(BUDGET)),
+            Some(states) => faults.states(states),
+            None => faults.budget(self.budget()),
         }
     }
 
-    pub(super) fn threads(&self) -> usize {
-        let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.threads.unwrap_or_else(all).get()
-    }
-
-    /// Every strategy on every storage; all storages of a strategy stand together.
-    pub(super) fn subjects(&self) -> Vec<Subject> {
-        let strategies = match &self.strategies[..] {
-            [] => STRATEGIES.map(|text| text.parse().expect("a default is spelled well")).to_vec(),
-            named => named.to_vec(),
-        };
-        let on_all = |strategy: Strategy| {
-            let mut storages = self.storages.clone();
-            if storages.is_empty() {
-                storages = StorageUnderTest::shipped();
-                if !self.strategies.is_empty() || ON_PADDED.contains(&strategy.spelling.as_str()) {
-                    storages.push(StorageUnderTest::direct_padded());
-                }
-            }
-            let on = move |storage: &StorageUnderTest| subject(&strategy, storage);
-            storages.iter().map(on).collect::<Vec<_>>()
-        };
-        strategies.into_iter().flat_map(on_all).collect()
+    fn budget(&self) -> Duration {
+        self.budget.unwrap_or(BUDGET)
     }
 }
 
-fn subject(strategy: &Strategy, storage: &StorageUnderTest) -> Subject {
-    Subject::new(strategy.policy).spelled(&strategy.spelling).on(storage.clone())
-}
-
-/// The subject that a trace speaks of.
-pub(super) fn subject_named(strategy: &str, name: &str) -> anyhow::Result<Subject> {
-    Ok(subject(&strategy.parse()?, &storage(name).map_err(anyhow::Error::msg)?))
+/// The strategy and the storage that a trace speaks of, as they are shipped.
+pub(super) fn named(strategy: &str, name: &str) -> anyhow::Result<Faults> {
+    let policy: Policy = strategy.parse()?;
+    let storage = storage(name).map_err(anyhow::Error::msg)?;
+    Ok(Faults::new().strategy(strategy, policy).storage(storage))
 }
 
 fn storage(name: &str) -> Result<StorageUnderTest, String> {
@@ -200,11 +167,12 @@ mod tests {
     #[test]
     fn without_options_every_strategy_meets_every_storage_for_a_minute() {
         let options = parse("").unwrap();
-        assert!(matches!(options.effort(), Effort::Budget(time) if time.as_secs() == 60));
-        let subjects = options.subjects();
-        assert_eq!(subjects.len(), 8 * StorageUnderTest::shipped().len() + ON_PADDED.len());
+        assert!(options.states.is_none() && options.budget().as_secs() == 60);
+        let subjects = options.faults().subjects();
+        assert_eq!(subjects.len(), 8 * StorageUnderTest::shipped().len() + 3);
         let padded = subjects.iter().filter(|s| s.storage.name() == "direct-padded");
-        assert_eq!(padded.map(|s| s.spelling.as_str()).collect::<Vec<_>>(), ON_PADDED);
+        let padded: Vec<_> = padded.map(|s| s.spelling.as_str()).collect();
+        assert_eq!(padded, ["always", "batch:8,400,3ms", "os"]);
         assert_eq!(format!("{:?}", subjects[1]), "always on file-plain");
         assert_eq!(options.mutants, Mutants::Seams);
     }
@@ -212,9 +180,9 @@ mod tests {
     #[test]
     fn subjects_are_what_was_named() {
         let options = parse("--strategy os --strategy batch:4 --storage file --states 9").unwrap();
-        let names: Vec<_> = options.subjects().iter().map(|s| format!("{s:?}")).collect();
+        let names: Vec<_> = options.faults().subjects().iter().map(|s| format!("{s:?}")).collect();
         assert_eq!(names, ["os on file", "batch:4 on file"]);
-        assert!(matches!(options.effort(), Effort::States(9)));
+        assert_eq!(options.states, Some(9));
     }
 
     #[test]
