@@ -2,17 +2,19 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `ci` | the steps that must pass |
+//! | `ci`, over `steps` | the steps that must pass, and the quick ones |
+//! | `builds` | each feature alone, the oldest compiler, other systems |
 //! | `tidy` | rules of the house that neither rustfmt nor clippy holds |
 //! | `loom`, `shuttle`, over `models` | the models of the commit pipeline under a checker |
 //! | `mutants` | seeded mistakes, each of which a check must find |
 //! | `fuzz`, `sanitize` | what needs a nightly toolchain, and what is done without one |
-//! | `tools` | programs in `tools/`, built and run: `bench`, `faults`, `soak` |
+//! | `tools` | programs in `tools/`, built and run: `api`, `bench`, `faults`, `soak` |
 //! | `stopwatch` | the time that a step takes |
 //!
 //! This program depends on no other crate of the workspace, and on few at all: it is built before the
 //! first check can run.
 
+mod builds;
 mod ci;
 mod fuzz;
 mod loom;
@@ -20,6 +22,7 @@ mod models;
 mod mutants;
 mod sanitize;
 mod shuttle;
+mod steps;
 mod stopwatch;
 mod tidy;
 mod tools;
@@ -28,6 +31,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use self::tools::Build;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Checks and measurements of this workspace")]
@@ -42,6 +47,19 @@ enum Command {
     ///
     /// Stops at the first step that fails. Ends with the tests of the whole workspace.
     Ci,
+    /// The quick check: format, rules of the house, lints, all tests, a small slice of the crashes.
+    ///
+    /// Finds most of what `ci` finds in a fraction of its time, as nothing is built with optimisation.
+    Test,
+    /// Compiles in ways that nobody uses while working.
+    Builds {
+        /// Which way.
+        #[arg(value_enum)]
+        way: builds::Way,
+    },
+    /// Lists the public items of each crate in `api/`, so that a change shows in a diff.
+    #[command(disable_help_flag = true)]
+    Api(Passed),
     /// Measures the log beside the raw device and its peers, in turns, and prints ratios.
     #[command(disable_help_flag = true)]
     Bench(Passed),
@@ -115,14 +133,17 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Ci => ci::run(),
-        Command::Bench(options) => tools::run("wal-bench", &options.words),
-        Command::Faults(options) => tools::run("wal-faults", &options.words),
+        Command::Test => ci::run_quick(),
+        Command::Builds { way } => builds::run(way),
+        Command::Bench(options) => tools::run("wal-bench", Build::Release, &options.words),
+        Command::Faults(options) => tools::run("wal-faults", Build::Release, &options.words),
         Command::Fuzz { target, seconds, stable } => fuzz::run(target, seconds, stable),
         Command::Loom(options) => loom::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Sanitize => sanitize::run(),
         Command::Shuttle(options) => shuttle::run(&options),
         Command::Tidy => tidy::run(),
-        Command::Soak(options) => tools::run("wal-soak", &options.words),
+        Command::Api(options) => tools::run("wal-api", Build::Dev, &options.words),
+        Command::Soak(options) => tools::run("wal-soak", Build::Release, &options.words),
     }
 }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use anyhow::{Context, bail};
 
 use super::table::Row;
-use crate::tools;
+use crate::tools::{self, Build};
 
 const TOOL: &str = "wal-faults";
 
@@ -20,7 +20,7 @@ pub(super) struct Seam {
 
 /// All that the tool knows.
 pub(super) fn all() -> anyhow::Result<Vec<Seam>> {
-    let mut list = tools::command(TOOL);
+    let mut list = tools::command(TOOL, Build::Release);
     let output = list.arg("--seams").stderr(Stdio::inherit()).output();
     let output = output.context("cannot start cargo for the mutants at the seams")?;
     if !output.status.success() {
@@ -40,7 +40,7 @@ pub(super) fn look<'a>(
     story: bool,
     mut each: impl FnMut(Row) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut explore = tools::command(TOOL);
+    let mut explore = tools::command(TOOL, Build::Release);
     for name in names {
         explore.args(["--look", name]);
     }
