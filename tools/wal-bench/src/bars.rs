@@ -26,6 +26,8 @@ pub(super) struct Pick {
     begins: &'static str,
     ends: &'static str,
     not: Option<&'static str>,
+    /// Its whole name.
+    name: Option<String>,
 }
 
 /// Two cells that are held against each other, by their numbers.
@@ -49,7 +51,7 @@ pub(super) enum Figure {
 
 impl Pick {
     pub(super) fn new(kind: Kind, load: impl ToString) -> Self {
-        Pick { kind, load: load.to_string(), begins: "", ends: "", not: None }
+        Pick { kind, load: load.to_string(), begins: "", ends: "", not: None, name: None }
     }
 
     pub(super) fn begins(mut self, name: &'static str) -> Self {
@@ -67,6 +69,11 @@ impl Pick {
         self
     }
 
+    pub(super) fn named(mut self, name: String) -> Self {
+        self.name = Some(name);
+        self
+    }
+
     /// Its number.
     fn best(&self, cells: &[CellReport]) -> Option<usize> {
         let meant = cells.iter().enumerate().filter(|(_, cell)| {
@@ -74,6 +81,7 @@ impl Pick {
                 && cell.load == self.load
                 && cell.who.starts_with(self.begins)
                 && cell.who.ends_with(self.ends)
+                && self.name.as_ref().is_none_or(|name| cell.who == *name)
                 && self.not.is_none_or(|not| !cell.who.ends_with(not))
         });
         let rated = meant.filter_map(|(number, cell)| cell.rate().map(|rate| (rate, number)));

@@ -75,6 +75,11 @@ impl Cell {
         Cell::new(Kind::Ours, open.name(), open.load(), Work::Open(open))
     }
 
+    /// Whether this measures the same as another.
+    pub(super) fn is_same(&self, other: &Cell) -> bool {
+        (self.kind, &self.who, &self.load) == (other.kind, &other.who, &other.load)
+    }
+
     /// The clock is read after so many calls: for calls that take no longer than reading it.
     pub(super) fn stride(mut self, calls: u32) -> Self {
         self.stride = calls;

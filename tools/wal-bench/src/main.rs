@@ -4,7 +4,7 @@
 //! - `suites`: what is measured, made of a `choice`; `bars`: what has to be reached
 //! - `cell`: one thing that is measured, as one of
 //!   - `raw`: what the machine itself can do
-//!   - `ours`: the log, on one of the `storages`; `many`: several logs
+//!   - `ours`: the log, on one of the `storages`, with or without a way of waiting (`pace`); `many`: several logs
 //!   - `recovery`, `open`: reading and opening what was written
 //!   - `peers`: other logs
 //!   - `measure`: what all of these have: whom it is of, and what came of it
@@ -25,6 +25,7 @@ mod number;
 mod open;
 mod options;
 mod ours;
+mod pace;
 mod peers;
 mod progress;
 mod raw;

@@ -5,12 +5,13 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use anyhow::Context;
-use wal_core::{AsyncWal, Durability, ErrorKind, Event, Lsn, Settings, SyncStrategy, Wal};
+use wal_core::{AsyncWal, Durability, ErrorKind, Event, Lsn, Pace, Settings, SyncStrategy, Wal};
 use wal_load::{AsyncWriter, Sample, Timing, Workload, Writers, tasks, threads};
 use wal_recovery::Recovery;
 use wal_sync::Policy;
 
 use super::measure::strategy;
+use super::pace::Mechanism;
 use super::storages::Storage;
 
 /// How the names end of those whose tasks commit in place.
@@ -21,9 +22,12 @@ pub(super) const IN_PLACE: &str = " in place";
 pub(super) struct Ours {
     pub(super) storage: &'static Storage,
     pub(super) strategy: Policy,
-    durability: Durability,
+    /// `None`: what the strategy says.
+    durability: Option<Durability>,
     /// Tasks commit on their executor's threads.
     in_place: bool,
+    /// A mechanism that is switched off.
+    without: Option<Mechanism>,
 }
 
 impl Ours {
@@ -32,8 +36,9 @@ impl Ours {
         Ours {
             storage,
             strategy: strategy(name),
-            durability: Durability::Strategy,
+            durability: None,
             in_place: false,
+            without: None,
         }
     }
 
@@ -44,24 +49,35 @@ impl Ours {
 
     /// Appends that are acknowledged as soon as they are in memory, or have been written.
     pub(super) fn unsynced(storage: &'static Storage, durability: Durability) -> Self {
-        Ours { durability, ..Ours::new(storage, "os") }
+        Ours { durability: Some(durability), ..Ours::new(storage, "os") }
+    }
+
+    /// The same, with a mechanism switched off.
+    pub(super) fn without(mut self, mechanism: Mechanism) -> Self {
+        self.without = Some(mechanism);
+        self
+    }
+
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.durability.is_some_and(|durability| durability < Durability::Durable)
     }
 
     pub(super) fn name(&self) -> String {
         let what = match self.durability {
-            Durability::Buffered => "buffered".to_owned(),
-            Durability::Written => "written".to_owned(),
-            Durability::Durable | Durability::Strategy => self.strategy.to_string(),
+            Some(Durability::Buffered) => "buffered".to_owned(),
+            Some(Durability::Written) => "written".to_owned(),
+            Some(Durability::Durable) | None => self.strategy.to_string(),
         };
         let place = if self.in_place { IN_PLACE } else { "" };
-        format!("wal {} {what}{place}", self.storage.name)
+        let without = self.without.map_or("", Mechanism::without);
+        format!("wal {} {what}{place}{without}", self.storage.name)
     }
 
     /// What a crash may take, if it may take anything.
     pub(super) fn claim(&self) -> Option<String> {
         let loss = self.strategy.claim().power_loss;
         match self.durability {
-            Durability::Buffered => Some(format!("{loss}; if killed, the buffer")),
+            Some(Durability::Buffered) => Some(format!("{loss}; if killed, the buffer")),
             _ => (!loss.is_nothing()).then(|| loss.to_string()),
         }
     }
@@ -75,7 +91,8 @@ impl Ours {
     ) -> anyhow::Result<Sample> {
         let (recovered, _) = Recovery::new((self.storage.build)(&dir.join("log"))?).run()?;
         let settings = Settings::default().commit_in_place(self.in_place);
-        let builder = Wal::builder(self.strategy).settings(settings);
+        let pace = self.without.map_or_else(Pace::default, Mechanism::pace);
+        let builder = Wal::builder(self.strategy).settings(settings).pace(pace);
         let sample = if self.storage.recycles {
             let (tell, told) = mpsc::channel();
             let log = builder.on_event(move |event| tell_segments(&tell, event)).open(recovered)?;
@@ -110,7 +127,7 @@ impl Ours {
                 threads(load, timing, (0..count).map(thread).collect())?
             }
             Writers::Tasks(_) => {
-                let log = log.clone().asynchronous();
+                let log = log.asynchronous();
                 let writer = Arc::new(writer);
                 let task = |_| Task { log: log.clone(), writer: writer.clone() };
                 tasks(load, timing, (0..count).map(task).collect())?
@@ -125,11 +142,11 @@ impl Ours {
 pub(super) struct Writer {
     record: Vec<u8>,
     batch: Option<Vec<Vec<u8>>>,
-    durability: Durability,
+    durability: Option<Durability>,
 }
 
 impl Writer {
-    pub(super) fn new(load: &Workload, durability: Durability) -> Self {
+    pub(super) fn new(load: &Workload, durability: Option<Durability>) -> Self {
         let record = vec![b'r'; load.record];
         Writer {
             batch: load.batch.map(|records| vec![record.clone(); records]),

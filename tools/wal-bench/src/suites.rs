@@ -10,6 +10,7 @@ use super::many::Many;
 use super::measure::Kind;
 use super::open::Open;
 use super::ours::{IN_PLACE, Ours};
+use super::pace::pace;
 use super::raw::Raw;
 use super::recovery::Recover;
 use super::report::Bound::{AtLeast, AtMost};
@@ -44,7 +45,7 @@ impl Suite {
 /// Makes a suite of what was chosen.
 type Make = fn(&Choice) -> Suite;
 
-/// By name; the last one only if it is asked for.
+/// By name; the last two only if they are asked for.
 pub(super) const SUITES: &[(&str, Make)] = &[
     ("one-writer", one_writer),
     ("threads", threads),
@@ -55,12 +56,13 @@ pub(super) const SUITES: &[(&str, Make)] = &[
     ("recovery", recovery),
     ("open", open),
     ("many-logs", many_logs),
+    ("pace", pace),
     ("matrix", matrix),
 ];
 
-/// Measured unless somebody names suites.
+/// Measured unless somebody names suites: what the log has to reach.
 pub(super) fn usual() -> impl Iterator<Item = &'static str> {
-    SUITES.iter().map(|(name, _)| *name).filter(|name| *name != "matrix")
+    SUITES.iter().map(|(name, _)| *name).filter(|name| !matches!(*name, "matrix" | "pace"))
 }
 
 const DISKS: [Raw; 4] = [Raw::Growing, Raw::Written, Raw::Direct(4096), Raw::Direct(512)];
@@ -163,7 +165,7 @@ fn batches(choice: &Choice) -> Suite {
 }
 
 /// Reading the clock takes as long as half an append here, so it is read after many.
-const STRIDE: u32 = 256;
+pub(super) const STRIDE: u32 = 256;
 
 fn unsynced(choice: &Choice) -> Suite {
     let mut cells = Vec::new();
