@@ -16,14 +16,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use segment::DirectSegment;
 pub use settings::{DirectSettings, LastBlock};
 use wal_core::{
     Access, Capabilities, Error, ErrorKind, Io, LogStorage, Lsn, Result, Segment, StorageLock,
 };
 
-use crate::file::FileStorage;
+use crate::file::{FileStorage, Nameless, StagedFile};
 use crate::layer::forward;
 use crate::os::{DirectFile, FileSystem, RealFs, dir};
 
@@ -38,7 +37,7 @@ const USUAL_BLOCK: u32 = 4096;
 /// which is what `O_DSYNC` does to every write).
 ///
 /// ```
-/// use wal_core::{ErrorKind, LogStorage, Lsn, WriteMode};
+/// use wal_core::{ErrorKind, LogStorage, Lsn, Publish, WriteMode};
 /// use wal_fs::DirectStorage;
 ///
 /// # fn main() -> wal_core::Result<()> {
@@ -54,7 +53,7 @@ const USUAL_BLOCK: u32 = 4096;
 ///     Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
 ///     locked => locked?,
 /// };
-/// let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait()?;
+/// let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20, Publish::New).wait()?;
 /// segment.write_at(6, "frame".into(), WriteMode::Through).wait()?;
 /// assert_eq!(segment.read_at(0, 11).wait()?, "headerframe");
 /// # Ok(())
@@ -201,11 +200,59 @@ impl<F: FileSystem> DirectStorage<F> {
         &self.files
     }
 
-    /// Opens a file for direct writes, and says in which blocks.
     fn open_direct(&self, path: &Path) -> Result<(F::File, u32)> {
+        self.settings.open_direct(self.files.directory().file_system(), path)
+    }
+    /// Takes the lock, and sees whether direct writes are possible before a record is written.
+    fn take_lock(&self) -> Result<StorageLock> {
+        let lock = self.files.lock().wait()?;
+        self.open_direct(&self.files.directory().lock_path())?;
+        Ok(lock)
+    }
+
+    fn stage_segment(&self, name: Lsn, capacity: u64) -> Result<StagedFile<F, Prepare<F>>> {
+        // The last block of a full segment is written whole, too.
+        let room = capacity.checked_next_multiple_of(u64::from(self.alignment()));
+        let settings = self.settings.clone();
+        let prepare: Prepare<F> = Box::new(move |Nameless { segment, fs, path, end }| {
+            let (file, block) = settings.open_direct(fs, path)?;
+            Ok(Arc::new(DirectSegment::new(segment, Some(file), block, end, false)))
+        });
+        self.files.stage_segment(name, room.unwrap_or(capacity), prepare)
+    }
+
+    fn open_segment(&self, name: Lsn, access: Access) -> Result<Arc<dyn Segment>> {
+        let plain = self.files.open_segment(name, access)?;
+        let data_end = plain.filled();
+        let (file, block) = match access {
+            Access::Read => (None, USUAL_BLOCK),
+            Access::Write => {
+                let (file, block) = self.open_direct(&self.files.directory().segment_path(name))?;
+                (Some(file), block)
+            }
+        };
+        // What an earlier process left in the cache is covered by the first sync.
+        Ok(Arc::new(DirectSegment::new(plain, file, block, data_end, true)))
+    }
+
+    fn alignment(&self) -> u32 {
+        self.settings.alignment()
+    }
+
+    fn is_padded(&self) -> bool {
+        self.settings.is_padded()
+    }
+}
+
+/// Opens the file for direct writes, too, just before it gets its name.
+type Prepare<F> = Box<dyn FnOnce(Nameless<'_, F>) -> Result<Arc<dyn Segment>> + Send>;
+
+impl DirectSettings {
+    /// Opens a file for direct writes, and says in which blocks.
+    fn open_direct<F: FileSystem>(&self, fs: &F, path: &Path) -> Result<(F::File, u32)> {
         let DirectFile { file, block_bytes: least } =
-            self.files.file_system().open_direct(path).map_err(|source| refused(path, source))?;
-        let block = self.settings.block_bytes.or(least).unwrap_or(USUAL_BLOCK);
+            fs.open_direct(path).map_err(|source| refused(path, source))?;
+        let block = self.block_bytes.or(least).unwrap_or(USUAL_BLOCK);
         match least {
             Some(least) if !block.is_multiple_of(least) => {
                 Err(Error::new(ErrorKind::Invalid, "open for direct writes").with_detail(format!(
@@ -224,44 +271,14 @@ impl<F: FileSystem> DirectStorage<F> {
         }
     }
 
-    /// Takes the lock, and sees whether direct writes are possible before a record is written.
-    fn take_lock(&self) -> Result<StorageLock> {
-        let lock = self.files.lock().wait()?;
-        self.open_direct(&self.files.lock_path())?;
-        Ok(lock)
-    }
-
-    fn create_segment(&self, name: Lsn, header: &[u8], capacity: u64) -> Result<Arc<dyn Segment>> {
-        // The last block of a full segment is written whole, too.
-        let room = capacity.checked_next_multiple_of(u64::from(self.alignment()));
-        let plain = self.files.create_segment(name, header, room.unwrap_or(capacity))?;
-        let (file, block) = self.open_direct(&self.files.segment_path(name))?;
-        let data_end = header.len() as u64;
-        Ok(Arc::new(DirectSegment::new(plain, Some(file), block, data_end, false)))
-    }
-
-    fn open_segment(&self, name: Lsn, access: Access) -> Result<Arc<dyn Segment>> {
-        let plain = self.files.open_segment(name, access)?;
-        let data_end = plain.filled();
-        let (file, block) = match access {
-            Access::Read => (None, USUAL_BLOCK),
-            Access::Write => {
-                let (file, block) = self.open_direct(&self.files.segment_path(name))?;
-                (Some(file), block)
-            }
-        };
-        // What an earlier process left in the cache is covered by the first sync.
-        Ok(Arc::new(DirectSegment::new(plain, file, block, data_end, true)))
-    }
-
     /// Frames begin in a block of their own. Known before any file is opened, hence the usual size
     /// where the settings leave it open.
     fn alignment(&self) -> u32 {
-        self.settings.block_bytes.unwrap_or(USUAL_BLOCK)
+        self.block_bytes.unwrap_or(USUAL_BLOCK)
     }
 
     fn is_padded(&self) -> bool {
-        self.settings.last_block == LastBlock::Padded
+        self.last_block == LastBlock::Padded
     }
 }
 
@@ -280,6 +297,7 @@ fn refused(path: &Path, source: io::Error) -> Error {
 #[deny(clippy::missing_trait_methods)]
 impl<F: FileSystem> LogStorage for DirectStorage<F> {
     forward!(files: describe, list, remove, set_aside);
+    forward!(stage_segment: create_staged);
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.files.capabilities();
@@ -293,10 +311,6 @@ impl<F: FileSystem> LogStorage for DirectStorage<F> {
 
     fn lock(&self) -> Io<'_, StorageLock> {
         Io::ready(self.take_lock())
-    }
-
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        Io::ready(self.create_segment(name, &header, capacity))
     }
 
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {

@@ -19,6 +19,8 @@ pub(crate) use handles::Handles;
 /// forward!(files: describe, list);    // fn list(&self) -> Io<'_, Listing> { self.files().list() }
 /// ```
 ///
+/// `forward!(stage_segment: create_staged)` is both `stage` and `create`, by the method that stages.
+///
 /// An `impl` that uses it denies `clippy::missing_trait_methods`: a method that the trait gets later, with a body
 /// of its own, must not be answered by that body where the storage below knows better.
 macro_rules! forward {
@@ -41,8 +43,29 @@ macro_rules! forward {
         }
     };
     (@remove $below:ident) => {
-        fn remove(&self, name: ::wal_core::Lsn) -> ::wal_core::Io<'_, ()> {
-            self.$below().remove(name)
+        fn remove(&self, names: &[::wal_core::Lsn]) -> ::wal_core::Io<'_, ()> {
+            self.$below().remove(names)
+        }
+    };
+    // Begun by the type's own `stage_segment`. Its calls block, so it need not be a future.
+    (@create_staged $below:ident) => {
+        fn stage(
+            &self,
+            name: ::wal_core::Lsn,
+            capacity: u64,
+        ) -> ::wal_core::Io<'_, ::wal_core::Staged> {
+            ::wal_core::Io::ready(self.$below(name, capacity).map(::wal_core::Staged::new))
+        }
+
+        fn create(
+            &self,
+            name: ::wal_core::Lsn,
+            image: ::bytes::Bytes,
+            capacity: u64,
+            publish: ::wal_core::Publish,
+        ) -> ::wal_core::Io<'_, ::std::sync::Arc<dyn ::wal_core::Segment>> {
+            let staged = self.$below(name, capacity);
+            ::wal_core::Io::ready(staged.and_then(|staged| staged.create(&image, publish)))
         }
     };
     (@set_aside $below:ident) => {

@@ -17,13 +17,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use helper::Helper;
 use segment::MmapSegment;
 pub use settings::MmapSettings;
 use wal_core::{Access, Io, LogStorage, Lsn, Result, Segment, StorageLock};
 
-use crate::file::FileStorage;
+use crate::file::{FileStorage, Nameless, StagedFile};
 use crate::layer::{Handles, forward};
 use crate::os::{FileSystem, RealFs, dir};
 
@@ -37,7 +36,7 @@ use crate::os::{FileSystem, RealFs, dir};
 /// power loss later, by a strategy that syncs rarely.
 ///
 /// ```
-/// use wal_core::{LogStorage, Lsn, WriteMode};
+/// use wal_core::{LogStorage, Lsn, Publish, WriteMode};
 /// use wal_fs::MmapStorage;
 ///
 /// # fn main() -> wal_core::Result<()> {
@@ -45,7 +44,7 @@ use crate::os::{FileSystem, RealFs, dir};
 /// # let path = temp.path().join("wal");
 /// let storage = MmapStorage::create(&path)?;
 /// let _lock = storage.lock().wait()?;
-/// let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait()?;
+/// let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20, Publish::New).wait()?;
 /// segment.write_at(6, "frame".into(), WriteMode::Cached).wait()?;
 /// assert_eq!(segment.read_at(0, 11).wait()?, "headerframe");
 /// # Ok(())
@@ -84,7 +83,7 @@ pub struct MmapStorage<F: FileSystem = RealFs> {
     files: FileStorage<F>,
     settings: MmapSettings,
     /// The segments that may be mapped.
-    mapped: Handles<MmapSegment<F::File>>,
+    mapped: Arc<Handles<MmapSegment<F::File>>>,
     helper: Arc<Helper>,
 }
 
@@ -154,7 +153,7 @@ impl<F: FileSystem> MmapStorage<F> {
 
     fn new(files: FileStorage<F>, settings: MmapSettings) -> Self {
         let helper = Arc::new(Helper::new(settings.helper_thread));
-        MmapStorage { files, settings, mapped: Handles::new(), helper }
+        MmapStorage { files, settings, mapped: Arc::new(Handles::new()), helper }
     }
 
     /// The directory.
@@ -171,12 +170,15 @@ impl<F: FileSystem> MmapStorage<F> {
         &self.files
     }
 
-    fn create_segment(&self, name: Lsn, header: &[u8], capacity: u64) -> Result<Arc<dyn Segment>> {
-        let plain = self.files.create_segment(name, header, capacity)?;
+    fn stage_segment(&self, name: Lsn, capacity: u64) -> Result<StagedFile<F, Prepare<F>>> {
         let step = self.settings.window_bytes;
-        let segment = MmapSegment::mapped(plain, self.helper.clone(), header.len() as u64, step)?;
-        self.mapped.add(name, &segment);
-        Ok(segment)
+        let (mapped, helper) = (self.mapped.clone(), self.helper.clone());
+        let prepare: Prepare<F> = Box::new(move |Nameless { segment, end, .. }| {
+            let segment = MmapSegment::mapped(segment, helper, end, step)?;
+            mapped.add(name, &segment);
+            Ok(segment)
+        });
+        self.files.stage_segment(name, capacity, prepare)
     }
 
     fn open_segment(&self, name: Lsn, access: Access) -> Result<Arc<dyn Segment>> {
@@ -193,6 +195,9 @@ impl<F: FileSystem> MmapStorage<F> {
     }
 }
 
+/// Maps the first window of a file, just before it gets its name.
+type Prepare<F> = Box<dyn FnOnce(Nameless<'_, F>) -> Result<Arc<dyn Segment>> + Send>;
+
 /// Waits for the helper when it is dropped: for the filling of a window, if it is at that. Beside a lock, and
 /// dropped before it: who has the lock after us must not find us filling files.
 struct Settled(Arc<Helper>);
@@ -206,24 +211,21 @@ impl Drop for Settled {
 #[deny(clippy::missing_trait_methods)]
 impl<F: FileSystem> LogStorage for MmapStorage<F> {
     forward!(files: capabilities, describe, list, set_aside);
+    forward!(stage_segment: create_staged);
 
     fn lock(&self) -> Io<'_, StorageLock> {
         let beside = |lock| StorageLock::new((Settled(self.helper.clone()), lock));
         Io::ready(self.files.lock().wait().map(beside))
     }
 
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        Io::ready(self.create_segment(name, &header, capacity))
-    }
-
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         Io::ready(self.open_segment(name, access))
     }
 
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        // The file may become a spare, and be cut when it becomes a segment again.
-        match self.unmap(name) {
-            Ok(()) => self.files.remove(name),
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        // Their files may become spares, and be cut when they become segments again.
+        match names.iter().try_for_each(|name| self.unmap(*name)) {
+            Ok(()) => self.files.remove(names),
             Err(error) => Io::ready(Err(error)),
         }
     }

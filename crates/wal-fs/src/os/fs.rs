@@ -128,6 +128,35 @@ pub trait FileSystem: Send + Sync + 'static {
     ///   after. The *bytes* of the file need a sync of their own, before the rename.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Renames a file within its directory, unless the new name is taken.
+    ///
+    /// - **On `Ok`**: as for [`rename`](Self::rename); nothing was replaced.
+    /// - **On `Err`**: `AlreadyExists` if the new name was taken. Both names mean what they meant, unless the
+    ///   error is one of the device.
+    /// - **Concurrency**: of several callers with one new name, one wins. A file system that does not implement
+    ///   this method looks for the name and then renames: what gets the name in between is replaced.
+    /// - **Durability**: as for `rename`.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match self.kind(to) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename(from, to),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Exchanges what two names in one directory stand for, in one step.
+    ///
+    /// - **On `Ok`**: each name stands for the file that the other one named.
+    /// - **On `Err`**: `NotFound` if one of them does not exist, `Unsupported` if this file system has no such
+    ///   call; so it is for every file system that does not implement this method. Both names mean what they
+    ///   meant, unless the error is one of the device.
+    /// - **Concurrency**: other callers see the state before or after, nothing in between.
+    /// - **Durability**: as for [`rename`](Self::rename).
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        let _ = (one, other);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Removes the name of a file; its bytes live on as long as it is open.
     ///
     /// - **On `Ok`**: the name is free.
@@ -305,6 +334,12 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         (**self).rename(from, to)
+    }
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        (**self).rename_new(from, to)
+    }
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        (**self).exchange(one, other)
     }
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         (**self).remove_file(path)

@@ -5,6 +5,7 @@
 //! | `fs` | the traits: the few calls that a log on files needs |
 //! | `real` | those calls, made for real through the standard library |
 //! | `mapping` | a piece of a real file in memory |
+//! | `names` | what only Linux has: renames that replace nothing, and exchanges |
 //! | `through` | what only Linux has: write-through, direct I/O, write-back |
 //! | `dir` | calls put together: the directory of a log |
 //! | `whole` | calls put together: reads and writes that may be short |
@@ -12,6 +13,8 @@
 pub(crate) mod dir;
 mod fs;
 mod mapping;
+#[cfg(target_os = "linux")]
+mod names;
 mod real;
 #[cfg(target_os = "linux")]
 mod through;

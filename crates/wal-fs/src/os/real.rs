@@ -11,7 +11,7 @@ use super::fs::DirectFile;
 use super::fs::{DirEntry, File, FileSystem, Mapping, NodeKind};
 use super::mapping;
 #[cfg(target_os = "linux")]
-use super::through;
+use super::{names, through};
 
 /// The operating system's file system.
 ///
@@ -58,6 +58,25 @@ impl FileSystem for RealFs {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    /// Elsewhere than on Linux, and on file systems that do not know the flag, as the trait does it: another
+    /// process may take the name between the look and the rename.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Some(renamed) = names::rename_new(from, to) {
+            return renamed;
+        }
+        match fs::symlink_metadata(to) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        names::exchange(one, other)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

@@ -25,7 +25,6 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ring::Ring;
 use segment::{SharedFile, UringSegment};
 pub use settings::UringSettings;
@@ -33,8 +32,9 @@ use wal_core::{
     Access, Capabilities, Error, ErrorKind, Io, LogStorage, Lsn, Result, Segment, StorageLock,
 };
 
-use crate::file::FileStorage;
+use crate::file::{FileStorage, Nameless, StagedFile};
 use crate::layer::{Handles, forward};
+use crate::os::RealFs;
 
 /// A log's segments as files in one directory, made durable by io_uring. Linux only, with the feature
 /// `uring`.
@@ -47,7 +47,7 @@ use crate::layer::{Handles, forward};
 /// storage, however many operations there are.
 ///
 /// ```
-/// use wal_core::{ErrorKind, LogStorage, Lsn, WriteMode};
+/// use wal_core::{ErrorKind, LogStorage, Lsn, Publish, WriteMode};
 /// use wal_fs::UringStorage;
 ///
 /// # fn main() -> wal_core::Result<()> {
@@ -59,7 +59,7 @@ use crate::layer::{Handles, forward};
 ///     opened => opened?,
 /// };
 /// let _lock = storage.lock().wait()?;
-/// let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait()?;
+/// let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20, Publish::New).wait()?;
 /// segment.write_at(6, "frame".into(), WriteMode::Through).wait()?;
 /// assert_eq!(segment.read_at(0, 11).wait()?, "headerframe");
 /// # Ok(())
@@ -96,7 +96,7 @@ pub struct UringStorage {
     settings: UringSettings,
     ring: Arc<Ring>,
     /// The files to which something may be under way.
-    written: Handles<SharedFile>,
+    written: Arc<Handles<SharedFile>>,
 }
 
 impl UringStorage {
@@ -140,7 +140,7 @@ impl UringStorage {
     }
 
     fn new(files: FileStorage, settings: UringSettings, ring: Ring) -> Self {
-        UringStorage { files, settings, ring: Arc::new(ring), written: Handles::new() }
+        UringStorage { files, settings, ring: Arc::new(ring), written: Arc::new(Handles::new()) }
     }
 
     /// The directory.
@@ -162,11 +162,14 @@ impl UringStorage {
         &self.files
     }
 
-    fn create_segment(&self, name: Lsn, header: &[u8], capacity: u64) -> Result<Arc<dyn Segment>> {
-        let plain = self.files.create_segment(name, header, capacity)?;
-        let segment = UringSegment::new(plain, self.ring.clone());
-        self.written.add(name, segment.file());
-        Ok(Arc::new(segment))
+    fn stage_segment(&self, name: Lsn, capacity: u64) -> Result<StagedFile<RealFs, Prepare>> {
+        let (ring, written) = (self.ring.clone(), self.written.clone());
+        let prepare: Prepare = Box::new(move |Nameless { segment, .. }| {
+            let segment = UringSegment::new(segment, ring);
+            written.add(name, segment.file());
+            Ok(Arc::new(segment))
+        });
+        self.files.stage_segment(name, capacity, prepare)
     }
 
     fn open_segment(&self, name: Lsn, access: Access) -> Result<Arc<dyn Segment>> {
@@ -178,13 +181,16 @@ impl UringStorage {
         Ok(Arc::new(segment))
     }
 
-    /// The files of that name to which something is under way.
-    fn busy(&self, name: Lsn) -> Vec<Arc<SharedFile>> {
-        let mut files = self.written.of(name);
+    /// The files of these names to which something is under way.
+    fn busy(&self, names: &[Lsn]) -> Vec<Arc<SharedFile>> {
+        let mut files: Vec<_> = names.iter().flat_map(|name| self.written.of(*name)).collect();
         files.retain(|file| file.exclusive.held_for().is_some());
         files
     }
 }
+
+/// Puts a ring beside a file, just before that gets its name.
+type Prepare = Box<dyn FnOnce(Nameless<'_, RealFs>) -> Result<Arc<dyn Segment>> + Send>;
 
 /// Holds the lock, and longer than it is held if something is under way: the next holder must not
 /// find a write in the middle of what it recovered.
@@ -204,6 +210,7 @@ impl Drop for LockGuard {
 #[deny(clippy::missing_trait_methods)]
 impl LogStorage for UringStorage {
     forward!(files: describe, list, set_aside);
+    forward!(stage_segment: create_staged);
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.files.capabilities();
@@ -215,29 +222,30 @@ impl LogStorage for UringStorage {
         Io::ready(self.take_lock())
     }
 
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        Io::ready(self.create_segment(name, &header, capacity))
-    }
-
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         Io::ready(self.open_segment(name, access))
     }
 
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
         if self.ring.abandoned() {
-            let error = Error::new(ErrorKind::Io, "remove segment").with_segment(name);
-            return Io::ready(Err(error.with_detail("io_uring failed, and may still write to it")));
+            let mut error = Error::new(ErrorKind::Io, "remove segment")
+                .with_detail("io_uring failed, and may still write to it");
+            if let Some(first) = names.first() {
+                error = error.with_segment(*first);
+            }
+            return Io::ready(Err(error));
         }
-        let busy = self.busy(name);
+        let busy = self.busy(names);
         if busy.is_empty() {
-            return self.files.remove(name);
+            return self.files.remove(names);
         }
+        let names = names.to_vec();
         Io::future(async move {
-            // The file may become a spare, and then another segment.
+            // Their files may become spares, and then other segments.
             for file in busy {
                 file.exclusive.free().await;
             }
-            self.files.remove(name).await
+            self.files.remove(&names).await
         })
     }
 }
