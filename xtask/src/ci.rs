@@ -1,38 +1,20 @@
-//! `cargo xtask ci`: one list of steps, run in order.
+//! `cargo xtask ci` and `cargo xtask test`: two lists of steps.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use crate::steps::{self, Step};
 
-use anyhow::{Context, bail};
-use wal_core::{Clock, SystemClock};
-
-/// A step: what it is called, the directory it runs in, the command, extra environment.
-struct Step {
-    name: &'static str,
-    dir: &'static str,
-    /// Words without blanks in them.
-    command: &'static str,
-    env: &'static [(&'static str, &'static str)],
-}
-
-impl Step {
-    const fn new(name: &'static str, command: &'static str) -> Self {
-        Step { name, dir: ".", command, env: &[] }
-    }
-
-    const fn of(name: &'static str, dir: &'static str, command: &'static str) -> Self {
-        Step { name, dir, command, env: &[] }
-    }
-}
-
+/// Everything that must hold.
 const STEPS: &[Step] = &[
     Step::new("format", "cargo fmt --all --check"),
+    Step::new("rules of the house", "cargo xtask tidy"),
     Step::new("lints", "cargo clippy --locked --workspace --all-targets -- -D warnings"),
     Step {
         env: &[("RUSTDOCFLAGS", "-D warnings")],
         ..Step::new("documentation", "cargo doc --locked --workspace --no-deps")
     },
+    Step::new("each feature alone", "cargo xtask builds features"),
+    Step::new("the oldest compiler", "cargo xtask builds oldest"),
+    Step::new("other systems", "cargo xtask builds systems"),
+    Step::new("what is public", "cargo xtask api --check"),
     Step::new("example quickstart", "cargo run --locked --quiet --example quickstart"),
     Step::new("example kv", "cargo run --locked --quiet --example kv"),
     Step::of(
@@ -73,72 +55,27 @@ const STEPS: &[Step] = &[
     Step::new("tests", "cargo test --locked --workspace --all-targets --no-fail-fast"),
 ];
 
+/// What finds most mistakes, while one works: nothing is built with optimisation.
+const QUICK: &[Step] = &[
+    Step::new("format", "cargo fmt --all --check"),
+    Step::new("rules of the house", "cargo xtask tidy"),
+    Step::new("lints", "cargo clippy --locked --workspace --all-targets -- -D warnings"),
+    // A strategy with each way to wait, on files that are filled ahead and recycled.
+    Step::new(
+        "crashes",
+        "cargo run --locked --quiet --package wal-faults -- --states 500 --mutants none --storage file \
+         --strategy always --strategy group --strategy batch:8,400,3ms",
+    ),
+    Step::new("tests of the documentation", "cargo test --locked --workspace --doc --quiet"),
+    Step::new("tests", "cargo test --locked --workspace --all-targets --no-fail-fast"),
+];
+
 pub(crate) fn run() -> anyhow::Result<()> {
-    let root =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
-    let clock = SystemClock::new();
-    let mut times = Vec::new();
-    let mut counts = Counts::default();
-    for (at, step) in STEPS.iter().enumerate() {
-        println!("\n=== {} ({}/{}): {}", step.name, at + 1, STEPS.len(), step.command);
-        let started = clock.monotonic();
-        let status = execute(step, root, &mut counts)?;
-        if !status.success() {
-            bail!("step \"{}\" failed: {status}", step.name);
-        }
-        times.push((step.name, (clock.monotonic() - started).as_secs_f64()));
-    }
-    println!("\n=== all steps passed");
-    times.iter().for_each(|(name, took)| println!("{took:>7.1} s  {name}"));
-    let Counts { passed, failed, ignored } = counts;
-    println!("\ntests: {passed} passed, {failed} failed, {ignored} skipped");
-    Ok(())
+    steps::run(STEPS)
 }
 
-/// Runs a step; passes on what it prints, and adds up what test runners say at their end.
-fn execute(step: &Step, root: &Path, counts: &mut Counts) -> anyhow::Result<ExitStatus> {
-    let mut words = step.command.split(' ');
-    let program = words.next().context("a command has a program")?;
-    let mut child = Command::new(program)
-        .args(words)
-        .current_dir(root.join(step.dir))
-        .envs(step.env.iter().copied())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {program}"))?;
-    for line in BufReader::new(child.stdout.take().context("piped")?).split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        println!("{line}");
-        counts.add(&line);
-    }
-    Ok(child.wait()?)
-}
-
-/// Tests that were run.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-    ignored: u64,
-}
-
-impl Counts {
-    /// Takes account of a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
-    fn add(&mut self, line: &str) {
-        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|l| l.split_once(". "))
-        else {
-            return;
-        };
-        for count in counts.split("; ") {
-            match count.split_once(' ').map(|(n, what)| (n.parse::<u64>(), what)) {
-                Some((Ok(n), "passed")) => self.passed += n,
-                Some((Ok(n), "failed")) => self.failed += n,
-                Some((Ok(n), "ignored")) => self.ignored += n,
-                _ => {}
-            }
-        }
-    }
+pub(crate) fn run_quick() -> anyhow::Result<()> {
+    steps::run(QUICK)
 }
 
 #[cfg(test)]
@@ -146,17 +83,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn adds_up_what_test_runners_say() {
-        let mut counts = Counts::default();
-        counts.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 9 filtered out");
-        counts.add("test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured");
-        counts.add("test something ... ok");
-        counts.add("error: 7 passed; 7 failed");
-        assert_eq!(counts, Counts { passed: 7, failed: 2, ignored: 1 });
+    fn the_tests_come_last() {
+        assert_eq!(STEPS.last().unwrap().name, "tests");
+        assert_eq!(QUICK.last().unwrap().name, "tests");
     }
 
     #[test]
-    fn the_tests_come_last() {
-        assert_eq!(STEPS.last().unwrap().name, "tests");
+    fn commands_have_single_blanks() {
+        let mut all = STEPS.iter().chain(QUICK);
+        assert!(all.all(|step| step.command.split(' ').all(|word| !word.is_empty())));
     }
 }

@@ -1,28 +1,38 @@
-//! `cargo xtask`: checks and measurements of this workspace.
+//! `cargo xtask`: checks of this workspace, and calls of its tools.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `ci`, over `steps` | the steps that must pass, and the quick ones |
+//! | `builds` | each feature alone, the oldest compiler, other systems |
+//! | `tidy` | rules of the house that neither rustfmt nor clippy holds |
+//! | `loom`, `shuttle`, over `models` | the models of the commit pipeline under a checker |
+//! | `mutants` | seeded mistakes, each of which a check must find |
+//! | `fuzz`, `sanitize` | what needs a nightly toolchain, and what is done without one |
+//! | `tools` | programs in `tools/`, built and run: `api`, `bench`, `faults`, `soak` |
+//! | `stopwatch` | the time that a step takes |
+//!
+//! This program depends on no other crate of the workspace, and on few at all: it is built before the
+//! first check can run.
 
-mod bench;
+mod builds;
 mod ci;
-mod faults;
 mod fuzz;
-mod html;
 mod loom;
-mod memory;
 mod models;
 mod mutants;
-mod number;
-mod release;
 mod sanitize;
 mod shuttle;
-mod soak;
+mod steps;
+mod stopwatch;
+mod tidy;
+mod tools;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The crash explorer builds and drops many small things: this one is quick at it. `bench/peers` has it,
-/// too, so that it decides no comparison.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use self::tools::Build;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Checks and measurements of this workspace")]
@@ -37,17 +47,25 @@ enum Command {
     ///
     /// Stops at the first step that fails. Ends with the tests of the whole workspace.
     Ci,
+    /// The quick check: format, rules of the house, lints, all tests, a small slice of the crashes.
+    ///
+    /// Finds most of what `ci` finds in a fraction of its time, as nothing is built with optimisation.
+    Test,
+    /// Compiles in ways that nobody uses while working.
+    Builds {
+        /// Which way.
+        #[arg(value_enum)]
+        way: builds::Way,
+    },
+    /// Lists the public items of each crate in `api/`, so that a change shows in a diff.
+    #[command(disable_help_flag = true)]
+    Api(Passed),
     /// Measures the log beside the raw device and its peers, in turns, and prints ratios.
-    ///
-    /// Figures of different runs do not compare: quiet the machine, and look at the ratios. Takes up to
-    /// 5 GiB of the disk at a time, with `--full` 12, and gives them back.
-    Bench(bench::Options),
+    #[command(disable_help_flag = true)]
+    Bench(Passed),
     /// Holds every claim against crashes, and the test kit against seeded mistakes.
-    ///
-    /// Runs workloads on a model disk, crashes them at every change, recovers each image that is left,
-    /// and checks what comes back. Ends with what each strategy claims to lose and has lost at most; fails
-    /// if a promise is broken, if no crash reaches a claim, or if a mistake is not found.
-    Faults(faults::Options),
+    #[command(disable_help_flag = true)]
+    Faults(Passed),
     /// Fuzzes what reads hostile bytes, one target after another.
     ///
     /// Needs a nightly toolchain and cargo-fuzz. Where they are missing it says so, and runs the kept
@@ -84,11 +102,22 @@ enum Command {
     /// A failure leaves its schedule in a file, and prints the command that repeats it.
     Shuttle(shuttle::Options),
     /// Works on logs for ten minutes, and holds that neither memory nor files grow.
+    #[command(disable_help_flag = true)]
+    Soak(Passed),
+    /// Rules of the house that neither rustfmt nor clippy holds.
     ///
-    /// Appends of all kinds, checkpoints, truncation and readers on logs of small segments, on each storage.
-    /// Prints a line every ten seconds, and fails if the last third needs more than the one before, or if
-    /// what is left differs after closing and opening. Takes some 50 MiB of the disk.
-    Soak(soak::Options),
+    /// Lengths of files and functions, where time, files and random numbers may be used, files that no `mod`
+    /// leads to, links that lead nowhere, blanks at the ends of lines. Each exception stands in a table with
+    /// its reason.
+    Tidy,
+}
+
+/// What a tool is given; it reads its options itself, `--help` among them.
+#[derive(clap::Args)]
+struct Passed {
+    /// Options of the tool; `--help` shows them.
+    #[arg(value_name = "OPTIONS", trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
 }
 
 fn main() -> ExitCode {
@@ -104,13 +133,17 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Ci => ci::run(),
-        Command::Bench(options) => bench::run(&options),
-        Command::Faults(options) => faults::run(&options),
+        Command::Test => ci::run_quick(),
+        Command::Builds { way } => builds::run(way),
+        Command::Bench(options) => tools::run("wal-bench", Build::Release, &options.words),
+        Command::Faults(options) => tools::run("wal-faults", Build::Release, &options.words),
         Command::Fuzz { target, seconds, stable } => fuzz::run(target, seconds, stable),
         Command::Loom(options) => loom::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Sanitize => sanitize::run(),
         Command::Shuttle(options) => shuttle::run(&options),
-        Command::Soak(options) => soak::run(&options),
+        Command::Tidy => tidy::run(),
+        Command::Api(options) => tools::run("wal-api", Build::Dev, &options.words),
+        Command::Soak(options) => tools::run("wal-soak", Build::Release, &options.words),
     }
 }

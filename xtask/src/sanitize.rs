@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::models::{root, target_dir};
+use crate::steps::SKIPPED;
 
 /// The tests that run what is unsafe, with their packages: the processor's cycle counter, the allocator that
 /// counts, copying into mapped memory, and giving the kernel addresses of bytes, from within and through a
@@ -20,7 +21,7 @@ const TESTS: &[(&str, &str)] = &[
 pub(crate) fn run() -> anyhow::Result<()> {
     let Some(host) = nightly_host() else {
         println!(
-            "NOT SANITIZED: there is no nightly toolchain; `rustup toolchain install nightly` brings one"
+            "{SKIPPED}not sanitized, as there is no nightly toolchain; `rustup toolchain install nightly` brings one"
         );
         return Ok(());
     };

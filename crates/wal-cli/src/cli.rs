@@ -63,11 +63,14 @@ impl Command {
             Command::Repair(args) => repair::run(&args),
             Command::Stat(args) => stat::run(&args),
             Command::Truncate(args) => truncate::run(&args).map(|()| Code::Ok),
-            Command::Completions(args) => {
-                completions::run(&args, Cli::command()).map(|()| Code::Ok)
-            }
+            Command::Completions(args) => completions::run(&args, command()).map(|()| Code::Ok),
         }
     }
+}
+
+/// The assembled tree.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses, runs, reports.
@@ -86,7 +89,7 @@ pub(crate) fn run() -> ExitCode {
 
 /// Tells of wrong usage as clap tells what it finds itself, with the subcommand's usage.
 fn misused(subcommand: &str, failure: &Failure) -> ! {
-    let mut command = Cli::command();
+    let mut command = command();
     command.build();
     let subcommand = command.find_subcommand_mut(subcommand).expect("named in the tree");
     subcommand.error(ErrorKind::ArgumentConflict, failure).exit()
@@ -98,6 +101,6 @@ mod tests {
 
     #[test]
     fn the_tree_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -82,8 +82,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec for Json<T> {
     fn encode(&self, record: &T, out: &mut BytesMut) -> Result<()> {
         serde_json::to_writer(out.writer(), record).map_err(|error| {
             Error::new(ErrorKind::Codec, "encode record")
-                .detail(format!("{} as JSON", type_name::<T>()))
-                .source(error)
+                .with_detail(format!("{} as JSON", type_name::<T>()))
+                .with_source(error)
         })
     }
 
@@ -91,7 +91,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec for Json<T> {
         let failed = || Error::new(ErrorKind::Codec, "decode record");
         // serde_json refuses everything else that follows the value.
         if bytes.last().is_some_and(u8::is_ascii_whitespace) {
-            return Err(failed().detail(format!(
+            return Err(failed().with_detail(format!(
                 "{} bytes of JSON of a {} end in white space",
                 bytes.len(),
                 type_name::<T>()
@@ -99,8 +99,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec for Json<T> {
         }
         serde_json::from_slice(&bytes).map_err(|error| {
             failed()
-                .detail(format!("{} bytes as JSON of a {}", bytes.len(), type_name::<T>()))
-                .source(error)
+                .with_detail(format!("{} bytes as JSON of a {}", bytes.len(), type_name::<T>()))
+                .with_source(error)
         })
     }
 }
@@ -197,6 +197,6 @@ pub(crate) mod tests {
         let record = Unwritable::from([((1, 2), 3)]);
         let error = Json::<Unwritable>::new().encode(&record, &mut out).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Codec);
-        assert!(error.to_string().contains("key must be a string"), "{error}");
+        assert!(error.chain().to_string().contains("key must be a string"), "{error}");
     }
 }

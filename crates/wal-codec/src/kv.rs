@@ -213,7 +213,7 @@ impl Codec for KeyValue {
 
 fn encoded_len(what: &str, bytes: &Bytes) -> Result<u32> {
     u32::try_from(bytes.len()).map_err(|_| {
-        Error::new(ErrorKind::Codec, "encode record").detail(format!(
+        Error::new(ErrorKind::Codec, "encode record").with_detail(format!(
             "a {what} of {} bytes, allowed are {}",
             bytes.len(),
             u32::MAX
@@ -222,7 +222,7 @@ fn encoded_len(what: &str, bytes: &Bytes) -> Result<u32> {
 }
 
 fn undecodable(detail: String) -> Error {
-    Error::new(ErrorKind::Codec, "decode record").detail(format!("key-value record: {detail}"))
+    Error::new(ErrorKind::Codec, "decode record").with_detail(format!("key-value record: {detail}"))
 }
 
 #[cfg(test)]

@@ -84,8 +84,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec for Postcard<T> {
     fn encode(&self, record: &T, out: &mut BytesMut) -> Result<()> {
         postcard::serialize_with_flavor(record, Appender(out)).map_err(|error| {
             Error::new(ErrorKind::Codec, "encode record")
-                .detail(format!("{} as postcard", type_name::<T>()))
-                .source(error)
+                .with_detail(format!("{} as postcard", type_name::<T>()))
+                .with_source(error)
         })
     }
 
@@ -93,15 +93,15 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec for Postcard<T> {
         let failed = || Error::new(ErrorKind::Codec, "decode record");
         match postcard::take_from_bytes(&bytes) {
             Ok((record, [])) => Ok(record),
-            Ok((_, rest)) => Err(failed().detail(format!(
+            Ok((_, rest)) => Err(failed().with_detail(format!(
                 "{} of {} bytes are left over after the postcard of a {}",
                 rest.len(),
                 bytes.len(),
                 type_name::<T>()
             ))),
             Err(error) => Err(failed()
-                .detail(format!("{} bytes as postcard of a {}", bytes.len(), type_name::<T>()))
-                .source(error)),
+                .with_detail(format!("{} bytes as postcard of a {}", bytes.len(), type_name::<T>()))
+                .with_source(error)),
         }
     }
 }

@@ -96,7 +96,10 @@ impl TailView {
 
 /// When the pending records must be synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the code that acts on a decision has to know every answer"
+)]
 pub enum SyncWhen {
     /// As soon as no other sync is in flight.
     Now,

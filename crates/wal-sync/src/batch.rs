@@ -18,7 +18,7 @@ use crate::limits;
 /// | oldest pending record is `delay` old | sync now; appends that find it overdue wait for it |
 /// | none | acknowledged when written |
 ///
-/// A bound that is not set does not exist: `Batch::new(Some(32), None, None)` keeps up to 31
+/// A bound that is not set does not exist: `Batch::of_records(32)` keeps up to 31
 /// records of an idle log unsynced for ever. An append of a batch that alone reaches a bound is
 /// durable when it returns.
 ///
@@ -37,7 +37,7 @@ use crate::limits;
 /// assert_eq!(loss.records, Some(999));
 /// assert_eq!(loss.bytes, Some((1 << 20) - 1));
 /// assert_eq!(loss.window, Some(Duration::from_millis(10)));
-/// assert!(Batch::new(None, None, None).is_err());
+/// assert!(Batch::from_bounds(None, None, None).is_err());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -54,12 +54,42 @@ impl Default for Batch {
 }
 
 impl Batch {
+    /// A batch is synced at so many records; 1 or more.
+    ///
+    /// # Errors
+    /// `Invalid` if it is 0.
+    pub fn of_records(records: u64) -> Result<Self> {
+        Batch::from_bounds(Some(records), None, None)
+    }
+
+    /// A batch is synced at so many encoded bytes; 1 or more.
+    ///
+    /// # Errors
+    /// `Invalid` if it is 0.
+    pub fn of_bytes(bytes: u64) -> Result<Self> {
+        Batch::from_bounds(None, Some(bytes), None)
+    }
+
+    /// A batch is synced when its oldest record is so old; 1 µs to 1 hour.
+    ///
+    /// # Errors
+    /// `Invalid` if it is out of range.
+    pub fn of_age(delay: Duration) -> Result<Self> {
+        Batch::from_bounds(None, None, Some(delay))
+    }
+
+    /// The bounds that a configuration gives, each if there is one.
+    ///
     /// A batch is synced at `records` records (1 or more), `bytes` encoded bytes (1 or more) or
     /// when its oldest record is `delay` old (1 µs to 1 hour), whichever comes first.
     ///
     /// # Errors
     /// `Invalid` if a bound is out of its range, or if there is none.
-    pub fn new(records: Option<u64>, bytes: Option<u64>, delay: Option<Duration>) -> Result<Self> {
+    pub fn from_bounds(
+        records: Option<u64>,
+        bytes: Option<u64>,
+        delay: Option<Duration>,
+    ) -> Result<Self> {
         if records.is_none() && bytes.is_none() && delay.is_none() {
             return Err(limits::invalid(
                 "a batch needs at least one bound: records, bytes or delay (or use Os)".into(),
@@ -77,7 +107,7 @@ impl Batch {
     /// # Errors
     /// `Invalid` if it is 0.
     pub fn with_records(self, records: u64) -> Result<Self> {
-        Batch::new(Some(records), self.bytes, self.delay)
+        Batch::from_bounds(Some(records), self.bytes, self.delay)
     }
 
     /// Replaces the bound in encoded bytes; 1 or more.
@@ -85,7 +115,7 @@ impl Batch {
     /// # Errors
     /// `Invalid` if it is 0.
     pub fn with_bytes(self, bytes: u64) -> Result<Self> {
-        Batch::new(self.records, Some(bytes), self.delay)
+        Batch::from_bounds(self.records, Some(bytes), self.delay)
     }
 
     /// Replaces the bound in time; 1 µs to 1 hour.
@@ -93,7 +123,7 @@ impl Batch {
     /// # Errors
     /// `Invalid` if it is out of range.
     pub fn with_delay(self, delay: Duration) -> Result<Self> {
-        Batch::new(self.records, self.bytes, Some(delay))
+        Batch::from_bounds(self.records, self.bytes, Some(delay))
     }
 
     /// The number of records at which an append waits for the sync.
@@ -174,7 +204,8 @@ mod tests {
         let records = prop::option::of(1u64..40);
         let bytes = prop::option::of(1u64..400);
         let delay = prop::option::of((1u64..5000).prop_map(Duration::from_micros));
-        (records, bytes, delay).prop_filter_map("no bound", |(r, b, d)| Batch::new(r, b, d).ok())
+        (records, bytes, delay)
+            .prop_filter_map("no bound", |(r, b, d)| Batch::from_bounds(r, b, d).ok())
     }
 
     fn checks(batch: &Batch) -> Checks {
@@ -198,13 +229,15 @@ mod tests {
     fn the_claim_is_tight() {
         for sync_us in [0, 100, 1_000_000] {
             for n in [1, 2, 3, 32, 1000] {
-                let batch = Batch::new(Some(n), None, Some(Duration::from_secs(1))).unwrap();
+                let batch =
+                    Batch::from_bounds(Some(n), None, Some(Duration::from_secs(1))).unwrap();
                 let appends = vec![Append::after_us(1).bytes(3); 3000];
                 let load = Load { appends, sync_us: vec![sync_us], ..Load::default() };
                 let worst = run(&batch, &load, checks(&batch)).unwrap().worst;
                 assert_eq!(Some(worst.records), batch.claim().power_loss.records, "{n}, {sync_us}");
 
-                let batch = Batch::new(None, Some(n), Some(Duration::from_secs(1))).unwrap();
+                let batch =
+                    Batch::from_bounds(None, Some(n), Some(Duration::from_secs(1))).unwrap();
                 let appends = vec![Append::after_us(1).bytes(1); 3000];
                 let load = Load { appends, sync_us: vec![sync_us], ..Load::default() };
                 let worst = run(&batch, &load, checks(&batch)).unwrap().worst;
@@ -215,7 +248,7 @@ mod tests {
 
     #[test]
     fn both_bounds_together_are_tight_too() {
-        let batch = Batch::new(Some(10), Some(100), None).unwrap();
+        let batch = Batch::from_bounds(Some(10), Some(100), None).unwrap();
         for append in [Append::after_us(1).bytes(0), Append::after_us(1).bytes(99)] {
             let load = Load { appends: vec![append; 50], ..Load::default() };
             let worst = run(&batch, &load, checks(&batch)).unwrap().worst;
@@ -225,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_batch_beyond_the_bound_is_durable() {
-        let batch = Batch::new(Some(10), None, None).unwrap();
+        let batch = Batch::of_records(10).unwrap();
         let load = Load { appends: vec![Append::after_us(1).records(500); 9], ..Load::default() };
         let report = run(&batch, &load, Checks::all_durable()).unwrap();
         assert_eq!(report.worst.records, 0);
@@ -252,7 +285,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_out_of_range() {
-        let error = Batch::new(None, None, None).unwrap_err();
+        let error = Batch::from_bounds(None, None, None).unwrap_err();
         assert!(error.to_string().contains("at least one bound"), "{error}");
         assert!(Batch::default().with_records(0).is_err());
         assert!(Batch::default().with_bytes(0).is_err());

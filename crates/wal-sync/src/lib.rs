@@ -37,7 +37,7 @@
 //! use wal_core::SyncStrategy;
 //! use wal_sync::{Batch, Policy};
 //!
-//! let batch = Batch::new(Some(32), None, Some(Duration::from_millis(10)))?;
+//! let batch = Batch::of_records(32)?.with_delay(Duration::from_millis(10))?;
 //! assert_eq!(batch.claim().power_loss.records, Some(31));
 //! assert!(batch.claim().process_crash.is_nothing());
 //! assert_eq!("batch:32,10ms".parse::<Policy>()?, Policy::Batch(batch));

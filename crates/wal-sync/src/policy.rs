@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use wal_core::{Claim, Decision, Error, Result, SyncStrategy, TailView};
 
 use crate::units::{EXPECTED, Quantity};
@@ -45,8 +44,12 @@ use crate::{Adaptive, Always, Batch, GroupCommit, Interval, Os, limits};
 /// assert!(error.to_string().contains("two parameters are a time"), "{error}");
 /// # Ok::<(), wal_core::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "String", into = "String")
+)]
 #[non_exhaustive]
 pub enum Policy {
     /// `always`
@@ -184,7 +187,7 @@ impl FromStr for Policy {
             ("os", None) => Ok(Policy::Os(Os)),
             ("always" | "os", Some(_)) => Err(syntax("a parameter where none is taken")),
             ("batch", None) => Ok(Policy::Batch(Batch::default())),
-            ("batch", Some(p)) => Batch::new(p.records, p.bytes, p.time).map(Policy::Batch),
+            ("batch", Some(p)) => Batch::from_bounds(p.records, p.bytes, p.time).map(Policy::Batch),
             ("group", parameters) => {
                 let p = parameters.unwrap_or_default();
                 let mut group = GroupCommit::new().with_max_wait(p.time.unwrap_or_default())?;
@@ -351,6 +354,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "serde")]
     #[test]
     fn serde_uses_the_spelling() {
         let policy: Policy = serde_json::from_str("\"batch:32,10ms\"").unwrap();
@@ -375,7 +379,7 @@ mod tests {
                 group = group.with_max_bytes(bytes).unwrap();
             }
             let mut policies = vec![Policy::from(adaptive), Policy::from(group)];
-            policies.extend(Batch::new(records, bytes, delay).map(Policy::from));
+            policies.extend(Batch::from_bounds(records, bytes, delay).map(Policy::from));
             policies.extend(Interval::new(wait).map(Policy::from));
             for policy in policies {
                 prop_assert_eq!(policy.to_string().parse::<Policy>().unwrap(), policy);

@@ -59,7 +59,7 @@ fn complaint(strategy: &dyn SyncStrategy, checks: Checks) -> Option<String> {
 }
 
 fn batch() -> Batch {
-    Batch::new(Some(10), Some(150), Some(Duration::from_millis(2))).unwrap()
+    Batch::from_bounds(Some(10), Some(150), Some(Duration::from_millis(2))).unwrap()
 }
 
 const ALL: fn() -> Checks = Checks::all_durable;
@@ -79,10 +79,10 @@ fn the_originals_pass() {
 /// The mistake that the bounds exist for: forgetting the sync in flight.
 #[test]
 fn counting_only_the_pending_records_is_found() {
-    let mut wrong = unchanged(Batch::new(Some(10), None, None).unwrap());
+    let mut wrong = unchanged(Batch::of_records(10).unwrap());
     wrong.see = |tail| tail.records = tail.pending_records;
     assert_found(&wrong, Checks::default(), "records");
-    let mut wrong = unchanged(Batch::new(None, Some(150), None).unwrap());
+    let mut wrong = unchanged(Batch::of_bytes(150).unwrap());
     wrong.see = |tail| tail.bytes = tail.pending_bytes;
     assert_found(&wrong, Checks::default(), "bytes");
 }
@@ -158,7 +158,7 @@ fn a_claim_that_is_too_wide_is_found() {
             self.0.fixed_decision()
         }
     }
-    let wide = TooWide(Batch::new(Some(10), None, None).unwrap());
+    let wide = TooWide(Batch::of_records(10).unwrap());
     let load = Load {
         appends: vec![Append::after_us(1); 100],
         sync_us: vec![1_000_000],

@@ -1,4 +1,4 @@
-//! A sync strategy of one's own.
+//! A sync strategy of one's own; [`metered`] is a storage of one's own.
 //!
 //! Say your application shares its disk with others. It may spend a tenth of its time on syncs and not
 //! more, but a power loss must never take more than 1000 of its acknowledged records. None of the
@@ -21,6 +21,8 @@
 //! log.close()?;
 //! # Ok::<(), wal_core::Error>(())
 //! ```
+
+pub mod metered;
 
 use wal_core::{Claim, Decision, Loss, SyncStrategy, SyncWhen, TailView};
 

@@ -1,6 +1,8 @@
 //! The strategy's claim, proven: every crash that the test kit can think of, on the real engine, storage
 //! and recovery over a file system in memory. `docs/proving.md` tells how to read a failure.
 
+mod forgetful;
+
 use downstream::DutyCycle;
 
 // Small bounds: the kit drives the log to the limit and crashes at every append on the way.
@@ -10,27 +12,9 @@ wal_testkit::strategy_conformance!(restless, DutyCycle { percent: 100, limit: 3 
 /// What the kit says of a strategy that is wrong.
 mod wrong {
     use downstream::DutyCycle;
-    use wal_core::{Claim, Decision, SyncStrategy, TailView};
     use wal_testkit::conformance::strategy::{Proof, no_crash_takes_more_than_the_claim};
 
-    /// `DutyCycle`, but it looks at what is pending and forgets the sync in flight.
-    struct Forgetful(DutyCycle);
-
-    impl SyncStrategy for Forgetful {
-        fn name(&self) -> String {
-            "forgetful".into()
-        }
-
-        fn claim(&self) -> Claim {
-            self.0.claim()
-        }
-
-        fn decide(&self, tail: &TailView) -> Decision {
-            let mut seen = *tail;
-            seen.records = tail.pending_records;
-            self.0.decide(&seen)
-        }
-    }
+    use super::forgetful::Forgetful;
 
     #[test]
     fn is_caught_with_the_steps_that_lead_there() {

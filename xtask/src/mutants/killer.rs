@@ -9,7 +9,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use wal_core::{Clock, SystemClock};
+
+use crate::stopwatch::Stopwatch;
 
 /// A check that must fail.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,7 +119,7 @@ impl Cargo {
 
     /// Runs a check that was built. With `story`, an exploration also looks for its shortest case.
     pub(super) fn run(&self, killer: &Killer, story: bool) -> anyhow::Result<Found> {
-        let clock = SystemClock::new();
+        let watch = Stopwatch::start();
         let mut command = match killer {
             Killer::Faults(arguments) => {
                 let mut explore = Command::new(self.builds.join("debug/examples/explore"));
@@ -137,14 +138,14 @@ impl Cargo {
             if let Some(status) = child.try_wait()? {
                 break status;
             }
-            late = clock.monotonic() > LONGEST;
+            late = watch.elapsed() > LONGEST;
             if late {
                 child.kill()?;
                 break child.wait()?;
             }
             std::thread::sleep(Duration::from_millis(20));
         };
-        let seconds = clock.monotonic().as_secs_f64();
+        let seconds = watch.seconds();
         let mut text = String::new();
         File::open(&output)?.read_to_string(&mut text)?;
         let (by, tried, seconds) = match killer {

@@ -1,9 +1,10 @@
 //! `cargo xtask mutants`: real code with one seeded mistake, which a check must find.
 //!
-//! Mistakes at a seam are wrappers in the test kit. All others are patches in `mutants/`, applied one after
+//! Mistakes at a seam are wrappers in the test kit, which the tool `wal-faults` explores. All others are patches in `mutants/`, applied one after
 //! the other to a copy of the tree that has a build folder of its own. A check that does not pass on the
 //! copy as it is would prove nothing, so each of them runs there first.
 //!
+//! - `seam`: the mistakes at the seams
 //! - `patch`: the patches, and what is to find each
 //! - `tree`: the copy of the tree
 //! - `killer`: a check: an exploration, a test, a model
@@ -11,6 +12,7 @@
 
 mod killer;
 mod patch;
+mod seam;
 mod table;
 mod tree;
 
@@ -20,11 +22,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use wal_core::{Clock, SystemClock};
-use wal_testkit::mutants::{Mutant, Verdict, seam_mutants};
 
 use self::killer::{Cargo, Found, Killer};
 use self::patch::Patch;
+use self::seam::Seam;
 use self::table::{Row, Table};
 use self::tree::Tree;
 use crate::models::{root, target_dir};
@@ -35,7 +36,7 @@ pub(crate) struct Options {
     /// Only mutants whose names contain this; may be given several times.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Only those at the seams: nothing is built.
+    /// Only those at the seams: no copy of the tree is built.
     #[arg(long, conflicts_with = "patches")]
     seams: bool,
     /// Only the patches.
@@ -64,12 +65,12 @@ const SLICE: &[&str] =
     &["09-torn-tail-not-cut", "10-cut-not-synced", "12-torn-tail-fails-the-opening"];
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let seams = if options.patches { Vec::new() } else { seam_mutants() };
+    let seams = if options.patches { Vec::new() } else { seam::all()? };
     let patches = if options.seams { Vec::new() } else { patch::all(&root()?.join("mutants"))? };
     let wanted = |name: &str| {
         options.only.is_empty() || options.only.iter().any(|part| name.contains(part.as_str()))
     };
-    let seams: Vec<_> = seams.into_iter().filter(|mutant| wanted(mutant.name)).collect();
+    let seams: Vec<_> = seams.into_iter().filter(|mutant| wanted(&mutant.name)).collect();
     let sliced = |name: &str| !options.slice || SLICE.contains(&name);
     let files: Vec<_> = patches.iter().map(|patch| patch.file.clone()).collect();
     let patches: Vec<_> =
@@ -81,13 +82,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         list(&seams, &patches);
         return Ok(());
     }
-    // Looking takes a while, and its time is bounded.
-    crate::release::ensure()?;
     let tree = if patches.is_empty() { None } else { Some(copied_tree(&files)?) };
     let mut table = Table::new(options.verbose);
-    for mutant in &seams {
-        at_seam(mutant, &mut table);
-    }
+    at_seams(&seams, &mut table)?;
     let counts = (seams.len(), patches.len());
     if let Some(tree) = tree {
         patched(patches, &tree, options, &mut table)?;
@@ -95,7 +92,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     table.end(counts)
 }
 
-fn list(seams: &[Mutant], patches: &[Patch]) {
+fn list(seams: &[Seam], patches: &[Patch]) {
     for mutant in seams {
         println!("{:<50} {}", mutant.name, mutant.bug);
     }
@@ -104,28 +101,25 @@ fn list(seams: &[Mutant], patches: &[Patch]) {
     }
 }
 
-/// Explores a mutant at a seam.
-fn at_seam(mutant: &Mutant, table: &mut Table) {
-    table.working(mutant.name);
-    // Shrinking is no exploration: it comes after, and only if somebody looks.
-    let look = || {
-        let clock = SystemClock::new();
-        let verdict = mutant.look();
-        (verdict, clock.monotonic().as_secs_f64())
-    };
-    let (verdict, seconds) = match look() {
-        (_, seconds) if seconds > BOUND => look(),
-        in_time => in_time,
-    };
-    let (by, states) = match verdict {
-        Verdict::Caught { by, states, .. } => (Some(by), states),
-        Verdict::Survived { states } => (None, states),
-    };
-    let story = match table.verbose.then(|| mutant.run()) {
-        Some(Verdict::Caught { failure: Some(failure), .. }) => failure.to_string(),
-        _ => String::new(),
-    };
-    table.row(&Row { name: mutant.name.into(), by, tried: states.to_string(), seconds, story });
+/// Explores the mutants at the seams.
+fn at_seams(seams: &[Seam], table: &mut Table) -> anyhow::Result<()> {
+    let names = || seams.iter().map(|seam| seam.name.as_str());
+    let (Some(first), mut next) = (names().next(), names().skip(1)) else { return Ok(()) };
+    table.working(first);
+    let story = table.verbose;
+    seam::look(names(), story, |row| {
+        let mut found = row;
+        if found.seconds > BOUND {
+            let name = found.name.clone();
+            seam::look([name.as_str()], story, |again| {
+                found = again;
+                Ok(())
+            })?;
+        }
+        table.row(&found);
+        next.next().into_iter().for_each(|name| table.working(name));
+        Ok(())
+    })
 }
 
 /// Where the copy of the tree lies, and what is built of it.

@@ -28,6 +28,7 @@ impl LogId {
     ///
     /// # Errors
     /// `Io` if the system has no source of random numbers.
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     pub fn random() -> Result<Self> {
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|e| {

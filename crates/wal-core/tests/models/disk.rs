@@ -275,7 +275,7 @@ impl Segment for DiskSegment {
         }
         if fails {
             history::note(Step::SyncFails { first });
-            return Io::ready(Err(Error::new(ErrorKind::Io, "sync").detail("as planned")));
+            return Io::ready(Err(Error::new(ErrorKind::Io, "sync").with_detail("as planned")));
         }
         Io::ready(Ok(()))
     }

@@ -11,14 +11,14 @@ pub(crate) struct Append {
     pub(super) gap: Duration,
     pub(super) records: u64,
     pub(super) bytes: u64,
-    pub(super) requested: Durability,
+    pub(super) requested: Option<Durability>,
 }
 
 impl Append {
     /// One record of one byte, so long after the append before.
     pub(crate) fn after_us(gap: u64) -> Self {
         let gap = Duration::from_micros(gap);
-        Append { gap, records: 1, bytes: 1, requested: Durability::Strategy }
+        Append { gap, records: 1, bytes: 1, requested: None }
     }
 
     pub(crate) fn records(mut self, records: u64) -> Self {
@@ -31,8 +31,8 @@ impl Append {
         self
     }
 
-    pub(crate) fn requesting(mut self, requested: Durability) -> Self {
-        self.requested = requested;
+    pub(crate) fn requesting(mut self, requested: impl Into<Option<Durability>>) -> Self {
+        self.requested = requested.into();
         self
     }
 }
@@ -57,10 +57,10 @@ impl Default for Load {
 pub(crate) fn any_load() -> impl Strategy<Value = Load> {
     let gap = prop_oneof![Just(0u64), 1u64..50, 100u64..5000, 10_000u64..100_000];
     let requested = prop_oneof![
-        20 => Just(Durability::Strategy),
-        1 => Just(Durability::Durable),
-        1 => Just(Durability::Written),
-        1 => Just(Durability::Buffered),
+        20 => Just(None),
+        1 => Just(Some(Durability::Durable)),
+        1 => Just(Some(Durability::Written)),
+        1 => Just(Some(Durability::Buffered)),
     ];
     let records = prop_oneof![10 => Just(1u64), 1 => 2u64..60];
     let append =

@@ -91,7 +91,7 @@ impl<'a> Log<'a> {
         self.flight.map_or(0, |(covered, ..)| covered)
     }
 
-    fn view(&self, trigger: Trigger, requested: Durability) -> TailView {
+    fn view(&self, trigger: Trigger, requested: Option<Durability>) -> TailView {
         let pending = self.tail.range(self.covered()..);
         let mut view = TailView::empty(trigger);
         view.requested = requested;
@@ -133,18 +133,18 @@ impl<'a> Log<'a> {
 
     fn append(&mut self, writer: usize, append: &Append) -> Result<(), String> {
         let Append { records, bytes, requested, .. } = *append;
-        let outside_claim = requested < Durability::Durable;
+        let outside_claim = requested.is_some_and(|asked| asked < Durability::Durable);
         let at = self.now;
         let acknowledged = false;
         self.tail.push_back(Entry { writer, at, records, bytes, acknowledged, outside_claim });
         let decision = self.strategy.decide(&self.view(Trigger::Append, requested));
         let (mut level, mut sync) = (decision.acknowledge, decision.sync);
         match requested {
-            Durability::Strategy => {}
-            Durability::Durable if level < Durability::Durable => {
+            None => {}
+            Some(Durability::Durable) if level < Durability::Durable => {
                 (level, sync) = (Durability::Durable, SyncWhen::Now);
             }
-            asked => level = asked,
+            Some(asked) => level = asked,
         }
         if level < Durability::Durable {
             self.tail.back_mut().expect("just pushed").acknowledged = true;
@@ -182,7 +182,7 @@ impl<'a> Log<'a> {
             Trigger::Deadline
         };
         if !self.tail.is_empty() {
-            let view = self.view(trigger, Durability::Strategy);
+            let view = self.view(trigger, None);
             self.act(self.strategy.decide(&view).sync);
         }
         self.crash()
@@ -207,7 +207,7 @@ impl<'a> Log<'a> {
         self.now = until.max(self.now);
         let punctual = self.load.late_us.iter().all(|late| *late == 0);
         if let Some(limit) = self.checks.idle_age.filter(|_| punctual && self.flight.is_none()) {
-            let age = self.view(Trigger::Deadline, Durability::Strategy).pending_age;
+            let age = self.view(Trigger::Deadline, None).pending_age;
             if age > limit {
                 return Err(format!("a record is {age:?} old on an idle log, limit {limit:?}"));
             }

@@ -1,4 +1,4 @@
-//! `Witness`: a storage that writes down every call, so that a violation can be retold.
+//! `Witness`: a storage that writes down every call, so that a breach can be retold.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -193,6 +193,7 @@ impl WitnessSegment {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Segment for WitnessSegment {
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         let call = format!("write_at({offset}, {} bytes, {mode:?})", data.len());
@@ -206,6 +207,12 @@ impl Segment for WitnessSegment {
     fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
         let call = format!("read_at({offset}, {len})");
         self.watch(call, self.inner.read_at(offset, len), |b| format!("{} bytes", b.len()))
+    }
+
+    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
+        let call = format!("read_reusing({offset}, {len}, {} bytes)", spent.len());
+        let read = self.inner.read_reusing(offset, len, spent);
+        self.watch(call, read, |b| format!("{} bytes", b.len()))
     }
 
     fn len(&self) -> Io<'_, u64> {

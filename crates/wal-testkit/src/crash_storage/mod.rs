@@ -4,10 +4,12 @@
 //! written bytes wait in a [`ModelFs`](crate::ModelFs), and reach the storage when they are synced, or
 //! when a power loss has decided which of them survive.
 //!
-//! - `state`: what is cached, what went astray, and when the power goes off
-//! - `staged`: a segment without a name
-//! - `segment`: one segment, as the log sees it
-//! - `survivors`: what a power loss leaves, in place or elsewhere
+//! | file | idea |
+//! | --- | --- |
+//! | `state` | what is cached, what went astray, and when the power goes off |
+//! | `staged` | a segment without a name |
+//! | `segment` | one segment, as the log sees it |
+//! | `survivors` | what a power loss leaves, in place or elsewhere |
 
 mod segment;
 mod staged;

@@ -91,6 +91,7 @@ impl<S: LogStorage> CrashSegment<S> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<S: LogStorage> Segment for CrashSegment<S> {
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         Io::ready(self.write(offset, &data, mode))
@@ -102,6 +103,11 @@ impl<S: LogStorage> Segment for CrashSegment<S> {
 
     fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
         Io::ready(self.read(offset, len))
+    }
+
+    /// The cache reads into memory of its own.
+    fn read_reusing(&self, offset: u64, len: usize, _spent: Bytes) -> Io<'_, Bytes> {
+        self.read_at(offset, len)
     }
 
     fn len(&self) -> Io<'_, u64> {

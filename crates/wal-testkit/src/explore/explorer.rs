@@ -19,7 +19,7 @@ use crate::simulation::{Subject, Workload};
 /// use wal_sync::Batch;
 /// use wal_testkit::{Explorer, Subject};
 ///
-/// let batch = Batch::new(Some(8), None, None)?;
+/// let batch = Batch::of_records(8)?;
 /// let outcome = Explorer::new(Subject::new(batch)).states(2000).run();
 /// assert!(outcome.failure.is_none(), "{}", outcome.failure.unwrap());
 /// assert_eq!(outcome.power_loss.records, 7);

@@ -144,6 +144,7 @@ impl<H: File> FaultFile<H> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: File> File for FaultFile<H> {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.faults.look(Call::Read)?;
@@ -210,6 +211,7 @@ struct FaultMapping {
     offset: u64,
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Mapping for FaultMapping {
     fn write(&mut self, data: &[u8], at: usize) -> io::Result<()> {
         let kind = OpKind::Copy { offset: self.offset + at as u64, len: data.len() };

@@ -169,6 +169,7 @@ impl FaultSegment {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Segment for FaultSegment {
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         let write = move |data| self.inner.write_at(offset, data, mode);
@@ -192,6 +193,11 @@ impl Segment for FaultSegment {
     fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
         let len = self.control.read_len(len);
         guarded(&self.control, StorageCall::Read, || self.inner.read_at(offset, len))
+    }
+
+    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
+        let len = self.control.read_len(len);
+        guarded(&self.control, StorageCall::Read, || self.inner.read_reusing(offset, len, spent))
     }
 
     fn len(&self) -> Io<'_, u64> {

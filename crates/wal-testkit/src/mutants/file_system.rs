@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wal_core::Access;
-use wal_fs::{DirEntry, File, FileSettings, FileStorage, FileSystem, NodeKind};
+use wal_fs::{
+    DirEntry, DirectFile, File, FileSettings, FileStorage, FileSystem, Mapping, NodeKind,
+};
 
 use super::lies::Lie;
 use crate::{StorageUnderTest, Tested};
@@ -57,6 +59,7 @@ impl<F: FileSystem> Lying<F> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<F: FileSystem> FileSystem for Lying<F> {
     type File = LyingFile<F::File>;
 
@@ -66,6 +69,11 @@ impl<F: FileSystem> FileSystem for Lying<F> {
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Self::File> {
         Ok(self.wrap(self.inner.open(path, access)?))
+    }
+
+    fn open_direct(&self, path: &Path) -> io::Result<DirectFile<Self::File>> {
+        let DirectFile { file, block_bytes } = self.inner.open_direct(path)?;
+        Ok(DirectFile { file: self.wrap(file), block_bytes })
     }
 
     fn kind(&self, path: &Path) -> io::Result<NodeKind> {
@@ -146,6 +154,7 @@ impl<H: File> LyingFile<H> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: File> File for LyingFile<H> {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.catch_up()?;
@@ -207,6 +216,11 @@ impl<H: File> File for LyingFile<H> {
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.catch_up()?;
         self.inner.set_len(len)
+    }
+
+    fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
+        self.catch_up()?;
+        self.inner.map(offset, len)
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -155,6 +155,11 @@ impl LyingSegment {
         }
     }
 
+    /// How much a read delivers.
+    fn most(&self) -> usize {
+        if self.bug == StorageBug::ReadsShort { 512 } else { usize::MAX }
+    }
+
     /// Does what was postponed, and then this.
     fn then<'a, T: Send + 'a>(&self, run: impl FnOnce() -> Io<'a, T>) -> Io<'a, T> {
         match self.catch_up() {
@@ -164,6 +169,7 @@ impl LyingSegment {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Segment for LyingSegment {
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         match self.bug {
@@ -180,8 +186,11 @@ impl Segment for LyingSegment {
     }
 
     fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
-        let most = if self.bug == StorageBug::ReadsShort { 512 } else { usize::MAX };
-        self.then(|| self.inner.read_at(offset, len.min(most)))
+        self.then(|| self.inner.read_at(offset, len.min(self.most())))
+    }
+
+    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
+        self.then(|| self.inner.read_reusing(offset, len.min(self.most()), spent))
     }
 
     fn len(&self) -> Io<'_, u64> {

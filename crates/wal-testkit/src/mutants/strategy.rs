@@ -38,6 +38,7 @@ impl Bent {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl SyncStrategy for Bent {
     fn name(&self) -> String {
         self.inner.name()
@@ -61,5 +62,10 @@ impl SyncStrategy for Bent {
             bend(tail, &mut decision);
         }
         decision
+    }
+
+    /// None: what is bent is to be asked each time.
+    fn fixed_decision(&self) -> Option<Decision> {
+        None
     }
 }

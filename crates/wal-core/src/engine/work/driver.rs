@@ -37,7 +37,7 @@ impl DriverLine {
 
 /// What [`Wal::drive`](crate::Wal::drive) found to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "a program that drives has to know every answer")]
 pub enum Drive {
     /// Something was done; there may be more.
     Worked,

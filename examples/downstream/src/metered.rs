@@ -1,0 +1,125 @@
+//! A storage of one's own: any other storage, with counts of what it was asked to do.
+//!
+//! A storage that wraps another forwards *every* method, those with a default too: what is left out would do
+//! what the default does, not what the storage below does better.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use bytes::Bytes;
+use wal_core::{
+    Access, Capabilities, Io, Listing, LogStorage, Lsn, Segment, StorageLock, WriteMode,
+};
+
+/// What was asked for so far.
+#[derive(Debug, Default)]
+pub struct Meter {
+    writes: AtomicU64,
+    bytes: AtomicU64,
+    syncs: AtomicU64,
+}
+
+impl Meter {
+    /// Writes of frames; the headers of new segments are not counted.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Relaxed)
+    }
+
+    /// Bytes in these writes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    /// Syncs of segments.
+    pub fn syncs(&self) -> u64 {
+        self.syncs.load(Relaxed)
+    }
+}
+
+/// A storage whose segments are metered.
+#[derive(Debug)]
+pub struct Metered<S> {
+    inner: S,
+    meter: Arc<Meter>,
+}
+
+impl<S: LogStorage> Metered<S> {
+    /// Counts with `meter`, which may count for several storages.
+    pub fn new(inner: S, meter: Arc<Meter>) -> Self {
+        Metered { inner, meter }
+    }
+
+    fn metered(&self, inner: Arc<dyn Segment>) -> Arc<dyn Segment> {
+        Arc::new(MeteredSegment { inner, meter: self.meter.clone() })
+    }
+}
+
+impl<S: LogStorage> LogStorage for Metered<S> {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn lock(&self) -> Io<'_, StorageLock> {
+        self.inner.lock()
+    }
+
+    fn list(&self) -> Io<'_, Listing> {
+        self.inner.list()
+    }
+
+    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+        let created = self.inner.create(name, header, capacity);
+        Io::future(async move { Ok(self.metered(created.await?)) })
+    }
+
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        let opened = self.inner.open(name, access);
+        Io::future(async move { Ok(self.metered(opened.await?)) })
+    }
+
+    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+        self.inner.remove(name)
+    }
+
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.inner.set_aside(label, data)
+    }
+}
+
+struct MeteredSegment {
+    inner: Arc<dyn Segment>,
+    meter: Arc<Meter>,
+}
+
+impl Segment for MeteredSegment {
+    fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
+        self.meter.writes.fetch_add(1, Relaxed);
+        self.meter.bytes.fetch_add(data.len() as u64, Relaxed);
+        self.inner.write_at(offset, data, mode)
+    }
+
+    fn sync(&self) -> Io<'_, ()> {
+        self.meter.syncs.fetch_add(1, Relaxed);
+        self.inner.sync()
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        self.inner.read_at(offset, len)
+    }
+
+    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
+        self.inner.read_reusing(offset, len, spent)
+    }
+
+    fn len(&self) -> Io<'_, u64> {
+        self.inner.len()
+    }
+
+    fn truncate(&self, len: u64) -> Io<'_, ()> {
+        self.inner.truncate(len)
+    }
+}

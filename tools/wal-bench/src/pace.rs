@@ -1,0 +1,118 @@
+//! What each way of waiting brings: the log as it is, beside the log without it.
+//!
+//! On the loads that the bars are about, and on shapes that nobody tuned for: 37 bytes and 5 KiB, 3, 24 and 96
+//! threads.
+
+use std::time::Duration;
+
+use wal_core::{Durability, Pace};
+use wal_load::Workload;
+
+use super::bars::{Bar, Figure, Pick};
+use super::cell::Cell;
+use super::choice::Choice;
+use super::measure::Kind;
+use super::ours::Ours;
+use super::report::Bound::AtLeast;
+use super::storages::Storage;
+use super::suites::{STRIDE, Suite};
+
+/// A mechanism of the engine that changes speed and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mechanism {
+    BackOff,
+    Spin,
+    GroupWait,
+    IdleSpin,
+}
+
+impl Mechanism {
+    const ALL: [Mechanism; 4] =
+        [Mechanism::BackOff, Mechanism::Spin, Mechanism::GroupWait, Mechanism::IdleSpin];
+
+    /// How the names end of the logs that go without it.
+    pub(super) const fn without(self) -> &'static str {
+        match self {
+            Mechanism::BackOff => " without back-off",
+            Mechanism::Spin => " without spin",
+            Mechanism::GroupWait => " without group wait",
+            Mechanism::IdleSpin => " without idle spin",
+        }
+    }
+
+    /// All others.
+    pub(super) fn pace(self) -> Pace {
+        let mut pace = Pace::default();
+        match self {
+            Mechanism::BackOff => pace.back_off = Duration::ZERO,
+            Mechanism::Spin => pace.spin_looks = 0,
+            Mechanism::GroupWait => pace.group_wait = Duration::ZERO,
+            Mechanism::IdleSpin => pace.idle_spin = Duration::ZERO,
+        }
+        pace
+    }
+
+    /// The logs that it is for.
+    fn logs(self, storage: &'static Storage) -> Vec<Ours> {
+        let unsynced = |durability| Ours::unsynced(storage, durability);
+        let written = || unsynced(Durability::Written);
+        match self {
+            Mechanism::BackOff if storage.durable => {
+                vec![unsynced(Durability::Buffered), written()]
+            }
+            Mechanism::BackOff => vec![unsynced(Durability::Buffered)],
+            Mechanism::Spin if storage.durable => vec![written()],
+            Mechanism::GroupWait | Mechanism::IdleSpin if storage.durable => {
+                vec![Ours::new(storage, "always")]
+            }
+            Mechanism::Spin | Mechanism::GroupWait | Mechanism::IdleSpin => Vec::new(),
+        }
+    }
+
+    /// The loads that it is for, beginning with those of the bars.
+    fn loads(self) -> Vec<Workload> {
+        let threads = |counts: &[usize]| {
+            let mut loads: Vec<_> =
+                counts.iter().map(|count| Workload::threads(*count, 100)).collect();
+            for record in [37, 5 << 10] {
+                loads.extend([3, 24, 96].map(|count| Workload::threads(count, record)));
+            }
+            loads
+        };
+        match self {
+            Mechanism::BackOff | Mechanism::Spin => threads(&[2, 4]),
+            Mechanism::GroupWait => threads(&[16, 64]),
+            Mechanism::IdleSpin => {
+                let mut loads: Vec<_> =
+                    [1, 16, 64].iter().map(|count| Workload::tasks(*count, 100)).collect();
+                loads.extend([3, 24, 96].map(|count| Workload::tasks(count, 37)));
+                loads
+            }
+        }
+    }
+}
+
+pub(super) fn pace(choice: &Choice) -> Suite {
+    let (mut cells, mut bars) = (Vec::new(), Vec::new());
+    for mechanism in Mechanism::ALL {
+        for storage in choice.storages() {
+            for log in mechanism.logs(storage) {
+                for load in mechanism.loads() {
+                    let without = log.clone().without(mechanism);
+                    let pick = |log: &Ours| Pick::new(Kind::Ours, load).named(log.name());
+                    let text = format!("{load}: {} / it{}", log.name(), mechanism.without());
+                    let (with, baseline) = (pick(&log), pick(&without));
+                    bars.push(Bar::ratio(text, Figure::Rate, AtLeast(1.0), with, baseline));
+                    let stride = if log.is_unsynced() { STRIDE } else { 1 };
+                    let cell = |log| Cell::ours(log, load).stride(stride);
+                    let with = cell(log.clone());
+                    if !cells.iter().any(|other: &Cell| other.is_same(&with)) {
+                        cells.push(with);
+                    }
+                    cells.push(cell(without));
+                }
+            }
+        }
+    }
+    Suite { name: "pace", title: "What each way of waiting brings", cells, bars }
+}

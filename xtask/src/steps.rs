@@ -1,0 +1,130 @@
+//! Commands that are run in order, what they took, and what the tests in them came to.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use anyhow::{Context, bail};
+
+use crate::models::root;
+use crate::stopwatch::Stopwatch;
+
+/// How a line begins that says what was left out, and why. It counts in the closing line.
+pub(crate) const SKIPPED: &str = "SKIPPED: ";
+
+/// A step: what it is called, the directory it runs in, the command, extra environment.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) dir: &'static str,
+    /// Words without blanks in them.
+    pub(crate) command: &'static str,
+    pub(crate) env: &'static [(&'static str, &'static str)],
+}
+
+impl Step {
+    pub(crate) const fn new(name: &'static str, command: &'static str) -> Self {
+        Step { name, dir: ".", command, env: &[] }
+    }
+
+    pub(crate) const fn of(name: &'static str, dir: &'static str, command: &'static str) -> Self {
+        Step { name, dir, command, env: &[] }
+    }
+}
+
+/// Runs all of them, and ends with the time of each and the count of tests.
+///
+/// # Errors
+/// If a step fails: no other is run.
+pub(crate) fn run(steps: &[Step]) -> anyhow::Result<()> {
+    let mut times = Vec::new();
+    let mut counts = Counts::default();
+    let all = Stopwatch::start();
+    for (at, step) in steps.iter().enumerate() {
+        println!("\n=== {} ({}/{}): {}", step.name, at + 1, steps.len(), step.command);
+        let watch = Stopwatch::start();
+        let status = execute(step, root()?, &mut counts)?;
+        if !status.success() {
+            bail!("step \"{}\" failed: {status}", step.name);
+        }
+        times.push((step.name, watch.seconds()));
+    }
+    println!("\n=== all steps passed");
+    times.iter().for_each(|(name, took)| println!("{took:>7.1} s  {name}"));
+    println!("{:>7.1} s  together", all.seconds());
+    let Counts { passed, failed, ignored } = counts;
+    println!("\ntests: {passed} passed, {failed} failed, {ignored} skipped");
+    Ok(())
+}
+
+/// Runs a step; passes on what it prints, and adds up what test runners say at their end.
+fn execute(step: &Step, root: &Path, counts: &mut Counts) -> anyhow::Result<ExitStatus> {
+    let mut words = step.command.split(' ');
+    let program = words.next().context("a command has a program")?;
+    let mut child = Command::new(program)
+        .args(words)
+        .current_dir(root.join(step.dir))
+        .envs(step.env.iter().copied())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {program}"))?;
+    for line in BufReader::new(child.stdout.take().context("piped")?).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        counts.add(&line);
+    }
+    Ok(child.wait()?)
+}
+
+/// Tests that were run, and what was left out.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Counts {
+    /// Takes account of a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; …`, or of one that
+    /// says what was skipped.
+    fn add(&mut self, line: &str) {
+        if line.starts_with(SKIPPED) {
+            self.ignored += 1;
+        }
+        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|l| l.split_once(". "))
+        else {
+            return;
+        };
+        for count in counts.split("; ") {
+            match count.split_once(' ').map(|(n, what)| (n.parse::<u64>(), what)) {
+                Some((Ok(n), "passed")) => self.passed += n,
+                Some((Ok(n), "failed")) => self.failed += n,
+                Some((Ok(n), "ignored")) => self.ignored += n,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds_up_what_test_runners_say() {
+        let mut counts = Counts::default();
+        counts.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 9 filtered out");
+        counts.add("test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured");
+        counts.add("test something ... ok");
+        counts.add("error: 7 passed; 7 failed");
+        assert_eq!(counts, Counts { passed: 7, failed: 2, ignored: 1 });
+    }
+
+    #[test]
+    fn what_a_step_leaves_out_counts_as_skipped() {
+        let mut counts = Counts::default();
+        counts.add("SKIPPED: x86_64-pc-windows-gnu: its standard library is not installed");
+        counts.add("nothing was SKIPPED: here");
+        assert_eq!(counts, Counts { passed: 0, failed: 0, ignored: 1 });
+    }
+}
