@@ -11,7 +11,7 @@ use crate::models::{root, target_dir};
 /// log's storage.
 const TESTS: &[(&str, &str)] = &[
     ("wal-core", "--lib clock::"),
-    ("wal-testkit", "--test conformance_codec_lies"),
+    ("wal-testkit", "--test it conformance_codec_lies::"),
     ("wal-fs", "--all-features --test mmap --test mmap_helper"),
     ("wal-fs", "--all-features --lib uring::"),
     ("wal-fs", "--all-features --test uring"),

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use wal_core::{Clock, SystemClock};
-use wal_testkit::mutants::{Mutant, Verdict, seam_mutants};
+use wal_testkit::mutants::{Mutant, Status, seam_mutants};
 
 use self::killer::{Cargo, Found, Killer};
 use self::patch::Patch;
@@ -118,11 +118,11 @@ fn at_seam(mutant: &Mutant, table: &mut Table) {
         in_time => in_time,
     };
     let (by, states) = match verdict {
-        Verdict::Caught { by, states, .. } => (Some(by), states),
-        Verdict::Survived { states } => (None, states),
+        Status::Caught { by, states, .. } => (Some(by), states),
+        Status::Survived { states } => (None, states),
     };
     let story = match table.verbose.then(|| mutant.run()) {
-        Some(Verdict::Caught { failure: Some(failure), .. }) => failure.to_string(),
+        Some(Status::Caught { failure: Some(failure), .. }) => failure.to_string(),
         _ => String::new(),
     };
     table.row(&Row { name: mutant.name.into(), by, tried: states.to_string(), seconds, story });
