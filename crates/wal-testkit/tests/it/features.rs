@@ -124,7 +124,8 @@ fn sixteen_writers_share_syncs_under_group_commit() {
 #[test]
 fn batch_syncs_an_idle_tail_and_keeps_its_bound_beside_a_slow_sync() {
     let files = CountedFiles::new();
-    let log = files.open(Batch::from_bounds(Some(32), None, Some(Duration::from_millis(5))).unwrap());
+    let log =
+        files.open(Batch::from_bounds(Some(32), None, Some(Duration::from_millis(5))).unwrap());
     let lsn = log.append(b"idle").unwrap();
     eventually("the idle tail is synced", || log.durable_lsn() == lsn);
 
