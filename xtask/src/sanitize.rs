@@ -12,7 +12,7 @@ use crate::steps::SKIPPED;
 /// log's storage.
 const TESTS: &[(&str, &str)] = &[
     ("wal-core", "--lib clock::"),
-    ("wal-testkit", "--test conformance_codec_lies"),
+    ("wal-testkit", "--test it conformance_codec_lies::"),
     ("wal-fs", "--all-features --test it mmap"),
     ("wal-fs", "--all-features --lib uring::"),
     ("wal-fs", "--all-features --test it uring::"),

@@ -9,14 +9,28 @@
 //! - [`Explorer`]: runs a [`Workload`] on a [`Subject`], crashes it at every change of the disk, and holds
 //!   what comes back against the strategy's claim.
 //! - [`conformance`]: whether your own strategy, storage or codec keeps its contract.
-//! - [`mutants`]: seeded mistakes, each of which the explorer must find.
 //! - [`Rng`]: the random numbers of all of them, the same everywhere for the same seed.
+//!
+//! # Where what lives
+//! | folder | idea |
+//! | --- | --- |
+//! | `model` | the file system in memory, and what crashes leave of it |
+//! | `inject` | wrappers that fail, shorten, count or hold calls |
+//! | `crash_storage` | the model above any storage, as a cache |
+//! | `promise` | what is known of a log, and whether what came back keeps its promise |
+//! | `simulation` | a log under a workload, on one thread and a simulated clock |
+//! | `explore` | every crash of it, and the smallest case that fails |
+//! | `conformance` | the checks of the three traits |
+//! | `mutants` | seeded mistakes, each of which the explorer must find: the kit's own proof |
 
 pub mod conformance;
 mod crash_storage;
 mod explore;
 mod inject;
 mod model;
+// For the kit's own tests and for `cargo xtask`: these mistakes prove the kit, not a strategy or a storage of
+// one's own.
+#[doc(hidden)]
 pub mod mutants;
 mod promise;
 mod rng;

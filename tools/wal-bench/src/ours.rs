@@ -33,13 +33,7 @@ pub(super) struct Ours {
 impl Ours {
     /// Appends as safe as the strategy makes them.
     pub(super) fn new(storage: &'static Storage, name: &str) -> Self {
-        Ours {
-            storage,
-            strategy: strategy(name),
-            durability: None,
-            in_place: false,
-            without: None,
-        }
+        Ours { storage, strategy: strategy(name), durability: None, in_place: false, without: None }
     }
 
     /// The same, by tasks that commit in place.

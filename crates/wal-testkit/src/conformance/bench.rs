@@ -5,14 +5,14 @@ use std::cell::{Cell, RefCell};
 use bytes::Bytes;
 use wal_core::{LogStorage, Result, StorageLock};
 
-use super::outcome::{Outcome, Stop, Violation, ensure};
-use super::place::{Need, Place};
+use super::checked::{Breach, Checked, Stop, ensure};
+use super::medium::{Medium, Need};
 use super::storage::Check;
 use super::witness::{Calls, Witness};
 use crate::CrashPolicy;
 
-/// What a check works with: fresh places, and the record of what it did.
-pub struct Bench<'a, P: Place> {
+/// What a check works with: fresh media, and the record of what it did.
+pub struct Bench<'a, P: Medium> {
     fresh: &'a dyn Fn() -> P,
     promise: Cell<&'static str>,
     calls: Calls,
@@ -22,41 +22,41 @@ pub struct Bench<'a, P: Place> {
     dry: bool,
 }
 
-/// Runs one check of a storage; `fresh` makes an empty place each time it is called.
+/// Runs one check of a storage; `fresh` makes an empty medium each time it is called.
 ///
 /// ```
 /// use wal_core::MemoryStorage;
-/// use wal_testkit::conformance::{Outcome, Place, examine, storage};
+/// use wal_testkit::conformance::{Checked, Medium, examine, storage};
 /// # struct Memory(MemoryStorage);
-/// # impl Place for Memory {
+/// # impl Medium for Memory {
 /// #     type Storage = MemoryStorage;
 /// #     fn open(&self) -> MemoryStorage { self.0.clone() }
 /// # }
 /// let outcome = examine(&|| Memory(MemoryStorage::new()), storage::a_second_lock_is_refused);
-/// assert_eq!(outcome, Ok(Outcome::Passed));
+/// assert_eq!(outcome, Ok(Checked::Passed));
 /// ```
 ///
 /// # Errors
 /// The promise that was broken.
-pub fn examine<P: Place>(fresh: &dyn Fn() -> P, check: Check<P>) -> Result<Outcome, Violation> {
+pub fn examine<P: Medium>(fresh: &dyn Fn() -> P, check: Check<P>) -> Result<Checked, Breach> {
     let bench = Bench::new(fresh, false);
     match check(&bench) {
-        Ok(()) => Ok(Outcome::Passed),
-        Err(Stop::Skip(why)) => Ok(Outcome::Skipped(why)),
-        Err(Stop::Broken(seen)) => Err(bench.violation(seen)),
+        Ok(()) => Ok(Checked::Passed),
+        Err(Stop::Skip(why)) => Ok(Checked::Skipped(why)),
+        Err(Stop::Broken(seen)) => Err(bench.breach(seen)),
         Err(Stop::Dry) => unreachable!("only a dry run ends so"),
     }
 }
 
 /// Why a check would be skipped, without running it; `None` if it would run.
-pub fn need_of<P: Place>(fresh: &dyn Fn() -> P, check: Check<P>) -> Option<String> {
+pub fn need_of<P: Medium>(fresh: &dyn Fn() -> P, check: Check<P>) -> Option<String> {
     match check(&Bench::new(fresh, true)) {
         Err(Stop::Skip(why)) => Some(why),
         _ => None,
     }
 }
 
-impl<'a, P: Place> Bench<'a, P> {
+impl<'a, P: Medium> Bench<'a, P> {
     fn new(fresh: &'a dyn Fn() -> P, dry: bool) -> Self {
         let (promise, below) = (Cell::new(""), RefCell::default());
         Bench { fresh, promise, calls: Calls::default(), below, dry }
@@ -74,13 +74,13 @@ impl<'a, P: Place> Bench<'a, P> {
         if self.dry { Err(Stop::Dry) } else { Ok(()) }
     }
 
-    /// A fresh place, and the storage opened on it. What was done before is forgotten.
+    /// A fresh medium, and the storage opened on it. What was done before is forgotten.
     pub(super) fn start(&self) -> (P, Witness<P::Storage>) {
         self.calls.clear();
         self.below.borrow_mut().clear();
-        let place = (self.fresh)();
-        let storage = self.watch(place.open());
-        (place, storage)
+        let medium = (self.fresh)();
+        let storage = self.watch(medium.open());
+        (medium, storage)
     }
 
     pub(super) fn watch(&self, storage: P::Storage) -> Witness<P::Storage> {
@@ -91,21 +91,21 @@ impl<'a, P: Place> Bench<'a, P> {
         self.calls.note(line);
     }
 
-    /// The storage after the processes of a place were killed.
-    pub(super) fn after_kill(&self, place: &P) -> Result<Witness<P::Storage>, Stop> {
-        self.keep_below(place);
-        self.note("-- every process that uses the place is killed --");
-        let storage = place.open_after_kill();
+    /// The storage after the processes of a medium were killed.
+    pub(super) fn after_kill(&self, medium: &P) -> Result<Witness<P::Storage>, Stop> {
+        self.keep_below(medium);
+        self.note("-- every process that uses the medium is killed --");
+        let storage = medium.open_after_kill();
         storage.map(|s| self.watch(s)).ok_or_else(|| changed_its_mind("open_after_kill"))
     }
 
     /// The storage after a power loss.
     pub(super) fn after_power_loss(
         &self,
-        place: &P,
+        medium: &P,
         policy: CrashPolicy,
     ) -> Result<Witness<P::Storage>, Stop> {
-        self.keep_below(place);
+        self.keep_below(medium);
         self.note(match policy {
             CrashPolicy::DropUnsynced => "-- power loss: whatever was not synced is lost --".into(),
             CrashPolicy::KeepAll => "-- power loss: everything had just reached the disk --".into(),
@@ -114,15 +114,15 @@ impl<'a, P: Place> Bench<'a, P> {
             ),
             other => format!("-- power loss: {other:?} --"),
         });
-        let storage = place.open_after_power_loss(policy);
+        let storage = medium.open_after_power_loss(policy);
         storage.map(|s| self.watch(s)).ok_or_else(|| changed_its_mind("open_after_power_loss"))
     }
 
-    fn keep_below(&self, place: &P) {
-        *self.below.borrow_mut() = place.calls_below();
+    fn keep_below(&self, medium: &P) {
+        *self.below.borrow_mut() = medium.calls_below();
     }
 
-    fn violation(&self, seen: String) -> Violation {
+    fn breach(&self, seen: String) -> Breach {
         let mut calls = self.calls.take();
         let below = self.below.take();
         if !below.is_empty() {
@@ -130,17 +130,12 @@ impl<'a, P: Place> Bench<'a, P> {
             calls.extend(below.into_iter().map(|line| format!("  {line}")));
         }
         let who = (self.fresh)().open().describe();
-        Violation {
-            who: format!("the storage \"{who}\""),
-            promise: self.promise.get(),
-            seen,
-            calls,
-        }
+        Breach { who: format!("the storage \"{who}\""), promise: self.promise.get(), seen, calls }
     }
 
     /// The outcomes of a power loss that are looked at.
-    pub(super) fn policies(&self, place: &P) -> impl Iterator<Item = CrashPolicy> + use<P> {
-        let seeds = (0..place.power_losses()).map(CrashPolicy::Seeded);
+    pub(super) fn policies(&self, medium: &P) -> impl Iterator<Item = CrashPolicy> + use<P> {
+        let seeds = (0..medium.power_losses()).map(CrashPolicy::Seeded);
         [CrashPolicy::DropUnsynced, CrashPolicy::KeepAll].into_iter().chain(seeds)
     }
 
@@ -148,7 +143,7 @@ impl<'a, P: Place> Bench<'a, P> {
     /// once more after its last, and shows `check` what each outcome of the power loss left, and
     /// whether `operation` had returned `Ok`. Where processes can be killed, that as well.
     ///
-    /// Each outcome starts from a fresh place: a power loss may be final for it.
+    /// Each outcome starts from a fresh medium: a power loss may be final for it.
     pub(super) fn crash_everywhere(
         &self,
         prepare: impl Fn(&Witness<P::Storage>) -> Result<()>,
@@ -156,17 +151,17 @@ impl<'a, P: Place> Bench<'a, P> {
         check: impl Fn(&Witness<P::Storage>, bool) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
         let crash_at = |calls: u64, policy: Option<CrashPolicy>| -> Result<bool, Stop> {
-            let (place, storage) = self.start();
+            let (medium, storage) = self.start();
             let lock = storage.lock().wait()?;
             prepare(&storage)?;
             self.note(format!(
                 "-- the power will go off after {calls} more calls to the medium --"
             ));
-            place.cut_power_after(calls);
+            medium.cut_power_after(calls);
             let done = operation(&storage).is_ok();
             let after = match policy {
-                Some(policy) => self.after_power_loss(&place, policy)?,
-                None => self.after_kill(&place)?,
+                Some(policy) => self.after_power_loss(&medium, policy)?,
+                None => self.after_kill(&medium)?,
             };
             check(&after, done)?;
             goes_on(&after)?;
@@ -174,11 +169,11 @@ impl<'a, P: Place> Bench<'a, P> {
             Ok(done)
         };
         // First with power all the time: what fails then would fail for ever.
-        let (place, storage) = self.start();
+        let (medium, storage) = self.start();
         let lock = storage.lock().wait()?;
         prepare(&storage)?;
         operation(&storage)?;
-        drop((lock, storage, place));
+        drop((lock, storage, medium));
         let can_kill = Need::Kill.unmet(self.fresh).is_none();
         for calls in 0.. {
             let mut done = false;
@@ -191,7 +186,7 @@ impl<'a, P: Place> Bench<'a, P> {
             if done {
                 return ensure(calls > 0, || {
                     "with the power cut before the first call the operation returned Ok: either it \
-                     does nothing, or the place's `cut_power_after` cuts nothing"
+                     does nothing, or the medium's `cut_power_after` cuts nothing"
                         .into()
                 });
             }
@@ -201,7 +196,7 @@ impl<'a, P: Place> Bench<'a, P> {
 }
 
 fn changed_its_mind(method: &str) -> Stop {
-    Stop::broken(format!("the place's `{method}` returned None, which it did not before"))
+    Stop::broken(format!("the medium's `{method}` returned None, which it did not before"))
 }
 
 /// Whatever a crash left, the log can be locked, listed and continued.

@@ -8,7 +8,7 @@ use wal_core::Error;
 /// How a check ended that found nothing wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a check that was skipped has shown nothing"]
-pub enum Outcome {
+pub enum Checked {
     /// The promise was kept wherever the check looked.
     Passed,
     /// The check does not apply, or cannot be run, for this reason.
@@ -17,7 +17,7 @@ pub enum Outcome {
 
 /// A promise that was broken. Its `Display` is the message of the failing test.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub struct Breach {
     /// Who broke it: what the storage or codec calls itself.
     pub who: String,
     /// The sentence of the contract.
@@ -31,7 +31,7 @@ pub struct Violation {
 /// So many calls are shown: the last ones.
 const CALLS_SHOWN: usize = 40;
 
-impl fmt::Display for Violation {
+impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} breaks its contract", self.who)?;
         writeln!(f, "  promised: {}", self.promise)?;
@@ -51,7 +51,7 @@ impl fmt::Display for Violation {
     }
 }
 
-impl std::error::Error for Violation {}
+impl std::error::Error for Breach {}
 
 /// Why a check ends early. `?` turns an error of the storage into one.
 #[derive(Debug)]
@@ -83,15 +83,15 @@ pub(super) fn ensure(kept: bool, seen: impl FnOnce() -> String) -> Result<(), St
     if kept { Ok(()) } else { Err(Stop::Broken(seen())) }
 }
 
-/// Ends a test: says aloud that it was skipped, or panics with the violation.
+/// Ends a test: says aloud that it was skipped, or panics with the breach.
 ///
 /// # Panics
 /// If a promise was broken.
-pub fn report(module: &str, test: &str, outcome: Result<Outcome, Violation>) {
+pub fn report(module: &str, test: &str, outcome: Result<Checked, Breach>) {
     match outcome {
-        Ok(Outcome::Passed) => {}
-        Ok(Outcome::Skipped(why)) => aloud(&format!("skipped {module}::{test}: {why}\n")),
-        Err(violation) => panic!("{violation}"),
+        Ok(Checked::Passed) => {}
+        Ok(Checked::Skipped(why)) => aloud(&format!("skipped {module}::{test}: {why}\n")),
+        Err(breach) => panic!("{breach}"),
     }
 }
 

@@ -1,22 +1,22 @@
-//! `Place`: what the kit must know about where a storage lives.
+//! `Medium`: what the kit must know about what a storage lives on.
 
 use wal_core::{Capabilities, LogStorage};
 
 use crate::CrashPolicy;
 
-/// A place for one log: a directory, a bucket, some memory. Each check gets a fresh, empty one.
+/// What a storage keeps one log on: a directory, a bucket, some memory. Each check gets a fresh, empty one.
 ///
 /// Only [`open`](Self::open) is needed. Most of the others make more checks possible; a check whose
 /// need is not met is skipped, visibly.
 ///
 /// ```
 /// use wal_core::MemoryStorage;
-/// use wal_testkit::conformance::Place;
+/// use wal_testkit::conformance::Medium;
 ///
 /// #[derive(Default)]
 /// struct Memory(MemoryStorage);
 ///
-/// impl Place for Memory {
+/// impl Medium for Memory {
 ///     type Storage = MemoryStorage;
 ///     fn open(&self) -> MemoryStorage {
 ///         self.0.clone()
@@ -30,12 +30,12 @@ use crate::CrashPolicy;
 /// opened. Files need only a file system that can do both: [`ModelFs`](crate::ModelFs) under
 /// [`FaultFs`](crate::FaultFs) can, see the example of
 /// [`storage_conformance!`](crate::storage_conformance).
-pub trait Place {
+pub trait Medium {
     /// The storage under test.
     type Storage: LogStorage;
 
-    /// Opens the place as another process would that comes to use it: nothing is shared with the
-    /// storages opened before but the place itself. These may be in use.
+    /// Opens the storage as another process would that comes to use the medium: nothing is shared with the
+    /// storages opened before but the medium itself. These may be in use.
     fn open(&self) -> Self::Storage;
 
     /// Why nothing can be run here, if so: this system lacks what the storage is made of. Every check is
@@ -44,7 +44,7 @@ pub trait Place {
         None
     }
 
-    /// Opens the place after every process that used it was killed: none of the storages opened before
+    /// Opens the storage after every process that used the medium was killed: none of those opened before
     /// does anything any more, not even when it is dropped.
     fn open_after_kill(&self) -> Option<Self::Storage> {
         None
@@ -57,7 +57,7 @@ pub trait Place {
     }
 
     /// Opens what is left after a power loss at this moment, if one can be simulated. Called once on a
-    /// place, at its end.
+    /// medium, at its end.
     fn open_after_power_loss(&self, policy: CrashPolicy) -> Option<Self::Storage> {
         let _ = policy;
         None
@@ -74,13 +74,13 @@ pub trait Place {
         Vec::new()
     }
 
-    /// Puts something into the place that is not the log's, and returns the name under which the
+    /// Puts something onto the medium that is not the log's, and returns the name under which the
     /// storage should list it.
     fn put_foreign(&self) -> Option<String> {
         None
     }
 
-    /// Reads bytes that were set aside under this name, in the place as it was opened last: after a
+    /// Reads bytes that were set aside under this name, on the medium as it was opened last: after a
     /// power loss, what is left of them.
     fn read_set_aside(&self, name: &str) -> Option<Vec<u8>> {
         let _ = name;
@@ -88,17 +88,17 @@ pub trait Place {
     }
 }
 
-/// What a check needs, of the storage or of the place.
+/// What a check needs, of the storage or of the medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Need {
-    /// A storage that claims to survive a power loss, and a place that can simulate one.
+    /// A storage that claims to survive a power loss, and a medium that can simulate one.
     PowerLoss,
     /// A storage that claims to survive the death of the process.
     Survival,
-    /// A place whose processes can be killed.
+    /// A medium whose processes can be killed.
     Kill,
-    /// A place into which something foreign can be put.
+    /// A medium onto which something foreign can be put.
     Foreign,
     /// A storage that recycles.
     Recycling,
@@ -108,25 +108,25 @@ pub enum Need {
 
 impl Need {
     /// Why the need is not met; `None` if it is.
-    pub(super) fn unmet<P: Place>(self, fresh: impl Fn() -> P) -> Option<String> {
-        let place = fresh();
+    pub(super) fn unmet<P: Medium>(self, fresh: impl Fn() -> P) -> Option<String> {
+        let medium = fresh();
         let Capabilities { survives_power_loss, survives_process_crash, recycles, .. } =
-            place.open().capabilities();
+            medium.open().capabilities();
         let why = match self {
             Need::PowerLoss if !survives_power_loss => {
                 "this storage does not claim to survive a power loss"
             }
-            Need::PowerLoss if place.open_after_power_loss(CrashPolicy::KeepAll).is_none() => {
+            Need::PowerLoss if medium.open_after_power_loss(CrashPolicy::KeepAll).is_none() => {
                 "this storage cannot simulate a power loss"
             }
             Need::Survival if !survives_process_crash => {
                 "this storage does not claim to survive the death of the process"
             }
-            Need::Kill if place.open_after_kill().is_none() => {
-                "this place cannot kill the processes that use it"
+            Need::Kill if medium.open_after_kill().is_none() => {
+                "this medium cannot kill the processes that use it"
             }
-            Need::Foreign if place.put_foreign().is_none() => {
-                "nothing foreign can be put into this place"
+            Need::Foreign if medium.put_foreign().is_none() => {
+                "nothing foreign can be put onto this medium"
             }
             Need::Recycling if !recycles => "this storage does not recycle",
             Need::NoRecycling if recycles => "this storage recycles",

@@ -2,7 +2,7 @@
 //!
 //! | you wrote | run | you give it |
 //! | --- | --- | --- |
-//! | a [`LogStorage`](wal_core::LogStorage) | [`storage_conformance!`](crate::storage_conformance) | a [`Place`] to put it |
+//! | a [`LogStorage`](wal_core::LogStorage) | [`storage_conformance!`](crate::storage_conformance) | a [`Medium`] to put it on |
 //! | a [`Codec`](wal_core::Codec) | [`codec_conformance!`](crate::codec_conformance) | a strategy that makes records |
 //! | a [`SyncStrategy`](wal_core::SyncStrategy) | [`strategy_conformance!`](crate::strategy_conformance) | nothing else |
 //!
@@ -12,15 +12,15 @@
 //!
 //! Behind the macros are plain functions: [`storage`] and [`codec`] hold one for each test, and
 //! [`examine`] and [`codec::examine`] run one and return what it found. A broken promise is a
-//! [`Violation`]: what was promised, what was seen, and the calls that led there.
+//! [`Breach`] of contract: what was promised, what was seen, and the calls that led there.
 //!
 //! # Inside
 //! | file | idea |
 //! | --- | --- |
-//! | `place` | what the user says about where the storage lives |
+//! | `medium` | what the user says about what the storage lives on |
 //! | `bench` | runs one check of a storage: needs, skips, power losses |
 //! | `witness` | writes down every call that a check makes |
-//! | `outcome` | passed, skipped, violated |
+//! | `checked` | passed, skipped, or a breach |
 //! | `storage` | the checks of a storage |
 //! | `codec` | the checks of a codec |
 //! | `strategy` | the checks of a sync strategy |
@@ -28,15 +28,15 @@
 
 mod allocation;
 mod bench;
+mod checked;
 pub mod codec;
-mod outcome;
-mod place;
+mod medium;
 pub mod storage;
 pub mod strategy;
 mod witness;
 
 pub use allocation::AllocationWatch;
 pub use bench::{Bench, examine, need_of};
-pub use outcome::{Outcome, Stop, Violation, report, report_skips};
-pub use place::{Need, Place};
+pub use checked::{Breach, Checked, Stop, report, report_skips};
+pub use medium::{Medium, Need};
 pub use witness::Witness;

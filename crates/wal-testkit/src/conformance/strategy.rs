@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use wal_core::{Claim, Durability, SyncStrategy, TailView, Trigger};
 
-use super::{Outcome, Violation};
-use crate::explore::{Explorer, Outcome as Explored, Tightness};
+use super::{Breach, Checked};
+use crate::explore::{Explorer, Outcome, Tightness};
 use crate::simulation::{StorageUnderTest, Subject};
 use crate::{Failure, Rng};
 
@@ -23,7 +23,7 @@ const VIEWS: u64 = 5000;
 /// workloads that drive the strategy to its claim. It is made once, for all checks that look at it.
 pub struct Proof {
     strategy: Arc<dyn SyncStrategy>,
-    explored: Vec<Explored>,
+    explored: Vec<Outcome>,
 }
 
 impl Proof {
@@ -42,17 +42,15 @@ impl Proof {
         self.explored.iter().map(|explored| explored.states).sum()
     }
 
-    fn broken(&self, promise: &'static str, seen: impl Into<String>) -> Violation {
+    fn broken(&self, promise: &'static str, seen: impl Into<String>) -> Breach {
         let (who, seen) = (format!("the strategy {}", self.strategy.name()), seen.into());
-        Violation { who, promise, seen, calls: Vec::new() }
+        Breach { who, promise, seen, calls: Vec::new() }
     }
 
     fn failure(&self, of: impl Fn(&Failure) -> bool) -> Option<&Failure> {
         self.explored.iter().filter_map(|explored| explored.failure.as_ref()).find(|f| of(f))
     }
 }
-
-type Checked = Result<Outcome, Violation>;
 
 /// Whether a failure is that somebody waits in vain.
 fn is_about_progress(failure: &Failure) -> bool {
@@ -70,9 +68,9 @@ fn told(failure: &Failure) -> String {
 }
 
 /// No crash takes more of the acknowledged records than the strategy claims.
-pub fn no_crash_takes_more_than_the_claim(proof: &Proof) -> Checked {
+pub fn no_crash_takes_more_than_the_claim(proof: &Proof) -> Result<Checked, Breach> {
     match proof.failure(|failure| !is_about_progress(failure)) {
-        None => Ok(Outcome::Passed),
+        None => Ok(Checked::Passed),
         Some(failure) if failure.violation.oracle == "O3" => Err(proof.broken(
             "no crash takes more of the acknowledged records than `claim` says",
             told(failure),
@@ -85,9 +83,9 @@ pub fn no_crash_takes_more_than_the_claim(proof: &Proof) -> Checked {
 }
 
 /// Whoever waits is served, whether or not anybody appends any more.
-pub fn whoever_waits_is_served(proof: &Proof) -> Checked {
+pub fn whoever_waits_is_served(proof: &Proof) -> Result<Checked, Breach> {
     match proof.failure(is_about_progress) {
-        None => Ok(Outcome::Passed),
+        None => Ok(Checked::Passed),
         Some(failure) => Err(proof.broken(
             "an append that waits is acknowledged some time, also when nobody appends any more",
             told(failure),
@@ -97,11 +95,11 @@ pub fn whoever_waits_is_served(proof: &Proof) -> Checked {
 
 /// Some crash takes all that the strategy claims may be lost: a claim that is wider than needed says
 /// nothing.
-pub fn some_crash_takes_all_that_is_claimed(proof: &Proof) -> Checked {
-    let Some(mut all) = proof.explored.first().cloned() else { return Ok(Outcome::Passed) };
+pub fn some_crash_takes_all_that_is_claimed(proof: &Proof) -> Result<Checked, Breach> {
+    let Some(mut all) = proof.explored.first().cloned() else { return Ok(Checked::Passed) };
     proof.explored.iter().skip(1).for_each(|other| all.merge(other));
     if all.failure.is_some() {
-        return Ok(Outcome::Skipped("a crash takes more than is claimed".into()));
+        return Ok(Checked::Skipped("a crash takes more than is claimed".into()));
     }
     let (process, power) = all.tightness();
     for (crash, tightness) in [("the death of the process", process), ("a power loss", power)] {
@@ -112,11 +110,11 @@ pub fn some_crash_takes_all_that_is_claimed(proof: &Proof) -> Checked {
             ));
         }
     }
-    Ok(Outcome::Passed)
+    Ok(Checked::Passed)
 }
 
 /// The same view always gives the same decision.
-pub fn the_decision_depends_on_the_view_alone(proof: &Proof) -> Checked {
+pub fn the_decision_depends_on_the_view_alone(proof: &Proof) -> Result<Checked, Breach> {
     let strategy = &proof.strategy;
     for view in views() {
         let (once, again) = (strategy.decide(&view), strategy.decide(&view));
@@ -125,12 +123,12 @@ pub fn the_decision_depends_on_the_view_alone(proof: &Proof) -> Checked {
             return Err(proof.broken("`decide` depends on the view alone", seen));
         }
     }
-    Ok(Outcome::Passed)
+    Ok(Checked::Passed)
 }
 
 /// A fixed decision is the one that is made for every append.
-pub fn a_fixed_decision_is_the_one_that_is_made(proof: &Proof) -> Checked {
-    let Some(fixed) = proof.strategy.fixed_decision() else { return Ok(Outcome::Passed) };
+pub fn a_fixed_decision_is_the_one_that_is_made(proof: &Proof) -> Result<Checked, Breach> {
+    let Some(fixed) = proof.strategy.fixed_decision() else { return Ok(Checked::Passed) };
     for view in views().filter(|view| view.trigger == Trigger::Append) {
         let made = proof.strategy.decide(&view);
         if made != fixed {
@@ -140,22 +138,22 @@ pub fn a_fixed_decision_is_the_one_that_is_made(proof: &Proof) -> Checked {
             );
         }
     }
-    Ok(Outcome::Passed)
+    Ok(Checked::Passed)
 }
 
 /// No view makes the strategy panic: a panic under the log's lock poisons the log.
-pub fn no_view_makes_it_panic(proof: &Proof) -> Checked {
+pub fn no_view_makes_it_panic(proof: &Proof) -> Result<Checked, Breach> {
     for view in views() {
         let decided = catch_unwind(AssertUnwindSafe(|| proof.strategy.decide(&view)));
         if decided.is_err() {
             return Err(proof.broken("`decide` never panics", format!("it does for {view:?}")));
         }
     }
-    Ok(Outcome::Passed)
+    Ok(Checked::Passed)
 }
 
 /// Name and claim are constant, and there is a name.
-pub fn name_and_claim_are_constant(proof: &Proof) -> Checked {
+pub fn name_and_claim_are_constant(proof: &Proof) -> Result<Checked, Breach> {
     let strategy = &proof.strategy;
     let promise = "`name` and `claim` are constant, and the name is not empty";
     let before = (strategy.name(), strategy.claim());
@@ -168,12 +166,12 @@ pub fn name_and_claim_are_constant(proof: &Proof) -> Checked {
     }
     match before.0.trim().is_empty() {
         true => Err(proof.broken(promise, "it has no name")),
-        false => Ok(Outcome::Passed),
+        false => Ok(Checked::Passed),
     }
 }
 
 /// Bounds that say "nothing" say it in every unit.
-pub fn the_claim_does_not_contradict_itself(proof: &Proof) -> Checked {
+pub fn the_claim_does_not_contradict_itself(proof: &Proof) -> Result<Checked, Breach> {
     let Claim { process_crash, power_loss } = proof.strategy.claim();
     let promise = "the parts of a claim agree with each other";
     for loss in [process_crash, power_loss] {
@@ -195,7 +193,7 @@ pub fn the_claim_does_not_contradict_itself(proof: &Proof) -> Checked {
         let seen = format!("a process crash takes {process_crash}, a power loss {power_loss}");
         return Err(proof.broken(promise, seen));
     }
-    Ok(Outcome::Passed)
+    Ok(Checked::Passed)
 }
 
 /// Views of all kinds, those first that stand at some edge.

@@ -5,13 +5,15 @@
 //! of the directory makes its names durable, never the bytes. [`ModelFs::crash`] then decides for
 //! each of the pending changes, down to 512-byte atoms, whether the power loss took it.
 //!
-//! - `disk`: the nodes and the paths that lead to them
-//! - `inode`, `directory`: the two kinds of node, each with its pending changes
-//! - `crash`: what a power loss may do, and the policies that choose
-//! - `moment`: the state at one moment, to be crashed later
-//! - `rot`: damage at rest
-//! - `file`: open files
-//! - `mapping`: pieces of files in memory
+//! | file | idea |
+//! | --- | --- |
+//! | `disk` | the nodes and the paths that lead to them |
+//! | `inode`, `directory` | the two kinds of node, each with its pending changes |
+//! | `crash` | what a power loss may do, and the policies that choose |
+//! | `moment` | the state at one moment, to be crashed later |
+//! | `rot` | damage at rest |
+//! | `file` | open files |
+//! | `mapping` | pieces of files in memory |
 //!
 //! No clocks, no threads, no real files: the same calls and the same seed give the same bytes.
 

@@ -5,17 +5,19 @@
 //! and is honest in all others. Mistakes inside the engine, the recovery and the formats are patches
 //! in `mutants/`; `cargo xtask mutants` runs both.
 //!
-//! - `list`: all of them, by seam
-//! - `file_system`, `lies`: a file system that lies, and in what
-//! - `storage`: a storage that lies, and segments
-//! - `strategy`: a strategy that sees, says or claims something wrong
+//! | file | idea |
+//! | --- | --- |
+//! | `list` | all of them, by seam |
+//! | `file_system`, `lies` | a file system that lies, and in what |
+//! | `storage` | a storage that lies, and segments |
+//! | `strategy` | a strategy that sees, says or claims something wrong |
 //!
 //! ```
-//! use wal_testkit::mutants::{Verdict, seam_mutants};
+//! use wal_testkit::mutants::{Status, seam_mutants};
 //!
 //! let mutants = seam_mutants();
 //! let early = mutants.iter().find(|mutant| mutant.name == "acknowledged-when-written").unwrap();
-//! let Verdict::Caught { by, .. } = early.run() else { panic!("it survived") };
+//! let Status::Caught { by, .. } = early.run() else { panic!("it survived") };
 //! assert_eq!(by, "O3");
 //! ```
 
@@ -61,7 +63,7 @@ enum Seam {
 
 /// What became of a mutant.
 #[derive(Clone, Debug)]
-pub enum Verdict {
+pub enum Status {
     /// It was found.
     Caught {
         /// The oracle that found it: the one of the failure, or `tightness` for a claim that no crash
@@ -129,26 +131,26 @@ impl Mutant {
 
     /// Explores it, and shrinks what is found.
     #[must_use]
-    pub fn run(&self) -> Verdict {
-        Self::verdict(self.explorer().run())
+    pub fn run(&self) -> Status {
+        Self::status(self.explorer().run())
     }
 
     /// Explores it, and takes what is found as it is, which is faster.
     #[must_use]
-    pub fn look(&self) -> Verdict {
-        Self::verdict(self.explorer().shrink(false).run())
+    pub fn look(&self) -> Status {
+        Self::status(self.explorer().shrink(false).run())
     }
 
-    fn verdict(outcome: Outcome) -> Verdict {
+    fn status(outcome: Outcome) -> Status {
         let states = outcome.states;
         match outcome.failure {
-            Some(failure) => Verdict::Caught {
+            Some(failure) => Status::Caught {
                 by: failure.violation.oracle.clone(),
                 states,
                 failure: Some(Box::new(failure)),
             },
-            None if outcome.holds() => Verdict::Survived { states },
-            None => Verdict::Caught { by: "tightness".into(), states, failure: None },
+            None if outcome.holds() => Status::Survived { states },
+            None => Status::Caught { by: "tightness".into(), states, failure: None },
         }
     }
 }

@@ -7,11 +7,7 @@ use serde::{Deserialize, Serialize};
 use wal_codec::{Json, KeyValue, KvRecord, Postcard};
 use wal_core::{RawCodec, Timestamp};
 use wal_testkit::codec_conformance;
-use wal_testkit::conformance::AllocationWatch;
 use wal_testkit::proptest::prelude::*;
-
-#[global_allocator]
-static ALLOCATOR: AllocationWatch = AllocationWatch;
 
 /// A record type with a bit of everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

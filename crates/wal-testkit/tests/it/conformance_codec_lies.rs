@@ -7,11 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use wal_core::{Codec, CodecId, Error, ErrorKind, Result};
-use wal_testkit::conformance::{AllocationWatch, Outcome, codec};
+use wal_testkit::conformance::{Checked, codec};
 use wal_testkit::proptest::prelude::*;
-
-#[global_allocator]
-static ALLOCATOR: AllocationWatch = AllocationWatch;
 
 /// What a codec of byte strings does wrong. Without a lie it writes the length in 4 bytes, and the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +143,7 @@ fn found(lie: Lie, name: &str) -> Option<String> {
     let all = checks(&records);
     let (_, check) = all.iter().find(|(known, _)| *known == name).expect(name);
     let outcome = codec::examine(&|| lying(lie), &records, *check);
-    outcome.err().map(|violation| violation.to_string())
+    outcome.err().map(|breach| breach.to_string())
 }
 
 #[test]
@@ -156,7 +153,7 @@ fn a_codec_that_is_not_injective_is_told_so() {
     let (head, tail) = text.split_once(": [").unwrap();
     assert_eq!(
         head,
-        "the codec conformance_codec_lies::Lying breaks its contract
+        "the codec it::conformance_codec_lies::Lying breaks its contract
   promised: two different records never encode to the same bytes
   seen:     two records have the one encoding 4 bytes [00000000], so that a log gives one back as the other"
     );
@@ -164,7 +161,7 @@ fn a_codec_that_is_not_injective_is_told_so() {
     let text = found(Lie::DropsTrailingZeros, "what_is_decoded_is_what_was_encoded").unwrap();
     assert_eq!(
         text,
-        "the codec conformance_codec_lies::Lying breaks its contract
+        "the codec it::conformance_codec_lies::Lying breaks its contract
   promised: decode(encode(r)) == r for every record
   seen:     its encoding, 4 bytes [00000000], is decoded as another record. The record: [0]"
     );
@@ -175,7 +172,7 @@ fn an_honest_codec_passes() {
     let records = records();
     for (name, check) in checks(&records) {
         let outcome = codec::examine(&|| lying(Lie::None), &records, check);
-        assert_eq!(outcome, Ok(Outcome::Passed), "{name}");
+        assert_eq!(outcome, Ok(Checked::Passed), "{name}");
     }
 }
 

@@ -1,17 +1,15 @@
 //! The kit catches those who lie, and says so in words that a newcomer understands. And no check of it
 //! is for show: each is failed by somebody.
 
-mod places;
-
 use std::collections::BTreeSet;
 
-use places::forgetful::{Forgetful, Forgets};
-use places::liar::{Lie, Lying};
-use places::*;
+use crate::media::forgetful::{Forgetful, Forgets};
+use crate::media::liar::{Lie, Lying};
+use crate::media::*;
 use wal_core::MemoryStorage;
 use wal_fs::{FileSettings, FileStorage};
 use wal_testkit::Reuse;
-use wal_testkit::conformance::{Place, Violation, examine, storage};
+use wal_testkit::conformance::{Breach, Medium, examine, storage};
 
 /// Files, the calls of which are forgotten in part.
 fn forgetful(settings: FileSettings, forgets: Forgets) -> Disk<FileStorage<Forgetful<Honest>>> {
@@ -22,12 +20,12 @@ fn forgetful(settings: FileSettings, forgets: Forgets) -> Disk<FileStorage<Forge
 }
 
 /// The names of the checks that find something, and what they found.
-fn violations<P: Place>(fresh: &dyn Fn() -> P) -> Vec<(&'static str, Violation)> {
+fn breaches<P: Medium>(fresh: &dyn Fn() -> P) -> Vec<(&'static str, Breach)> {
     let all = storage::all::<P>().into_iter();
     all.filter_map(|(name, check)| Some((name, examine(fresh, check).err()?))).collect()
 }
 
-fn message<P: Place>(fresh: &dyn Fn() -> P, check: storage::Check<P>) -> String {
+fn message<P: Medium>(fresh: &dyn Fn() -> P, check: storage::Check<P>) -> String {
     examine(fresh, check).expect_err("the lie was believed").to_string()
 }
 
@@ -126,7 +124,7 @@ fn forgotten_calls_are_found_by_the_checks_that_are_about_them() {
         (Forgets::Through, &["a_write_through_is_durable_when_it_returns"]),
         (Forgets::Atomicity, &["a_crash_in_create_over_a_segment_leaves_the_old_or_the_new"]),
     ] {
-        let seen = violations(&|| forgetful(settings(), forgets));
+        let seen = breaches(&|| forgetful(settings(), forgets));
         let seen: Vec<&str> = seen.iter().map(|(name, _)| *name).collect();
         for name in found {
             assert!(seen.contains(name), "{forgets:?}: {name} is not among {seen:?}");
@@ -142,13 +140,13 @@ enum Where {
     Recycling,
 }
 
-fn lying(place: Where, lie: Lie) -> Lying {
-    let place = match place {
+fn lying(medium: Where, lie: Lie) -> Lying {
+    let medium = match medium {
         Where::Memory => boxed(Cached::over(MemoryStorage::new())),
         Where::Files => boxed(disk(settings().max_spares(0))),
         Where::Recycling => boxed(Cached::over(MemoryStorage::new()).reusing(Reuse::OldFrames)),
     };
-    Lying::new(place, lie)
+    Lying::new(medium, lie)
 }
 
 /// Each lie, and the checks that are about it; others may find it as well.
@@ -213,6 +211,7 @@ const LIES: &[(Lie, Where, &[&str])] = &[
     (Lie::WritesTheNeighbourToo, Where::Memory, &["segments_do_not_share_bytes"]),
     (Lie::ReopensEmpty, Where::Memory, &["a_reopened_segment_can_be_written"]),
     (Lie::ReadsShort, Where::Memory, &["read_behind_the_end_is_short"]),
+    (Lie::GivesSpentMemoryBack, Where::Memory, &["read_behind_the_end_is_short"]),
     (Lie::NoiseInGaps, Where::Memory, &["a_gap_reads_as_zeros"]),
     (Lie::TruncateGrows, Where::Memory, &["truncate_never_grows"]),
     (Lie::SyncUndoesWrites, Where::Memory, &["writes_run_beside_a_sync"]),
@@ -231,10 +230,10 @@ const LIES: &[(Lie, Where, &[&str])] = &[
 #[test]
 fn every_lie_is_found_by_the_checks_that_are_about_it() {
     let all = storage::all::<Lying>();
-    for &(lie, place, found) in LIES {
+    for &(lie, medium, found) in LIES {
         for name in found {
             let (_, check) = all.iter().find(|(known, _)| known == name).expect(name);
-            let outcome = examine(&|| lying(place, lie), *check);
+            let outcome = examine(&|| lying(medium, lie), *check);
             assert!(outcome.is_err(), "{lie:?} is not found by {name}: {outcome:?}");
         }
     }
@@ -250,8 +249,8 @@ fn every_check_is_failed_by_somebody() {
 
 #[test]
 fn an_alignment_is_no_lie() {
-    for place in [Where::Memory, Where::Files, Where::Recycling] {
-        let found = violations(&|| lying(place, Lie::Aligned));
+    for medium in [Where::Memory, Where::Files, Where::Recycling] {
+        let found = breaches(&|| lying(medium, Lie::Aligned));
         assert!(found.is_empty(), "{}", found[0].1);
     }
 }

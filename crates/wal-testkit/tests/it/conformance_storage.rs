@@ -1,13 +1,11 @@
 //! The storages of this project run the kit that downstream storages run.
 
-mod places;
-
-use places::*;
+use crate::media::{self, *};
 use wal_core::MemoryStorage;
 #[cfg(target_os = "linux")]
 use wal_fs::UringSettings;
 use wal_fs::{DirectSettings, FileSettings, LastBlock, MmapSettings};
-use wal_testkit::conformance::Place;
+use wal_testkit::conformance::Medium;
 use wal_testkit::{FaultStorage, Reuse, storage_conformance};
 
 fn no_recycling() -> FileSettings {
@@ -65,13 +63,13 @@ storage_conformance!(disk_boxed, boxed(disk(no_recycling())), skips: [
     a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
 ]);
 
-storage_conformance!(direct_disk, places::direct_disk(small_blocks()), skips: [
+storage_conformance!(direct_disk, media::direct_disk(small_blocks()), skips: [
     a_new_segment_is_its_header_and_zeros,
     readers_of_a_removed_segment_see_nothing_else,
 ]);
 storage_conformance!(
     direct_disk_without_recycling,
-    shared(places::direct_disk(small_blocks().max_spares(0).preallocate_bytes(0))),
+    shared(media::direct_disk(small_blocks().max_spares(0).preallocate_bytes(0))),
     skips: [
         recycled_space_holds_what_is_written,
         a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
@@ -79,23 +77,23 @@ storage_conformance!(
 );
 storage_conformance!(
     direct_disk_with_large_blocks,
-    boxed(places::direct_disk(DirectSettings::default())),
+    boxed(media::direct_disk(DirectSettings::default())),
     skips: [
         a_new_segment_is_its_header_and_zeros,
         readers_of_a_removed_segment_see_nothing_else,
     ]
 );
-storage_conformance!(direct_disk_padded, shared(places::direct_disk(padded_blocks())), skips: [
+storage_conformance!(direct_disk_padded, shared(media::direct_disk(padded_blocks())), skips: [
     a_new_segment_is_its_header_and_zeros,
     readers_of_a_removed_segment_see_nothing_else,
 ]);
-storage_conformance!(mmap_disk, places::mmap_disk(small_windows_without_a_thread()), skips: [
+storage_conformance!(mmap_disk, media::mmap_disk(small_windows_without_a_thread()), skips: [
     a_new_segment_is_its_header_and_zeros,
     readers_of_a_removed_segment_see_nothing_else,
 ]);
 storage_conformance!(
     mmap_disk_without_recycling,
-    shared(places::mmap_disk(small_windows_without_a_thread().max_spares(0))),
+    shared(media::mmap_disk(small_windows_without_a_thread().max_spares(0))),
     skips: [
         recycled_space_holds_what_is_written,
         a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header,
@@ -125,35 +123,35 @@ storage_conformance!(directory_shared, shared(directory(FileSettings::default())
 storage_conformance!(directory_boxed, boxed(directory(no_filling())));
 
 #[cfg(target_os = "linux")]
-storage_conformance!(direct_directory, places::direct_directory(DirectSettings::default()));
+storage_conformance!(direct_directory, media::direct_directory(DirectSettings::default()));
 #[cfg(target_os = "linux")]
 storage_conformance!(
     direct_directory_with_the_least_blocks,
-    shared(places::direct_directory(small_blocks().block_bytes(None).max_spares(0)))
+    shared(media::direct_directory(small_blocks().block_bytes(None).max_spares(0)))
 );
 #[cfg(target_os = "linux")]
-storage_conformance!(direct_directory_padded, boxed(places::direct_directory(padded_blocks())));
-storage_conformance!(mmap_directory, places::mmap_directory(small_windows()));
+storage_conformance!(direct_directory_padded, boxed(media::direct_directory(padded_blocks())));
+storage_conformance!(mmap_directory, media::mmap_directory(small_windows()));
 storage_conformance!(
     mmap_directory_shared,
-    shared(places::mmap_directory(MmapSettings::default().max_spares(0)))
+    shared(media::mmap_directory(MmapSettings::default().max_spares(0)))
 );
 
 // Visibly skipped where the kernel forbids io_uring.
 #[cfg(target_os = "linux")]
 storage_conformance!(
     uring_directory,
-    places::uring_directory(UringSettings::default().preallocate_bytes(2048))
+    media::uring_directory(UringSettings::default().preallocate_bytes(2048))
 );
 #[cfg(target_os = "linux")]
 storage_conformance!(
     uring_directory_shared,
-    shared(places::uring_directory(UringSettings::default().max_spares(0).queue_depth(1)))
+    shared(media::uring_directory(UringSettings::default().max_spares(0).queue_depth(1)))
 );
 #[cfg(target_os = "linux")]
 storage_conformance!(
     uring_directory_boxed,
-    boxed(places::uring_directory(UringSettings::default().preallocate_bytes(0)))
+    boxed(media::uring_directory(UringSettings::default().preallocate_bytes(0)))
 );
 
 // Memory, which promises to forget.
@@ -181,7 +179,7 @@ storage_conformance!(memory_boxed, boxed(Memory::default()));
 // The wrapper that injects failures is none itself as long as it has none to inject.
 
 storage_conformance!(faults_over_disk, shared(Wrapped {
-    place: disk(settings()),
+    medium: disk(settings()),
     wrap: FaultStorage::new
 }), skips: [
     a_new_segment_is_its_header_and_zeros,
@@ -189,13 +187,13 @@ storage_conformance!(faults_over_disk, shared(Wrapped {
 ]);
 storage_conformance!(
     faults_over_memory,
-    boxed(Wrapped { place: Memory::default(), wrap: FaultStorage::new })
+    boxed(Wrapped { medium: Memory::default(), wrap: FaultStorage::new })
 );
 #[cfg(target_os = "linux")]
 storage_conformance!(
     faults_over_uring,
     shared(Wrapped {
-        place: places::uring_directory(UringSettings::default()),
+        medium: media::uring_directory(UringSettings::default()),
         wrap: FaultStorage::new
     })
 );
@@ -230,5 +228,5 @@ storage_conformance!(cached_disk, boxed(Cached::over(disk(settings()).open())));
 #[cfg(target_os = "linux")]
 storage_conformance!(
     cached_uring,
-    shared(places::CachedUring::new(UringSettings::default().preallocate_bytes(0)))
+    shared(media::CachedUring::new(UringSettings::default().preallocate_bytes(0)))
 );

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use wal_core::{Claim, Decision, Loss, SyncStrategy, SyncWhen, TailView};
 use wal_sync::{Adaptive, Always, Batch, GroupCommit, Interval, Os, Policy};
-use wal_testkit::conformance::Violation;
+use wal_testkit::conformance::Breach;
 use wal_testkit::conformance::strategy::*;
 use wal_testkit::strategy_conformance;
 
@@ -42,7 +42,7 @@ impl SyncStrategy for Wrong {
     }
 }
 
-fn message<T: std::fmt::Debug>(outcome: Result<T, Violation>) -> String {
+fn message<T: std::fmt::Debug>(outcome: Result<T, Breach>) -> String {
     outcome.unwrap_err().to_string()
 }
 

@@ -16,16 +16,16 @@ use wal_sync::{Always, Batch, GroupCommit, Interval, Os};
 use wal_testkit::{FaultFs, Faults};
 
 /// A log on real files whose system calls are counted.
-struct Place {
+struct CountedFiles {
     dir: tempfile::TempDir,
     faults: Faults,
     fs: FaultFs<RealFs>,
 }
 
-impl Place {
+impl CountedFiles {
     fn new() -> Self {
         let fs = FaultFs::new(RealFs);
-        Place { dir: tempfile::tempdir().unwrap(), faults: fs.faults().clone(), fs }
+        CountedFiles { dir: tempfile::tempdir().unwrap(), faults: fs.faults().clone(), fs }
     }
 
     fn storage(&self) -> FileStorage<FaultFs<RealFs>> {
@@ -85,24 +85,24 @@ fn count(log: &Wal) -> usize {
 /// F1.
 #[test]
 fn always_syncs_once_for_each_append_and_once_for_a_batch() {
-    let place = Place::new();
-    let log = place.open(Always::new());
+    let files = CountedFiles::new();
+    let log = files.open(Always::new());
     log.append(b"the first one creates the segment").unwrap();
     for i in 1..=50 {
-        let before = place.syncs();
+        let before = files.syncs();
         let lsn = log.append(format!("{i}").as_bytes()).unwrap();
-        assert_eq!((place.syncs() - before, log.durable_lsn()), (1, lsn));
+        assert_eq!((files.syncs() - before, log.durable_lsn()), (1, lsn));
     }
-    let before = place.syncs();
+    let before = files.syncs();
     log.append_batch(&vec![vec![7; 100]; 5000]).unwrap();
-    assert_eq!(place.syncs() - before, 1);
+    assert_eq!(files.syncs() - before, 1);
 }
 
 /// F3.
 #[test]
 fn sixteen_writers_share_syncs_under_group_commit() {
-    let place = Place::new();
-    let log = place.open(GroupCommit::new());
+    let files = CountedFiles::new();
+    let log = files.open(GroupCommit::new());
     thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
@@ -116,21 +116,21 @@ fn sixteen_writers_share_syncs_under_group_commit() {
             });
         }
     });
-    let syncs = place.syncs();
+    let syncs = files.syncs();
     assert!(syncs < 800, "{syncs} syncs for 1600 appends");
 }
 
 /// F2, F9: the timer fires on an idle log, and the bound holds while a sync is slow.
 #[test]
 fn batch_syncs_an_idle_tail_and_keeps_its_bound_beside_a_slow_sync() {
-    let place = Place::new();
+    let files = CountedFiles::new();
     let log =
-        place.open(Batch::from_bounds(Some(32), None, Some(Duration::from_millis(5))).unwrap());
+        files.open(Batch::from_bounds(Some(32), None, Some(Duration::from_millis(5))).unwrap());
     let lsn = log.append(b"idle").unwrap();
     eventually("the idle tail is synced", || log.durable_lsn() == lsn);
 
     let gate = Gate::default();
-    gate.install(&place.faults);
+    gate.install(&files.faults);
     gate.shut(true);
     let (tx, rx) = mpsc::channel();
     let writer = log.clone();
@@ -153,30 +153,30 @@ fn batch_syncs_an_idle_tail_and_keeps_its_bound_beside_a_slow_sync() {
 /// F9: by bytes.
 #[test]
 fn batch_syncs_by_bytes() {
-    let place = Place::new();
-    let log = place.open(Batch::of_bytes(10_000).unwrap());
+    let files = CountedFiles::new();
+    let log = files.open(Batch::of_bytes(10_000).unwrap());
     log.append(&[0; 100]).unwrap();
-    let before = place.syncs();
+    let before = files.syncs();
     for _ in 0..99 {
         log.append(&[0; 100]).unwrap();
     }
-    assert_eq!((place.syncs() - before, log.durable_lsn()), (1, Lsn::new(100)));
+    assert_eq!((files.syncs() - before, log.durable_lsn()), (1, Lsn::new(100)));
 }
 
 /// F4.
 #[test]
 fn interval_syncs_in_the_background() {
-    let place = Place::new();
-    let log = place.open(Interval::new(Duration::from_millis(20)).unwrap());
+    let files = CountedFiles::new();
+    let log = files.open(Interval::new(Duration::from_millis(20)).unwrap());
     log.append(b"the first one creates the segment").unwrap();
     for _ in 0..3 {
-        let before = place.syncs();
+        let before = files.syncs();
         let mut last = Lsn::ZERO;
         for _ in 0..100 {
             last = log.append(b"x").unwrap();
         }
         eventually("the interval passes", || log.durable_lsn() >= last);
-        let syncs = place.syncs() - before;
+        let syncs = files.syncs() - before;
         assert!((1..20).contains(&syncs), "{syncs} syncs");
     }
 }
@@ -184,29 +184,29 @@ fn interval_syncs_in_the_background() {
 /// F5, F6.
 #[test]
 fn os_syncs_only_on_request_and_a_critical_record_at_once() {
-    let place = Place::new();
-    let log = place.open(Os::new());
+    let files = CountedFiles::new();
+    let log = files.open(Os::new());
     log.append(b"the first one creates the segment").unwrap();
-    let before = place.syncs();
+    let before = files.syncs();
     for _ in 0..1000 {
         log.append(b"x").unwrap();
     }
-    assert_eq!(place.syncs(), before);
+    assert_eq!(files.syncs(), before);
     assert_eq!(log.written_lsn(), Lsn::new(1001));
     assert_eq!(log.sync().unwrap(), Lsn::new(1001));
-    assert_eq!((place.syncs() - before, log.durable_lsn()), (1, Lsn::new(1001)));
+    assert_eq!((files.syncs() - before, log.durable_lsn()), (1, Lsn::new(1001)));
     log.append_with(b"acks=0", Durability::Buffered).unwrap();
     log.append_with(b"acks=1", Durability::Written).unwrap();
-    assert_eq!(place.syncs() - before, 1);
+    assert_eq!(files.syncs() - before, 1);
     let critical = log.append_with(b"acks=all", Durability::Durable).unwrap();
-    assert_eq!((place.syncs() - before, log.durable_lsn()), (2, critical));
+    assert_eq!((files.syncs() - before, log.durable_lsn()), (2, critical));
 }
 
 /// F8, F12.
 #[tokio::test]
 async fn asynchronous_appends_return_at_once_and_flush_together() {
-    let place = Place::new();
-    let log = place.open(Os::new()).asynchronous();
+    let files = CountedFiles::new();
+    let log = files.open(Os::new()).asynchronous();
     for i in 0..1000 {
         log.append_with(format!("{i}").as_bytes(), Durability::Buffered).await.unwrap();
     }
@@ -215,7 +215,7 @@ async fn asynchronous_appends_return_at_once_and_flush_together() {
     let range = log.append_batch_with(&batch, Durability::Durable).await.unwrap();
     assert_eq!((range.len(), log.blocking().durable_lsn()), (3000, range.last));
     log.close().await.unwrap();
-    assert_eq!(count(&place.open(Os::new())), 4000);
+    assert_eq!(count(&files.open(Os::new())), 4000);
 }
 
 /// Says that a test did not run, past the capture of the test harness.
@@ -256,15 +256,15 @@ struct Transfer {
 #[test]
 fn codecs_on_real_files() {
     let transfer = Transfer { from: "alice".into(), cents: 500 };
-    let place = Place::new();
-    let (recovered, _) = Recovery::new(place.storage()).run().unwrap();
+    let files = CountedFiles::new();
+    let (recovered, _) = Recovery::new(files.storage()).run().unwrap();
     let log = Wal::builder(Always::new()).codec(Postcard::new()).open(recovered).unwrap();
     let lsn = log.append(&transfer).unwrap();
     log.append_batch(&[transfer.clone(), transfer.clone()]).unwrap();
     assert_eq!(log.read(lsn).unwrap().record, transfer);
     log.close().unwrap();
     drop(log);
-    let (recovered, _) = Recovery::new(place.storage()).run().unwrap();
+    let (recovered, _) = Recovery::new(files.storage()).run().unwrap();
     let wrong = Wal::builder(Always::new()).codec(Json::<Transfer>::new()).open(recovered);
     let error = wrong.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::CodecMismatch);
@@ -273,9 +273,9 @@ fn codecs_on_real_files() {
         "{error}"
     );
 
-    let place = Place::new();
+    let files = CountedFiles::new();
     let open = || {
-        let (recovered, _) = Recovery::new(place.storage()).run().unwrap();
+        let (recovered, _) = Recovery::new(files.storage()).run().unwrap();
         Wal::builder(Always::new()).codec(KeyValue).open(recovered).unwrap()
     };
     let now = Timestamp::from_micros(1_000_000);
@@ -300,10 +300,10 @@ fn codecs_on_real_files() {
 /// F15 (size), F30: rotation, preallocation, recycling, and what is told of them.
 #[test]
 fn segments_rotate_are_recycled_and_tell_of_it() {
-    let place = Place::new();
+    let files = CountedFiles::new();
     let events = Arc::new(Mutex::new(Vec::new()));
     let sink = events.clone();
-    let (recovered, _) = Recovery::new(place.storage()).run().unwrap();
+    let (recovered, _) = Recovery::new(files.storage()).run().unwrap();
     let log = Wal::builder(Os::new())
         .settings(Settings::default().segment_size(256 << 10))
         .on_event(move |event| sink.lock().unwrap().push(event.clone()))
@@ -314,17 +314,17 @@ fn segments_rotate_are_recycled_and_tell_of_it() {
     }
     log.sync().unwrap();
     assert!(log.stats().segments_created >= 4);
-    let creates = |place: &Place| place.faults.counters().creates;
+    let creates = |files: &CountedFiles| files.faults.counters().creates;
     log.truncate_before(Lsn::new(9_900)).unwrap();
-    let before = creates(&place);
+    let before = creates(&files);
     for _ in 0..4_000 {
         log.append_with(&[6; 100], Durability::Buffered).unwrap();
     }
     log.sync().unwrap();
-    assert_eq!(creates(&place), before, "new segments come from removed ones");
+    assert_eq!(creates(&files), before, "new segments come from removed ones");
     assert_eq!(count(&log), 10_000 - 9_899 + 4_000);
     drop(log);
-    let (_, report) = Recovery::new(place.storage()).run().unwrap();
+    let (_, report) = Recovery::new(files.storage()).run().unwrap();
     assert_eq!((report.verdict(), report.records), (Verdict::Clean, 4_101), "{report}");
     let events = events.lock().unwrap();
     let seen = |f: fn(&Event) -> bool| events.iter().any(f);
@@ -338,17 +338,17 @@ fn segments_rotate_are_recycled_and_tell_of_it() {
 /// F30: a cut tail is told of.
 #[test]
 fn a_cut_tail_is_an_event() {
-    let place = Place::new();
-    let log = place.open(Always::new());
+    let files = CountedFiles::new();
+    let log = files.open(Always::new());
     log.append(b"whole").unwrap();
     log.append_with(b"torn", Durability::Written).unwrap();
     drop(log);
-    let file = place.dir.path().join("00000000000000000001.wal");
+    let file = files.dir.path().join("00000000000000000001.wal");
     let mut bytes = std::fs::read(&file).unwrap();
     let torn = bytes.windows(4).position(|w| w == b"torn").unwrap();
     bytes[torn + 3] = 0;
     std::fs::write(&file, bytes).unwrap();
-    let (recovered, report) = Recovery::new(place.storage()).run().unwrap();
+    let (recovered, report) = Recovery::new(files.storage()).run().unwrap();
     assert_eq!((report.verdict(), report.records), (Verdict::TornTail, 1));
     let events = Arc::new(Mutex::new(Vec::new()));
     let sink = events.clone();
@@ -362,8 +362,8 @@ fn a_cut_tail_is_an_event() {
 /// F26.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn read_from_a_position_and_follow_the_tail() {
-    let place = Place::new();
-    let log = place
+    let files = CountedFiles::new();
+    let log = files
         .open_with(GroupCommit::new(), Settings::default().segment_size(64 << 10))
         .asynchronous();
     let follower = log.follow(Lsn::new(500)).unwrap();
@@ -382,15 +382,15 @@ async fn read_from_a_position_and_follow_the_tail() {
 /// A full disk leaves a log that opens and goes on once there is room.
 #[test]
 fn a_full_disk_poisons_and_recovers() {
-    let place = Place::new();
-    let log = place.open(Always::new());
+    let files = CountedFiles::new();
+    let log = files.open(Always::new());
     log.append(b"kept").unwrap();
-    place.faults.fail_once(wal_testkit::Call::Write, 1, std::io::ErrorKind::StorageFull);
+    files.faults.fail_once(wal_testkit::Call::Write, 1, std::io::ErrorKind::StorageFull);
     assert_eq!(log.append(b"no room").unwrap_err().kind(), ErrorKind::Full);
     assert_eq!(log.append(b"more").unwrap_err().kind(), ErrorKind::Poisoned);
     assert_eq!(count(&log), 1, "reads go on");
     drop(log);
-    let log = place.open(Always::new());
+    let log = files.open(Always::new());
     assert_eq!(log.append(b"room again").unwrap(), Lsn::new(2));
     assert_eq!(count(&log), 2);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use wal_testkit::Explorer;
-use wal_testkit::mutants::{Verdict, seam_mutants};
+use wal_testkit::mutants::{Status, seam_mutants};
 
 /// What is left of a workload when it is as short as it gets.
 const MOST_STEPS: usize = 8;
@@ -13,9 +13,9 @@ fn each_is_caught_by_a_short_case_that_replays() {
     let mut wrong = Vec::new();
     for mutant in seam_mutants() {
         let (by, states, failure) = match mutant.run() {
-            Verdict::Caught { by, states, failure } => (by, states, failure),
-            verdict => {
-                wrong.push(format!("{}: {verdict:?}", mutant.name));
+            Status::Caught { by, states, failure } => (by, states, failure),
+            status => {
+                wrong.push(format!("{}: {status:?}", mutant.name));
                 continue;
             }
         };

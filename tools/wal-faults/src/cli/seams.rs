@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use wal_core::{Clock, SystemClock};
-use wal_testkit::mutants::{Mutant, Verdict, seam_mutants};
+use wal_testkit::mutants::{Mutant, Status, seam_mutants};
 
 /// Prints the name of each, and what is wrong.
 pub(super) fn list() -> io::Result<()> {
@@ -38,11 +38,11 @@ fn told(mutant: &Mutant, story: bool) -> String {
     let verdict = mutant.look();
     let seconds = clock.monotonic().as_secs_f64();
     let (by, states) = match &verdict {
-        Verdict::Caught { by, states, .. } => (by.as_str(), states),
-        Verdict::Survived { states } => ("-", states),
+        Status::Caught { by, states, .. } => (by.as_str(), states),
+        Status::Survived { states } => ("-", states),
     };
     let mut text = format!("{}\t{by}\t{states}\t{seconds}\n", mutant.name);
-    if let Some(Verdict::Caught { failure: Some(failure), .. }) = story.then(|| mutant.run()) {
+    if let Some(Status::Caught { failure: Some(failure), .. }) = story.then(|| mutant.run()) {
         failure.to_string().lines().for_each(|line| text += &format!("\t{line}\n"));
     }
     text

@@ -12,7 +12,7 @@ use wal_core::{Codec, CodecId, ErrorKind};
 use super::records::{decode, encode, encodings, for_all, garbage, hex, with_neighbours};
 use super::{Bench, Testable};
 use crate::conformance::allocation::AllocationWatch;
-use crate::conformance::outcome::{Stop, ensure};
+use crate::conformance::checked::{Stop, ensure};
 
 /// Reading gives back what was written.
 pub fn what_is_decoded_is_what_was_encoded<C: Testable, S: Strategy>(

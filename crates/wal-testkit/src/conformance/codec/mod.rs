@@ -3,8 +3,10 @@
 //! [`codec_conformance!`](crate::codec_conformance) makes a test of each. They are plain functions, to
 //! be run by [`examine`].
 //!
-//! - `checks`: one function for each promise
-//! - `records`: records made by a strategy, and bytes that are none
+//! | file | idea |
+//! | --- | --- |
+//! | `checks` | one function for each promise |
+//! | `records` | records made by a strategy, and bytes that are none |
 
 mod checks;
 mod records;
@@ -16,7 +18,7 @@ use std::cell::Cell;
 use proptest::strategy::Strategy;
 use wal_core::Codec;
 
-use super::{Outcome, Stop, Violation};
+use super::{Breach, Checked, Stop};
 
 pub use checks::*;
 
@@ -41,11 +43,11 @@ impl<C> Testable for C where C: Codec<Record: PartialEq + Sync, Decoded: Partial
 ///
 /// ```
 /// use wal_core::RawCodec;
-/// use wal_testkit::conformance::{Outcome, codec};
+/// use wal_testkit::conformance::{Checked, codec};
 /// use wal_testkit::proptest::prelude::any;
 ///
 /// let outcome = codec::examine(&|| RawCodec, &any::<Vec<u8>>(), codec::encoding_only_appends);
-/// assert_eq!(outcome, Ok(Outcome::Passed));
+/// assert_eq!(outcome, Ok(Checked::Passed));
 /// ```
 ///
 /// # Errors
@@ -54,14 +56,14 @@ pub fn examine<C: Testable, S: Strategy>(
     fresh: &dyn Fn() -> C,
     records: &S,
     check: Check<C, S>,
-) -> Result<Outcome, Violation> {
+) -> Result<Checked, Breach> {
     let bench = Bench::new(fresh, records, false);
     match check(&bench) {
-        Ok(()) => Ok(Outcome::Passed),
-        Err(Stop::Skip(why)) => Ok(Outcome::Skipped(why)),
+        Ok(()) => Ok(Checked::Passed),
+        Err(Stop::Skip(why)) => Ok(Checked::Skipped(why)),
         Err(Stop::Broken(seen)) => {
             let who = format!("the codec {}", type_name::<C>());
-            Err(Violation { who, promise: bench.promise.get(), seen, calls: Vec::new() })
+            Err(Breach { who, promise: bench.promise.get(), seen, calls: Vec::new() })
         }
         Err(Stop::Dry) => unreachable!("only a dry run ends so"),
     }

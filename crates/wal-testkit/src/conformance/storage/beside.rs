@@ -9,8 +9,8 @@ use super::shape::{
     create, data_offset, difference, expect, expect_header, header, headers, lsn, pattern, write,
 };
 use crate::conformance::bench::Bench;
-use crate::conformance::outcome::{Stop, ensure};
-use crate::conformance::place::Place;
+use crate::conformance::checked::{Stop, ensure};
+use crate::conformance::medium::Medium;
 
 const READERS: usize = 3;
 const PIECE: usize = 300;
@@ -26,19 +26,19 @@ impl Drop for TellsTheEnd<'_> {
 }
 
 /// Readers see what was written before they asked, however many there are.
-pub fn many_readers_beside_the_writer<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn many_readers_beside_the_writer<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "read_at, concurrency: any number of readers beside the writer; write_at, on Ok: every \
          later read sees the bytes",
         &[],
     )?;
-    let (place, storage) = bench.start();
+    let (medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     let (segment, from) = (create(&storage, 1, 1)?, data_offset(&storage));
     let data = pattern(9, PIECE * PIECES as usize);
     let (written, over) = (AtomicU64::new(0), AtomicBool::new(false));
     // The calls of many threads tell no story: they are not written down.
-    let others: Vec<_> = (0..READERS).map(|_| place.open()).collect();
+    let others: Vec<_> = (0..READERS).map(|_| medium.open()).collect();
     thread::scope(|scope| {
         let end = TellsTheEnd(&over);
         let read = |storage: &P::Storage| -> Result<(), Stop> {
@@ -69,12 +69,12 @@ pub fn many_readers_beside_the_writer<P: Place>(bench: &Bench<'_, P>) -> Result<
 }
 
 /// A write runs beside a sync, and neither disturbs the other.
-pub fn writes_run_beside_a_sync<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn writes_run_beside_a_sync<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "write_at, concurrency: one write at a time; beside it sync and read_at may run",
         &[],
     )?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     let (segment, from) = (create(&storage, 1, 1)?, data_offset(&storage));
     let data = pattern(6, PIECE * 2000);
@@ -111,16 +111,16 @@ pub fn writes_run_beside_a_sync<P: Place>(bench: &Bench<'_, P>) -> Result<(), St
 }
 
 /// A listing may be asked for at any time, and what stays is always in it.
-pub fn a_listing_runs_beside_the_writer<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_listing_runs_beside_the_writer<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "list, concurrency: may run beside everything else; on Ok: every segment whose creation \
          returned Ok and whose removal did not begin",
         &[],
     )?;
-    let (place, storage) = bench.start();
+    let (medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     create(&storage, 1, 1)?;
-    let other = place.open();
+    let other = medium.open();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let end = TellsTheEnd(&over);
@@ -151,14 +151,14 @@ pub fn a_listing_runs_beside_the_writer<P: Place>(bench: &Bench<'_, P>) -> Resul
 }
 
 /// Whoever opens a name while its segment is replaced finds one of the two, whole.
-pub fn a_replacement_is_seen_whole_or_not_at_all<P: Place>(
+pub fn a_replacement_is_seen_whole_or_not_at_all<P: Medium>(
     bench: &Bench<'_, P>,
 ) -> Result<(), Stop> {
     bench.promise("create: a segment of that name is replaced in one step", &[])?;
-    let (place, storage) = bench.start();
+    let (medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     create(&storage, 1, 0)?;
-    let other = place.open();
+    let other = medium.open();
     let over = AtomicBool::new(false);
     let rounds = 40_u8;
     thread::scope(|scope| {

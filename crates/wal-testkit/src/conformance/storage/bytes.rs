@@ -8,18 +8,18 @@ use super::shape::{
 };
 use crate::Rng;
 use crate::conformance::bench::Bench;
-use crate::conformance::outcome::{Stop, ensure};
-use crate::conformance::place::Place;
+use crate::conformance::checked::{Stop, ensure};
+use crate::conformance::medium::Medium;
 
 /// Any write at any offset is read back, as if the segment were an array.
-pub fn writes_at_any_offset_up_to_alignment<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn writes_at_any_offset_up_to_alignment<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "write_at: writes all of data at offset, growing the segment if needed; read_at, on Ok: \
          the bytes last written there",
         &[],
     )?;
     for seed in 0..8 {
-        let (_place, storage) = bench.start();
+        let (_medium, storage) = bench.start();
         let _lock = storage.lock().wait()?;
         let segment = create(&storage, 1, 1)?;
         let mut model = super::shape::header(&storage, 1).to_vec();
@@ -54,9 +54,9 @@ pub fn writes_at_any_offset_up_to_alignment<P: Place>(bench: &Bench<'_, P>) -> R
 }
 
 /// An empty write is one.
-pub fn an_empty_write_changes_nothing<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn an_empty_write_changes_nothing<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise("write_at: writes all of data at offset, growing the segment if needed", &[])?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     let segment = create(&storage, 1, 1)?;
     let len = segment.len().wait()?;
@@ -71,9 +71,9 @@ pub fn an_empty_write_changes_nothing<P: Place>(bench: &Bench<'_, P>) -> Result<
 }
 
 /// Segments do not share bytes.
-pub fn segments_do_not_share_bytes<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn segments_do_not_share_bytes<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise("a storage keeps named segments; each is an array of bytes of its own", &[])?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     let (one, two) = (create(&storage, 1, 1)?, create(&storage, 2, 2)?);
     let (a, b, from) = (pattern(0x55, 6000), pattern(0xaa, 3000), data_offset(&storage));
@@ -87,13 +87,13 @@ pub fn segments_do_not_share_bytes<P: Place>(bench: &Bench<'_, P>) -> Result<(),
 }
 
 /// A segment opened for writing goes on where it was.
-pub fn a_reopened_segment_can_be_written<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_reopened_segment_can_be_written<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "open, on Ok: the segment can be used as access says. Write: reading, writing, syncing \
          and truncating",
         &[],
     )?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     let (data, from) = (pattern(1, 1000), data_offset(&storage));
     write(&create(&storage, 1, 1)?, from, &data)?;
@@ -111,13 +111,13 @@ pub fn a_reopened_segment_can_be_written<P: Place>(bench: &Bench<'_, P>) -> Resu
 }
 
 /// Reading ends where the segment ends, and nowhere before.
-pub fn read_behind_the_end_is_short<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn read_behind_the_end_is_short<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "read_at: reads up to len bytes at offset; fewer only at the end of the segment; empty at \
          or behind the end. len, on Ok: reads below this length deliver bytes",
         &[],
     )?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     let segment = create(&storage, 1, 1)?;
     write(&segment, data_offset(&storage), &pattern(1, 3333))?;
@@ -161,9 +161,9 @@ pub fn read_behind_the_end_is_short<P: Place>(bench: &Bench<'_, P>) -> Result<()
 }
 
 /// A write behind the end leaves zeros between.
-pub fn a_gap_reads_as_zeros<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_gap_reads_as_zeros<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise("truncate, on Ok: a later write behind it finds zeros between", &[])?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     let segment = create(&storage, 1, 1)?;
     let from = data_offset(&storage);
@@ -184,13 +184,13 @@ pub fn a_gap_reads_as_zeros<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> 
 }
 
 /// Truncating cuts, and only cuts.
-pub fn truncate_never_grows<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn truncate_never_grows<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "truncate: cuts the segment to len bytes; never grows it. On Ok: later reads see the new \
          length",
         &[],
     )?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     let segment = create(&storage, 1, 1)?;
     let (data, from) = (pattern(1, 3000), data_offset(&storage));

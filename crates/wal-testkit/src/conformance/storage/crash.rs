@@ -8,8 +8,8 @@ use super::shape::{
     pattern, write,
 };
 use crate::conformance::bench::Bench;
-use crate::conformance::outcome::{Stop, ensure};
-use crate::conformance::place::{Need, Place};
+use crate::conformance::checked::{Stop, ensure};
+use crate::conformance::medium::{Medium, Need};
 
 /// What is said of a segment that a crash left.
 fn state_of(found: Option<&Bytes>, marks: &[(&str, &Bytes)]) -> String {
@@ -25,18 +25,18 @@ fn state_of(found: Option<&Bytes>, marks: &[(&str, &Bytes)]) -> String {
 }
 
 /// What `create` made is there after a power loss, name and header.
-pub fn create_is_durable_when_it_returns<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn create_is_durable_when_it_returns<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "create, on Ok: the segment exists under its name, header is its first bytes, and both \
          facts are durable, the directory entry included",
         &[Need::PowerLoss],
     )?;
     for policy in bench.policies(&bench.start().0) {
-        let (place, storage) = bench.start();
+        let (medium, storage) = bench.start();
         let _lock = storage.lock().wait()?;
         create(&storage, 1, 1)?;
         create(&storage, 9, 9)?;
-        let after = bench.after_power_loss(&place, policy)?;
+        let after = bench.after_power_loss(&medium, policy)?;
         let found = headers(&after)?;
         for (name, mark) in [(1, 1), (9, 9)] {
             let state = state_of(found.get(&name), &[("whole", &header(&after, mark))]);
@@ -51,7 +51,7 @@ pub fn create_is_durable_when_it_returns<P: Place>(bench: &Bench<'_, P>) -> Resu
 }
 
 /// A crash at any moment of a creation leaves nothing or a whole header.
-pub fn a_crash_in_create_leaves_nothing_or_a_whole_header<P: Place>(
+pub fn a_crash_in_create_leaves_nothing_or_a_whole_header<P: Medium>(
     bench: &Bench<'_, P>,
 ) -> Result<(), Stop> {
     bench.promise(
@@ -76,7 +76,7 @@ pub fn a_crash_in_create_leaves_nothing_or_a_whole_header<P: Place>(
 }
 
 /// The same where the new segment takes the space of a removed one.
-pub fn a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header<P: Place>(
+pub fn a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header<P: Medium>(
     bench: &Bench<'_, P>,
 ) -> Result<(), Stop> {
     bench.promise(
@@ -105,7 +105,7 @@ pub fn a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header<P:
 }
 
 /// A crash while a segment is replaced leaves one of the two.
-pub fn a_crash_in_create_over_a_segment_leaves_the_old_or_the_new<P: Place>(
+pub fn a_crash_in_create_over_a_segment_leaves_the_old_or_the_new<P: Medium>(
     bench: &Bench<'_, P>,
 ) -> Result<(), Stop> {
     bench.promise(
@@ -129,13 +129,13 @@ pub fn a_crash_in_create_over_a_segment_leaves_the_old_or_the_new<P: Place>(
 }
 
 /// What was removed does not come back.
-pub fn remove_stays_removed<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn remove_stays_removed<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "remove, on Ok: the name is gone and stays gone after a crash (directory synced)",
         &[Need::PowerLoss],
     )?;
     for policy in bench.policies(&bench.start().0) {
-        let (place, storage) = bench.start();
+        let (medium, storage) = bench.start();
         let _lock = storage.lock().wait()?;
         // Enough that storages that recycle have all the spares they want.
         for name in 1..6 {
@@ -144,7 +144,7 @@ pub fn remove_stays_removed<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> 
         for name in 1..5 {
             storage.remove(lsn(name)).wait()?;
         }
-        let after = bench.after_power_loss(&place, policy)?;
+        let after = bench.after_power_loss(&medium, policy)?;
         let left = names(&after)?;
         ensure(left == [5], || {
             format!("after a power loss the segments are {left:?}; removed were 1 to 4, kept was 5")
@@ -155,7 +155,7 @@ pub fn remove_stays_removed<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> 
 }
 
 /// A crash at any moment of a removal leaves the segment, or nothing.
-pub fn a_crash_in_remove_leaves_the_segment_or_nothing<P: Place>(
+pub fn a_crash_in_remove_leaves_the_segment_or_nothing<P: Medium>(
     bench: &Bench<'_, P>,
 ) -> Result<(), Stop> {
     bench.promise(
@@ -195,7 +195,7 @@ fn only(storage: &impl LogStorage, known: &[u64]) -> Result<(), Stop> {
 }
 
 /// What was written before a sync is there after a power loss.
-pub fn sync_covers_what_was_written_before<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn sync_covers_what_was_written_before<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "sync: makes every byte durable whose write returned before this call, and the length they \
          need",
@@ -208,7 +208,7 @@ pub fn sync_covers_what_was_written_before<P: Place>(bench: &Bench<'_, P>) -> Re
 }
 
 /// What was written through is there after a power loss, without a sync.
-pub fn a_write_through_is_durable_when_it_returns<P: Place>(
+pub fn a_write_through_is_durable_when_it_returns<P: Medium>(
     bench: &Bench<'_, P>,
 ) -> Result<(), Stop> {
     bench.promise(
@@ -223,7 +223,7 @@ pub fn a_write_through_is_durable_when_it_returns<P: Place>(
 
 /// Commits pieces one after another with a cached write behind each, loses the power after each of
 /// them, and expects all that was committed.
-fn grow_and_crash<P: Place>(
+fn grow_and_crash<P: Medium>(
     bench: &Bench<'_, P>,
     commit: impl Fn(&std::sync::Arc<dyn wal_core::Segment>, u64, Bytes) -> Result<()>,
 ) -> Result<(), Stop> {
@@ -232,7 +232,7 @@ fn grow_and_crash<P: Place>(
     // Few pieces leave the part of the segment that was there from the start; many do.
     for pieces in [1, 2, 3, 7, 40] {
         for policy in bench.policies(&bench.start().0) {
-            let (place, storage) = bench.start();
+            let (medium, storage) = bench.start();
             let _lock = storage.lock().wait()?;
             let (segment, from) = (create(&storage, 1, 1)?, data_offset(&storage));
             for i in 0..pieces {
@@ -242,7 +242,7 @@ fn grow_and_crash<P: Place>(
                 // Under way when the power goes off, in part over the place of the next commit.
                 write(&segment, at + PIECE as u64, &pattern(0xcc, 700))?;
             }
-            let after = bench.after_power_loss(&place, policy)?;
+            let after = bench.after_power_loss(&medium, policy)?;
             let survivor = expect_header(&after, 1, 1)?;
             expect(&survivor, 1, from, &data[..pieces * PIECE]).map_err(|stop| match stop {
                 Stop::Broken(how) => Stop::Broken(format!(
@@ -257,7 +257,7 @@ fn grow_and_crash<P: Place>(
 }
 
 /// A recovery syncs what an earlier process wrote, and may rely on it.
-pub fn sync_covers_what_an_earlier_process_wrote<P: Place>(
+pub fn sync_covers_what_an_earlier_process_wrote<P: Medium>(
     bench: &Bench<'_, P>,
 ) -> Result<(), Stop> {
     bench.promise(
@@ -265,26 +265,26 @@ pub fn sync_covers_what_an_earlier_process_wrote<P: Place>(
         &[Need::PowerLoss, Need::Survival],
     )?;
     for policy in bench.policies(&bench.start().0) {
-        let (place, storage) = bench.start();
+        let (medium, storage) = bench.start();
         let lock = storage.lock().wait()?;
         let (segment, from) = (create(&storage, 1, 1)?, data_offset(&storage));
         let data = pattern(4, 6000);
         write(&segment, from, &data)?;
         drop((segment, lock, storage));
-        let next = bench.watch(place.open());
+        let next = bench.watch(medium.open());
         let _lock = next.lock().wait()?;
         next.open(lsn(1), Access::Write).wait()?.sync().wait()?;
-        let after = bench.after_power_loss(&place, policy)?;
+        let after = bench.after_power_loss(&medium, policy)?;
         expect(&expect_header(&after, 1, 1)?, 1, from, &data)?;
     }
     Ok(())
 }
 
 /// A cut is durable after the next sync.
-pub fn a_cut_is_durable_after_the_next_sync<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_cut_is_durable_after_the_next_sync<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise("truncate, durability: after the next sync", &[Need::PowerLoss])?;
     for policy in bench.policies(&bench.start().0) {
-        let (place, storage) = bench.start();
+        let (medium, storage) = bench.start();
         let _lock = storage.lock().wait()?;
         let (segment, from) = (create(&storage, 1, 1)?, data_offset(&storage));
         let data = pattern(4, 6000);
@@ -292,7 +292,7 @@ pub fn a_cut_is_durable_after_the_next_sync<P: Place>(bench: &Bench<'_, P>) -> R
         segment.sync().wait()?;
         segment.truncate(from + 1000).wait()?;
         segment.sync().wait()?;
-        let after = bench.after_power_loss(&place, policy)?;
+        let after = bench.after_power_loss(&medium, policy)?;
         let survivor = expect_header(&after, 1, 1)?;
         expect(&survivor, 1, from, &data[..1000])?;
         let len = survivor.len().wait()?;
@@ -307,18 +307,18 @@ pub fn a_cut_is_durable_after_the_next_sync<P: Place>(bench: &Bench<'_, P>) -> R
 }
 
 /// What was set aside is there after a power loss, and its name is not given again.
-pub fn bytes_set_aside_are_durable<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn bytes_set_aside_are_durable<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "set_aside, on Ok: the bytes are durable under the returned name, directory entry included",
         &[Need::PowerLoss],
     )?;
     for policy in bench.policies(&bench.start().0) {
-        let (place, storage) = bench.start();
+        let (medium, storage) = bench.start();
         let _lock = storage.lock().wait()?;
         let data = pattern(7, 5000);
         let name = storage.set_aside("tail", data.clone()).wait()?;
-        let after = bench.after_power_loss(&place, policy)?;
-        if let Some(kept) = place.read_set_aside(&name) {
+        let after = bench.after_power_loss(&medium, policy)?;
+        if let Some(kept) = medium.read_set_aside(&name) {
             ensure(kept == data, || {
                 format!(
                     "after a power loss {name:?} holds {} bytes, and not those set aside",

@@ -8,8 +8,8 @@ use wal_core::{ErrorKind, LogStorage, StorageLock};
 
 use super::shape::{create, names};
 use crate::conformance::bench::Bench;
-use crate::conformance::outcome::{Stop, ensure};
-use crate::conformance::place::{Need, Place};
+use crate::conformance::checked::{Stop, ensure};
+use crate::conformance::medium::{Medium, Need};
 
 fn refused(storage: &impl LogStorage, who: &str) -> Result<(), Stop> {
     match storage.lock().wait() {
@@ -23,34 +23,34 @@ fn refused(storage: &impl LogStorage, who: &str) -> Result<(), Stop> {
 }
 
 /// While the lock is held nobody else gets it, be it through the same storage or another one.
-pub fn a_second_lock_is_refused<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_second_lock_is_refused<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "lock, on Ok: no other call returns Ok, in this process or another, until the lock is \
          dropped; on Err: Locked if somebody else holds it",
         &[],
     )?;
-    let (place, storage) = bench.start();
-    let other = bench.watch(place.open());
+    let (medium, storage) = bench.start();
+    let other = bench.watch(medium.open());
     let lock = storage.lock().wait()?;
     refused(&storage, "a second call on the same storage")?;
-    refused(&other, "a second storage on the same place")?;
+    refused(&other, "a second storage on the same medium")?;
     drop(lock);
     Ok(())
 }
 
 /// Who is refused takes nothing away from who holds the lock.
-pub fn a_refused_lock_changes_nothing<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_refused_lock_changes_nothing<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise("lock, on Err: nothing changed", &[])?;
-    let (place, storage) = bench.start();
+    let (medium, storage) = bench.start();
     let lock = storage.lock().wait()?;
     create(&storage, 1, 1)?;
     create(&storage, 9, 9)?;
     storage.remove(super::shape::lsn(1)).wait()?;
-    let other = bench.watch(place.open());
-    refused(&other, "a second storage on the same place")?;
+    let other = bench.watch(medium.open());
+    refused(&other, "a second storage on the same medium")?;
     drop(other);
     refused(
-        &bench.watch(place.open()),
+        &bench.watch(medium.open()),
         "a third storage, after the second was refused and dropped,",
     )?;
     ensure(names(&storage)? == [9], || "the refused call changed the listing".into())?;
@@ -62,10 +62,10 @@ pub fn a_refused_lock_changes_nothing<P: Place>(bench: &Bench<'_, P>) -> Result<
 }
 
 /// The next one gets the lock once it was dropped.
-pub fn a_dropped_lock_is_free<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_dropped_lock_is_free<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise("lock: it is released when its value is dropped", &[])?;
-    let (place, storage) = bench.start();
-    let other = bench.watch(place.open());
+    let (medium, storage) = bench.start();
+    let other = bench.watch(medium.open());
     for round in 0..3 {
         for (who, storage) in [("this storage", &storage), ("another", &other)] {
             let lock = storage.lock().wait().map_err(|error| {
@@ -78,9 +78,9 @@ pub fn a_dropped_lock_is_free<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop
 }
 
 /// A lock that nobody waited for is not held.
-pub fn a_cancelled_lock_is_not_held<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_cancelled_lock_is_not_held<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise("lock, if cancelled: the lock is not held", &[])?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     bench.note("the future of lock() is dropped before it was polled");
     drop(storage.inner().lock());
     let lock = storage.lock().wait();
@@ -89,11 +89,11 @@ pub fn a_cancelled_lock_is_not_held<P: Place>(bench: &Bench<'_, P>) -> Result<()
 }
 
 /// Of many who ask at once, one wins.
-pub fn of_many_lockers_one_wins<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn of_many_lockers_one_wins<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise("lock, concurrency: any number of callers; at most one wins", &[])?;
     const LOCKERS: usize = 8;
-    let (place, _storage) = bench.start();
-    let storages: Vec<_> = (0..LOCKERS / 2).map(|_| bench.watch(place.open())).collect();
+    let (medium, _storage) = bench.start();
+    let storages: Vec<_> = (0..LOCKERS / 2).map(|_| bench.watch(medium.open())).collect();
     let (together, winners) = (Barrier::new(LOCKERS), AtomicUsize::new(0));
     let held: Mutex<Vec<StorageLock>> = Mutex::default();
     thread::scope(|scope| {
@@ -114,14 +114,14 @@ pub fn of_many_lockers_one_wins<P: Place>(bench: &Bench<'_, P>) -> Result<(), St
 }
 
 /// A lock dies with its holder.
-pub fn a_killed_holder_loses_the_lock<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_killed_holder_loses_the_lock<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "lock, durability: none needed; the lock dies with its holder, also by kill -9",
         &[Need::Kill],
     )?;
-    let (place, storage) = bench.start();
+    let (medium, storage) = bench.start();
     let lock = storage.lock().wait()?;
-    let next = bench.after_kill(&place)?;
+    let next = bench.after_kill(&medium)?;
     let taken = next.lock().wait();
     let taken = taken.map_err(|error| Stop::broken(format!("the dead still hold it: {error}")))?;
     // What is left of the dead does not take it away either.

@@ -4,11 +4,13 @@
 //! [`storage_conformance!`](crate::storage_conformance) makes a test of each. They are plain
 //! functions, to be run by [`examine`](super::examine).
 //!
-//! - `locking`: the one-writer lock
-//! - `naming`: segments come and go, and other things lie beside them
-//! - `bytes`: a segment is an array of bytes
-//! - `beside`: what may run beside what
-//! - `crash`: what a power loss leaves, after each call of each operation
+//! | file | idea |
+//! | --- | --- |
+//! | `locking` | the one-writer lock |
+//! | `naming` | segments come and go, and other things lie beside them |
+//! | `bytes` | a segment is an array of bytes |
+//! | `beside` | what may run beside what |
+//! | `crash` | what a power loss leaves, after each call of each operation |
 
 mod beside;
 mod bytes;
@@ -23,27 +25,27 @@ pub use crash::*;
 pub use locking::*;
 pub use naming::*;
 
-use super::{Bench, Place, Stop};
+use super::{Bench, Medium, Stop};
 
 /// A check of a storage.
 pub type Check<P> = fn(&Bench<'_, P>) -> Result<(), Stop>;
 
 /// All checks with their names, for those who run them otherwise than as tests.
 #[must_use]
-pub fn all<P: Place>() -> Vec<(&'static str, Check<P>)> {
+pub fn all<P: Medium>() -> Vec<(&'static str, Check<P>)> {
     crate::__storage_checks! { __storage_table { Check<P> } }
 }
 
 /// Makes a module of tests that show whether a storage keeps the contract of
 /// [`LogStorage`](wal_core::LogStorage).
 ///
-/// `storage_conformance!(module, place)`: `place` is an expression of a type that implements
-/// [`Place`](crate::conformance::Place). It is evaluated anew for each test, and gives a fresh, empty
-/// place each time.
+/// `storage_conformance!(module, medium)`: `medium` is an expression of a type that implements
+/// [`Medium`](crate::conformance::Medium). It is evaluated anew for each test, and gives a fresh, empty
+/// medium each time.
 ///
 /// Tests that cannot be run are skipped. That is told on standard error, past the capture of the test
 /// harness, and once more by the test `what_was_skipped`. To have it fail when another test is skipped
-/// than you know of, list them: `storage_conformance!(module, place, skips: [foreign_names_are_listed])`.
+/// than you know of, list them: `storage_conformance!(module, medium, skips: [foreign_names_are_listed])`.
 ///
 /// # Examples
 /// Files in a directory, of which no power loss can be simulated. What needs one is skipped:
@@ -51,11 +53,11 @@ pub fn all<P: Place>() -> Vec<(&'static str, Check<P>)> {
 /// ```rust,test_harness
 /// mod tests {
 ///     use wal_fs::FileStorage;
-///     use wal_testkit::conformance::Place;
+///     use wal_testkit::conformance::Medium;
 ///
 ///     struct Directory(tempfile::TempDir);
 ///
-///     impl Place for Directory {
+///     impl Medium for Directory {
 ///         type Storage = FileStorage;
 ///         fn open(&self) -> FileStorage {
 ///             FileStorage::open(self.0.path()).unwrap()
@@ -71,7 +73,7 @@ pub fn all<P: Place>() -> Vec<(&'static str, Check<P>)> {
 /// ```rust,test_harness
 /// mod tests {
 ///     use wal_fs::{FileSettings, FileStorage};
-///     use wal_testkit::conformance::Place;
+///     use wal_testkit::conformance::Medium;
 ///     use wal_testkit::{CrashPolicy, FaultFs, ModelFs};
 ///
 ///     struct Disk(FaultFs<ModelFs>);
@@ -80,7 +82,7 @@ pub fn all<P: Place>() -> Vec<(&'static str, Check<P>)> {
 ///         FileStorage::create_with_file_system(fs, "/wal", FileSettings::default()).unwrap()
 ///     }
 ///
-///     impl Place for Disk {
+///     impl Medium for Disk {
 ///         type Storage = FileStorage<FaultFs<ModelFs>>;
 ///
 ///         fn open(&self) -> Self::Storage {
@@ -116,7 +118,7 @@ pub fn all<P: Place>() -> Vec<(&'static str, Check<P>)> {
 /// }
 /// ```
 ///
-/// A failing test prints a [`Violation`](crate::conformance::Violation). This is what a storage gets
+/// A failing test prints a [`Breach`](crate::conformance::Breach). This is what a storage gets
 /// whose `create` forgets the directory:
 ///
 /// ```text
@@ -133,14 +135,14 @@ pub fn all<P: Place>() -> Vec<(&'static str, Check<P>)> {
 /// ```
 #[macro_export]
 macro_rules! storage_conformance {
-    ($(#[$meta:meta])* $module:ident, $place:expr $(,)?) => {
+    ($(#[$meta:meta])* $module:ident, $medium:expr $(,)?) => {
         $crate::__storage_checks! { __storage_tests {
-            [$(#[$meta])*] $module, $place, ::core::option::Option::None
+            [$(#[$meta])*] $module, $medium, ::core::option::Option::None
         } }
     };
-    ($(#[$meta:meta])* $module:ident, $place:expr, skips: [$($skip:ident),* $(,)?] $(,)?) => {
+    ($(#[$meta:meta])* $module:ident, $medium:expr, skips: [$($skip:ident),* $(,)?] $(,)?) => {
         $crate::__storage_checks! { __storage_tests {
-            [$(#[$meta])*] $module, $place,
+            [$(#[$meta])*] $module, $medium,
             ::core::option::Option::Some(&[$(::core::stringify!($skip)),*])
         } }
     };
@@ -202,7 +204,7 @@ macro_rules! __storage_checks {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __storage_tests {
-    ({ [$($meta:tt)*] $module:ident, $place:expr, $skips:expr } $($check:ident)*) => {
+    ({ [$($meta:tt)*] $module:ident, $medium:expr, $skips:expr } $($check:ident)*) => {
         $($meta)*
         mod $module {
             #[allow(unused_imports, reason = "the expression may be a path from here")]
@@ -211,7 +213,7 @@ macro_rules! __storage_tests {
             $(#[test]
             fn $check() {
                 let outcome = $crate::conformance::examine(
-                    &|| $place,
+                    &|| $medium,
                     $crate::conformance::storage::$check,
                 );
                 $crate::conformance::report(
@@ -226,7 +228,7 @@ macro_rules! __storage_tests {
                 let tests = [$((
                     ::core::stringify!($check),
                     $crate::conformance::need_of(
-                        &|| $place,
+                        &|| $medium,
                         $crate::conformance::storage::$check,
                     ),
                 )),*];

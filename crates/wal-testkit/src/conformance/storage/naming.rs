@@ -11,17 +11,17 @@ use super::shape::{
     names, pattern, write,
 };
 use crate::conformance::bench::Bench;
-use crate::conformance::outcome::{Stop, ensure};
-use crate::conformance::place::{Need, Place};
+use crate::conformance::checked::{Stop, ensure};
+use crate::conformance::medium::{Medium, Need};
 
 /// What a storage says of itself makes sense and stays as it is.
-pub fn capabilities_are_constant<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn capabilities_are_constant<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "capabilities: what this storage can do; constant over its life. alignment: at least 1, and a \
          multiple of padding",
         &[],
     )?;
-    let (place, storage) = bench.start();
+    let (medium, storage) = bench.start();
     let first = storage.capabilities();
     ensure(first.alignment >= 1, || "alignment is 0".into())?;
     ensure(first.padding >= 1 && first.alignment.is_multiple_of(first.padding), || {
@@ -35,23 +35,23 @@ pub fn capabilities_are_constant<P: Place>(bench: &Bench<'_, P>) -> Result<(), S
     create_filled(&storage, 1, 1)?;
     storage.remove(lsn(1)).wait()?;
     for (when, now) in
-        [("later", storage.capabilities()), ("reopened", place.open().capabilities())]
+        [("later", storage.capabilities()), ("reopened", medium.open().capabilities())]
     {
         ensure(now == first, || format!("at first it said {first:?}, {when} {now:?}"))?;
     }
     ensure(!storage.describe().is_empty(), || "describe() gives an empty text".into())
 }
 
-/// A new place holds nothing, and a listing names what was created, in order.
-pub fn a_listing_names_every_segment_in_order<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+/// A new medium holds nothing, and a listing names what was created, in order.
+pub fn a_listing_names_every_segment_in_order<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "list, on Ok: every segment whose creation returned Ok and whose removal did not begin; \
          segments: ascending",
         &[],
     )?;
-    let (place, storage) = bench.start();
+    let (medium, storage) = bench.start();
     let listed = |expected: &[u64]| -> Result<(), Stop> {
-        for storage in [&storage, &bench.watch(place.open())] {
+        for storage in [&storage, &bench.watch(medium.open())] {
             let listing = storage.list().wait()?;
             let names: Vec<u64> = listing.segments.iter().map(|name| name.get()).collect();
             ensure(names == expected, || format!("listed {names:?} instead of {expected:?}"))?;
@@ -70,18 +70,18 @@ pub fn a_listing_names_every_segment_in_order<P: Place>(bench: &Bench<'_, P>) ->
     listed(&[1, 10, 100, u64::MAX])
 }
 
-/// What lies in the place and is not the log's is told.
-pub fn foreign_names_are_listed<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+/// What lies on the medium and is not the log's is told.
+pub fn foreign_names_are_listed<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "list: names the segments and whatever else is there. foreign: names of things in the \
          place that are not the log's",
         &[Need::Foreign],
     )?;
-    let (place, storage) = bench.start();
+    let (medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     create(&storage, 1, 1)?;
-    let name = place.put_foreign().unwrap_or_default();
-    bench.note(format!("{name:?} is put into the place"));
+    let name = medium.put_foreign().unwrap_or_default();
+    bench.note(format!("{name:?} is put onto the medium"));
     let listing = storage.list().wait()?;
     ensure(listing.foreign == [name.clone()], || {
         format!("listed as foreign: {:?}, expected {name:?}", listing.foreign)
@@ -90,12 +90,12 @@ pub fn foreign_names_are_listed<P: Place>(bench: &Bench<'_, P>) -> Result<(), St
 }
 
 /// A new segment is its header and zeros, where nothing is recycled.
-pub fn a_new_segment_is_its_header_and_zeros<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_new_segment_is_its_header_and_zeros<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "create, on Ok: header is its first bytes; the bytes behind it are zeros (without recycles)",
         &[Need::NoRecycling],
     )?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     create_filled(&storage, 1, 0xff)?;
     storage.remove(lsn(1)).wait()?;
@@ -109,13 +109,13 @@ pub fn a_new_segment_is_its_header_and_zeros<P: Place>(bench: &Bench<'_, P>) -> 
 }
 
 /// A recycled segment holds its own header whole, and what is written to it.
-pub fn recycled_space_holds_what_is_written<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn recycled_space_holds_what_is_written<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "create, on Ok: header is its first bytes; the bytes behind it are zeros, or, with \
          recycles, anything",
         &[Need::Recycling],
     )?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     for name in 1..8 {
         create_filled(&storage, name, name as u8)?;
@@ -132,12 +132,12 @@ pub fn recycled_space_holds_what_is_written<P: Place>(bench: &Bench<'_, P>) -> R
 }
 
 /// Headers may be of any length, longer than the capacity as well.
-pub fn a_header_of_any_length_is_kept<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_header_of_any_length_is_kept<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "create: creates a segment that starts with header, with room for capacity bytes in mind",
         &[],
     )?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     let alignment = storage.capabilities().alignment.max(1) as usize;
     for (i, len) in [1_usize, 128, 511, 512, 513, 4096, 20_000].into_iter().enumerate() {
@@ -153,11 +153,11 @@ pub fn a_header_of_any_length_is_kept<P: Place>(bench: &Bench<'_, P>) -> Result<
 }
 
 /// A segment that holds no record is replaced by the new one of its name.
-pub fn create_replaces_an_empty_segment_in_one_step<P: Place>(
+pub fn create_replaces_an_empty_segment_in_one_step<P: Medium>(
     bench: &Bench<'_, P>,
 ) -> Result<(), Stop> {
     bench.promise("create: a segment of that name is replaced in one step", &[])?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     create(&storage, 1, 1)?;
     create(&storage, 9, 9)?;
@@ -173,7 +173,7 @@ pub fn create_replaces_an_empty_segment_in_one_step<P: Place>(
 }
 
 /// A creation that is given up leaves the name as it was, or the new segment.
-pub fn a_cancelled_create_leaves_the_old_or_the_new<P: Place>(
+pub fn a_cancelled_create_leaves_the_old_or_the_new<P: Medium>(
     bench: &Bench<'_, P>,
 ) -> Result<(), Stop> {
     bench.promise(
@@ -182,7 +182,7 @@ pub fn a_cancelled_create_leaves_the_old_or_the_new<P: Place>(
         &[],
     )?;
     for polled in [false, true] {
-        let (_place, storage) = bench.start();
+        let (_medium, storage) = bench.start();
         let _lock = storage.lock().wait()?;
         create(&storage, 1, 1)?;
         for (name, mark) in [(1, 2), (9, 9)] {
@@ -206,9 +206,9 @@ pub fn a_cancelled_create_leaves_the_old_or_the_new<P: Place>(
 }
 
 /// What is not there cannot be opened.
-pub fn opening_what_is_not_there_is_not_found<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn opening_what_is_not_there_is_not_found<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise("open, on Err: NotFound, Denied or Io; nothing changed", &[])?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     create(&storage, 1, 1)?;
     for access in [Access::Read, Access::Write] {
@@ -224,12 +224,12 @@ pub fn opening_what_is_not_there_is_not_found<P: Place>(bench: &Bench<'_, P>) ->
 }
 
 /// A removed name is gone and can be given again.
-pub fn a_removed_name_can_be_created_again<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn a_removed_name_can_be_created_again<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "remove, on Ok: the name is gone. Contract: a name that was removed may be created again",
         &[],
     )?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     create(&storage, 1, 1)?;
     for round in 0..6 {
@@ -247,7 +247,7 @@ pub fn a_removed_name_can_be_created_again<P: Place>(bench: &Bench<'_, P>) -> Re
 }
 
 /// Who reads a removed segment is not given another segment's bytes.
-pub fn readers_of_a_removed_segment_see_nothing_else<P: Place>(
+pub fn readers_of_a_removed_segment_see_nothing_else<P: Medium>(
     bench: &Bench<'_, P>,
 ) -> Result<(), Stop> {
     bench.promise(
@@ -255,7 +255,7 @@ pub fn readers_of_a_removed_segment_see_nothing_else<P: Place>(
          bytes of a later segment only if the storage recycles",
         &[Need::NoRecycling],
     )?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     create_filled(&storage, 1, 1)?;
     let reader = storage.open(lsn(1), Access::Read).wait()?;
@@ -270,16 +270,16 @@ pub fn readers_of_a_removed_segment_see_nothing_else<P: Place>(
 }
 
 /// Bytes that are set aside get a name of their own, each time.
-pub fn set_aside_never_overwrites<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn set_aside_never_overwrites<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "set_aside, on Ok: an existing name is never overwritten; a new one is chosen from label",
         &[],
     )?;
-    let (place, _) = bench.start();
+    let (medium, _) = bench.start();
     let mut seen: Vec<(String, Vec<u8>)> = Vec::new();
     for round in 0..4_u8 {
         // Each round is a process of its own, which does not know what the earlier ones chose.
-        let storage = bench.watch(place.open());
+        let storage = bench.watch(medium.open());
         let lock = storage.lock().wait()?;
         for label in ["tail", "00000000000000000001-tail"] {
             let data = vec![round + 1; 700 * usize::from(round)];
@@ -292,19 +292,19 @@ pub fn set_aside_never_overwrites<P: Place>(bench: &Bench<'_, P>) -> Result<(), 
         drop(lock);
     }
     for (name, data) in &seen {
-        let kept = place.read_set_aside(name);
+        let kept = medium.read_set_aside(name);
         ensure(kept.is_none_or(|kept| kept == *data), || format!("{name:?} holds other bytes"))?;
     }
     Ok(())
 }
 
 /// What was set aside is neither a segment nor foreign.
-pub fn what_is_set_aside_is_no_segment<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn what_is_set_aside_is_no_segment<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "set_aside: puts a copy aside, under a name that recovery never takes for a segment",
         &[],
     )?;
-    let (_place, storage) = bench.start();
+    let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     let segment = create(&storage, 1, 1)?;
     let whole = segment.read_at(0, CAPACITY as usize).wait()?;
@@ -318,13 +318,13 @@ pub fn what_is_set_aside_is_no_segment<P: Place>(bench: &Bench<'_, P>) -> Result
 }
 
 /// What was written is there for the next process.
-pub fn written_bytes_survive_the_process<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn written_bytes_survive_the_process<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "write_at, on Ok: every later read, also after the death of the process, sees the bytes",
         &[Need::Survival],
     )?;
     let can_kill = Need::Kill.unmet(|| bench.start().0).is_none();
-    let (place, storage) = bench.start();
+    let (medium, storage) = bench.start();
     let lock = storage.lock().wait()?;
     let segment = create(&storage, 1, 1)?;
     let (data, from) = (pattern(5, 5000), data_offset(&storage));
@@ -334,20 +334,20 @@ pub fn written_bytes_survive_the_process<P: Place>(bench: &Bench<'_, P>) -> Resu
         segment.write_at(from + 700 * i as u64, piece, mode).wait()?;
     }
     drop((segment, lock, storage));
-    let next = if can_kill { bench.after_kill(&place)? } else { bench.watch(place.open()) };
+    let next = if can_kill { bench.after_kill(&medium)? } else { bench.watch(medium.open()) };
     let segment = expect_header(&next, 1, 1)?;
     expect(&segment, 1, from, &data)
 }
 
 /// The pointers through which a storage is used change nothing.
-pub fn arc_and_box_forward<P: Place>(bench: &Bench<'_, P>) -> Result<(), Stop> {
+pub fn arc_and_box_forward<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "a storage works behind Arc<dyn LogStorage> and Box<dyn LogStorage> as it does bare",
         &[],
     )?;
-    let (place, bare) = bench.start();
-    let shared: std::sync::Arc<dyn LogStorage> = std::sync::Arc::new(bench.watch(place.open()));
-    let boxed: Box<dyn LogStorage> = Box::new(bench.watch(place.open()));
+    let (medium, bare) = bench.start();
+    let shared: std::sync::Arc<dyn LogStorage> = std::sync::Arc::new(bench.watch(medium.open()));
+    let boxed: Box<dyn LogStorage> = Box::new(bench.watch(medium.open()));
     for (storage, other) in
         [(&shared as &dyn LogStorage, &boxed as &dyn LogStorage), (&boxed, &shared)]
     {

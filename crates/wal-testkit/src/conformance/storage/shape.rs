@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wal_core::{Access, LogStorage, Lsn, Result, Segment, WriteMode};
 
-use crate::conformance::outcome::{Stop, ensure};
+use crate::conformance::checked::{Stop, ensure};
 
 /// The capacity that segments are created with, in bytes.
 pub(super) const CAPACITY: u64 = 16 << 10;

@@ -4,11 +4,11 @@ use std::io;
 use std::path::Path;
 
 use wal_core::Access;
-use wal_fs::{DirEntry, File, FileSystem, NodeKind};
+use wal_fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
 
 /// The call that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forgets {
+pub(crate) enum Forgets {
     /// `sync_data`: what a storage does whose sync does nothing.
     SyncData,
     /// `sync_all`: what a storage does that gives a segment its name before its header is synced.
@@ -22,13 +22,13 @@ pub enum Forgets {
 }
 
 /// A file system that forgets one kind of call.
-pub struct Forgetful<F> {
+pub(crate) struct Forgetful<F> {
     inner: F,
     forgets: Forgets,
 }
 
 impl<F: FileSystem> Forgetful<F> {
-    pub fn new(inner: F, forgets: Forgets) -> Self {
+    pub(crate) fn new(inner: F, forgets: Forgets) -> Self {
         Forgetful { inner, forgets }
     }
 
@@ -37,6 +37,7 @@ impl<F: FileSystem> Forgetful<F> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<F: FileSystem> FileSystem for Forgetful<F> {
     type File = ForgetfulFile<F::File>;
 
@@ -45,6 +46,10 @@ impl<F: FileSystem> FileSystem for Forgetful<F> {
     }
     fn open(&self, path: &Path, access: Access) -> io::Result<Self::File> {
         Ok(self.wrap(self.inner.open(path, access)?))
+    }
+    fn open_direct(&self, path: &Path) -> io::Result<DirectFile<Self::File>> {
+        let DirectFile { file, block_bytes } = self.inner.open_direct(path)?;
+        Ok(DirectFile { file: self.wrap(file), block_bytes })
     }
     fn kind(&self, path: &Path) -> io::Result<NodeKind> {
         self.inner.kind(path)
@@ -90,11 +95,12 @@ impl<F: FileSystem> FileSystem for Forgetful<F> {
 }
 
 /// An open file of [`Forgetful`].
-pub struct ForgetfulFile<H> {
+pub(crate) struct ForgetfulFile<H> {
     inner: H,
     forgets: Forgets,
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<H: File> File for ForgetfulFile<H> {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.inner.read_at(buf, offset)
@@ -126,6 +132,9 @@ impl<H: File> File for ForgetfulFile<H> {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.inner.set_len(len)
+    }
+    fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
+        self.inner.map(offset, len)
     }
     fn len(&self) -> io::Result<u64> {
         self.inner.len()

@@ -8,13 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use wal_core::*;
 use wal_testkit::CrashPolicy;
-use wal_testkit::conformance::Place;
+use wal_testkit::conformance::Medium;
 
 use super::Erased;
 
 /// What a [`Liar`] does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lie {
+pub(crate) enum Lie {
     /// None: only an alignment, to which a storage has a right.
     Aligned,
     NeverLocks,
@@ -44,6 +44,7 @@ pub enum Lie {
     WritesTheNeighbourToo,
     ReopensEmpty,
     ReadsShort,
+    GivesSpentMemoryBack,
     NoiseInGaps,
     TruncateGrows,
     SyncUndoesWrites,
@@ -58,16 +59,16 @@ struct Shared {
     aside: Mutex<Vec<String>>,
 }
 
-/// An honest place whose storages lie.
-pub struct Lying {
-    pub place: Erased<Box<dyn LogStorage>>,
-    pub lie: Lie,
+/// An honest medium whose storages lie.
+pub(crate) struct Lying {
+    pub(crate) medium: Erased<Box<dyn LogStorage>>,
+    pub(crate) lie: Lie,
     shared: Arc<Shared>,
 }
 
 impl Lying {
-    pub fn new(place: Erased<Box<dyn LogStorage>>, lie: Lie) -> Self {
-        Lying { place, lie, shared: Arc::default() }
+    pub(crate) fn new(medium: Erased<Box<dyn LogStorage>>, lie: Lie) -> Self {
+        Lying { medium, lie, shared: Arc::default() }
     }
 
     fn wrap(&self, inner: Box<dyn LogStorage>) -> Liar {
@@ -75,28 +76,28 @@ impl Lying {
     }
 }
 
-impl Place for Lying {
+impl Medium for Lying {
     type Storage = Liar;
 
     fn open(&self) -> Liar {
-        self.wrap(self.place.open())
+        self.wrap(self.medium.open())
     }
     fn open_after_kill(&self) -> Option<Liar> {
-        self.place.open_after_kill().map(|storage| self.wrap(storage))
+        self.medium.open_after_kill().map(|storage| self.wrap(storage))
     }
     fn cut_power_after(&self, calls: u64) {
-        self.place.cut_power_after(calls);
+        self.medium.cut_power_after(calls);
     }
     fn open_after_power_loss(&self, policy: CrashPolicy) -> Option<Liar> {
-        self.place.open_after_power_loss(policy).map(|storage| self.wrap(storage))
+        self.medium.open_after_power_loss(policy).map(|storage| self.wrap(storage))
     }
     fn put_foreign(&self) -> Option<String> {
-        self.place.put_foreign()
+        self.medium.put_foreign()
     }
 }
 
 /// The storage that lies.
-pub struct Liar {
+pub(crate) struct Liar {
     inner: Arc<dyn LogStorage>,
     lie: Lie,
     shared: Arc<Shared>,
@@ -149,6 +150,7 @@ impl Drop for Unflag {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl LogStorage for Liar {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.inner.capabilities();
@@ -280,6 +282,7 @@ impl LiarSegment {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Segment for LiarSegment {
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         let len = || self.inner.len().wait().unwrap();
@@ -334,6 +337,13 @@ impl Segment for LiarSegment {
             ),
             _ => self.inner.read_at(offset, len),
         }
+    }
+
+    fn read_reusing(&self, offset: u64, len: usize, spent: Bytes) -> Io<'_, Bytes> {
+        if self.lie == Lie::GivesSpentMemoryBack && !spent.is_empty() {
+            return Io::ready(Ok(spent));
+        }
+        self.read_at(offset, len)
     }
 
     fn len(&self) -> Io<'_, u64> {

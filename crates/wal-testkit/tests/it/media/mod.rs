@@ -1,5 +1,4 @@
 //! Places for the storages of this project.
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -13,25 +12,25 @@ use wal_fs::{
 };
 #[cfg(target_os = "linux")]
 use wal_fs::{UringSettings, UringStorage};
-use wal_testkit::conformance::Place;
+use wal_testkit::conformance::Medium;
 use wal_testkit::{CrashPolicy, CrashStorage, FaultFs, ModelFs, Reuse};
 
-pub mod forgetful;
-pub mod liar;
+pub(crate) mod forgetful;
+pub(crate) mod liar;
 
-pub const DIR: &str = "/var/wal";
+pub(crate) const DIR: &str = "/var/wal";
 
-pub fn settings() -> FileSettings {
+pub(crate) fn settings() -> FileSettings {
     FileSettings::default().preallocate_bytes(2048)
 }
 
-pub type Honest = FaultFs<ModelFs>;
+pub(crate) type Honest = FaultFs<ModelFs>;
 
 type OpenOver<S> = Box<dyn Fn(Honest) -> Result<S>>;
 type OpenIn<S> = Box<dyn Fn(&Path) -> Result<S>>;
 
 /// A storage over a model of a disk.
-pub struct Disk<S> {
+pub(crate) struct Disk<S> {
     fs: Honest,
     /// What was opened last.
     present: RefCell<ModelFs>,
@@ -39,22 +38,22 @@ pub struct Disk<S> {
 }
 
 /// `FileStorage` over the honest disk.
-pub fn disk(settings: FileSettings) -> Disk<FileStorage<Honest>> {
+pub(crate) fn disk(settings: FileSettings) -> Disk<FileStorage<Honest>> {
     Disk::new(move |fs| FileStorage::create_with_file_system(fs, DIR, settings.clone()))
 }
 
 /// `DirectStorage` over it.
-pub fn direct_disk(settings: DirectSettings) -> Disk<DirectStorage<Honest>> {
+pub(crate) fn direct_disk(settings: DirectSettings) -> Disk<DirectStorage<Honest>> {
     Disk::new(move |fs| DirectStorage::create_with_file_system(fs, DIR, settings.clone()))
 }
 
 /// `MmapStorage` over it.
-pub fn mmap_disk(settings: MmapSettings) -> Disk<MmapStorage<Honest>> {
+pub(crate) fn mmap_disk(settings: MmapSettings) -> Disk<MmapStorage<Honest>> {
     Disk::new(move |fs| MmapStorage::create_with_file_system(fs, DIR, settings.clone()))
 }
 
 impl<S> Disk<S> {
-    pub fn new(open: impl Fn(Honest) -> Result<S> + 'static) -> Self {
+    pub(crate) fn new(open: impl Fn(Honest) -> Result<S> + 'static) -> Self {
         let model = ModelFs::new();
         let fs = FaultFs::new(model.clone());
         Disk { fs, present: RefCell::new(model), open: Box::new(open) }
@@ -66,7 +65,7 @@ impl<S> Disk<S> {
     }
 }
 
-impl<S: LogStorage> Place for Disk<S> {
+impl<S: LogStorage> Medium for Disk<S> {
     type Storage = S;
 
     fn open(&self) -> Self::Storage {
@@ -104,44 +103,44 @@ impl<S: LogStorage> Place for Disk<S> {
 }
 
 /// A storage in a directory of this machine.
-pub struct Directory<S> {
+pub(crate) struct Directory<S> {
     temp: tempfile::TempDir,
     open: OpenIn<S>,
     unavailable: Option<String>,
 }
 
-pub fn directory(settings: FileSettings) -> Directory<FileStorage> {
+pub(crate) fn directory(settings: FileSettings) -> Directory<FileStorage> {
     Directory::new(move |dir| FileStorage::open_with(dir, settings.clone()))
 }
 
-pub fn direct_directory(settings: DirectSettings) -> Directory<DirectStorage> {
+pub(crate) fn direct_directory(settings: DirectSettings) -> Directory<DirectStorage> {
     Directory::new(move |dir| DirectStorage::open_with(dir, settings.clone()))
 }
 
-pub fn mmap_directory(settings: MmapSettings) -> Directory<MmapStorage> {
+pub(crate) fn mmap_directory(settings: MmapSettings) -> Directory<MmapStorage> {
     Directory::new(move |dir| MmapStorage::open_with(dir, settings.clone()))
 }
 
 /// Nothing can be run in it where the kernel forbids io_uring.
 #[cfg(target_os = "linux")]
-pub fn uring_directory(settings: UringSettings) -> Directory<UringStorage> {
-    let mut place =
+pub(crate) fn uring_directory(settings: UringSettings) -> Directory<UringStorage> {
+    let mut medium =
         Directory::new(move |dir: &Path| UringStorage::open_with(dir, settings.clone()));
-    place.unavailable = (place.open)(place.temp.path())
+    medium.unavailable = (medium.open)(medium.temp.path())
         .err()
         .filter(|error| error.kind() == ErrorKind::Unsupported)
         .map(|error| error.to_string());
-    place
+    medium
 }
 
 impl<S> Directory<S> {
-    pub fn new(open: impl Fn(&Path) -> Result<S> + 'static) -> Self {
+    pub(crate) fn new(open: impl Fn(&Path) -> Result<S> + 'static) -> Self {
         let temp = tempfile::tempdir().unwrap();
         Directory { temp, open: Box::new(open), unavailable: None }
     }
 }
 
-impl<S: LogStorage> Place for Directory<S> {
+impl<S: LogStorage> Medium for Directory<S> {
     type Storage = S;
 
     fn open(&self) -> S {
@@ -164,9 +163,9 @@ impl<S: LogStorage> Place for Directory<S> {
 
 /// Memory, which every opening shares.
 #[derive(Default)]
-pub struct Memory(pub MemoryStorage);
+pub(crate) struct Memory(pub MemoryStorage);
 
-impl Place for Memory {
+impl Medium for Memory {
     type Storage = MemoryStorage;
 
     fn open(&self) -> MemoryStorage {
@@ -174,68 +173,70 @@ impl Place for Memory {
     }
 }
 
-/// Any place, with its storages behind a pointer or in a wrapper.
-pub struct Wrapped<P: Place, T> {
-    pub place: P,
-    pub wrap: fn(P::Storage) -> T,
+/// Any medium, with its storages behind a pointer or in a wrapper.
+pub(crate) struct Wrapped<P: Medium, T> {
+    pub(crate) medium: P,
+    pub(crate) wrap: fn(P::Storage) -> T,
 }
 
-impl<P: Place, T: LogStorage> Place for Wrapped<P, T> {
+#[deny(clippy::missing_trait_methods)]
+impl<P: Medium, T: LogStorage> Medium for Wrapped<P, T> {
     type Storage = T;
 
     fn open(&self) -> T {
-        (self.wrap)(self.place.open())
+        (self.wrap)(self.medium.open())
     }
 
     fn unavailable(&self) -> Option<String> {
-        self.place.unavailable()
+        self.medium.unavailable()
     }
 
     fn open_after_kill(&self) -> Option<T> {
-        self.place.open_after_kill().map(self.wrap)
+        self.medium.open_after_kill().map(self.wrap)
     }
 
     fn cut_power_after(&self, calls: u64) {
-        self.place.cut_power_after(calls);
+        self.medium.cut_power_after(calls);
     }
 
     fn open_after_power_loss(&self, policy: CrashPolicy) -> Option<T> {
-        self.place.open_after_power_loss(policy).map(self.wrap)
+        self.medium.open_after_power_loss(policy).map(self.wrap)
     }
 
     fn power_losses(&self) -> u64 {
-        self.place.power_losses()
+        self.medium.power_losses()
     }
 
     fn calls_below(&self) -> Vec<String> {
-        self.place.calls_below()
+        self.medium.calls_below()
     }
 
     fn put_foreign(&self) -> Option<String> {
-        self.place.put_foreign()
+        self.medium.put_foreign()
     }
 
     fn read_set_aside(&self, name: &str) -> Option<Vec<u8>> {
-        self.place.read_set_aside(name)
+        self.medium.read_set_aside(name)
     }
 }
 
 /// Behind `Arc<dyn LogStorage>`.
-pub fn shared<P: Place + 'static>(place: P) -> Erased<Arc<dyn LogStorage>> {
+pub(crate) fn shared<P: Medium + 'static>(medium: P) -> Erased<Arc<dyn LogStorage>> {
     let wrap = |storage| Arc::new(storage) as Arc<dyn LogStorage>;
-    Erased(Box::new(Wrapped { place, wrap }))
+    Erased(Box::new(Wrapped { medium, wrap }))
 }
 
 /// Behind `Box<dyn LogStorage>`.
-pub fn boxed<P: Place + 'static>(place: P) -> Erased<Box<dyn LogStorage>> {
+pub(crate) fn boxed<P: Medium + 'static>(medium: P) -> Erased<Box<dyn LogStorage>> {
     let wrap = |storage| Box::new(storage) as Box<dyn LogStorage>;
-    Erased(Box::new(Wrapped { place, wrap }))
+    Erased(Box::new(Wrapped { medium, wrap }))
 }
 
-/// A place of which only the type of the pointer is known: the checks are compiled once for all.
-pub struct Erased<T>(Box<dyn Place<Storage = T>>);
+/// A medium of which only the type of the pointer is known: the checks are compiled once for all.
+pub(crate) struct Erased<T>(Box<dyn Medium<Storage = T>>);
 
-impl<T: LogStorage> Place for Erased<T> {
+#[deny(clippy::missing_trait_methods)]
+impl<T: LogStorage> Medium for Erased<T> {
     type Storage = T;
 
     fn open(&self) -> T {
@@ -276,20 +277,20 @@ impl<T: LogStorage> Place for Erased<T> {
 }
 
 /// Any storage below a cache that a power loss empties.
-pub struct Cached<S: LogStorage>(pub CrashStorage<S>);
+pub(crate) struct Cached<S: LogStorage>(pub CrashStorage<S>);
 
 impl<S: LogStorage> Cached<S> {
-    pub fn over(storage: S) -> Self {
+    pub(crate) fn over(storage: S) -> Self {
         Cached(CrashStorage::new(storage))
     }
 
-    pub fn reusing(self, reuse: Reuse) -> Self {
+    pub(crate) fn reusing(self, reuse: Reuse) -> Self {
         self.0.reuse(reuse);
         self
     }
 }
 
-impl<S: LogStorage> Place for Cached<S> {
+impl<S: LogStorage> Medium for Cached<S> {
     type Storage = CrashStorage<S>;
 
     fn open(&self) -> Self::Storage {
@@ -311,14 +312,14 @@ impl<S: LogStorage> Place for Cached<S> {
 
 /// `UringStorage` below a cache that a power loss empties.
 #[cfg(target_os = "linux")]
-pub struct CachedUring {
+pub(crate) struct CachedUring {
     cached: Cached<Box<dyn LogStorage>>,
     directory: Directory<UringStorage>,
 }
 
 #[cfg(target_os = "linux")]
 impl CachedUring {
-    pub fn new(settings: UringSettings) -> Self {
+    pub(crate) fn new(settings: UringSettings) -> Self {
         let directory = uring_directory(settings);
         let storage: Box<dyn LogStorage> = match directory.unavailable {
             None => Box::new(directory.open()),
@@ -330,7 +331,7 @@ impl CachedUring {
 }
 
 #[cfg(target_os = "linux")]
-impl Place for CachedUring {
+impl Medium for CachedUring {
     type Storage = CrashStorage<Box<dyn LogStorage>>;
 
     fn open(&self) -> Self::Storage {
