@@ -40,7 +40,8 @@ impl Calls {
         let calls = self.clone();
         Io::future(async move {
             let outcome = io.await;
-            let told = outcome.as_ref().map_or_else(|error| format!("Err: {error}"), show);
+            let told =
+                outcome.as_ref().map_or_else(|error| format!("Err: {}", error.chain()), show);
             calls.note(format!("{call} -> {told}"));
             outcome
         })

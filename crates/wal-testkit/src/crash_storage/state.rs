@@ -65,7 +65,7 @@ pub(super) struct Lost {
 }
 
 pub(super) fn power_is_off(op: &'static str) -> Error {
-    Error::new(ErrorKind::Io, op).detail("injected: the power is off")
+    Error::new(ErrorKind::Io, op).with_detail("injected: the power is off")
 }
 
 pub(super) fn path(name: Lsn) -> PathBuf {
@@ -73,14 +73,14 @@ pub(super) fn path(name: Lsn) -> PathBuf {
 }
 
 pub(super) fn of_model(op: &'static str, name: Lsn) -> impl FnOnce(std::io::Error) -> Error {
-    move |source| Error::io(op, source).segment(name)
+    move |source| Error::io(op, source).with_segment(name)
 }
 
 impl State {
     pub(super) fn alive(&self, op: &'static str, process: u64) -> Result<()> {
         if self.process != process {
             return Err(Error::new(ErrorKind::Io, op)
-                .detail("injected: the process that held this handle has died"));
+                .with_detail("injected: the process that held this handle has died"));
         }
         match self.power_off_at {
             // The change that finds the power going off is told by `pass`.

@@ -60,7 +60,8 @@ fn survivors(
     let mut survivors = BTreeMap::new();
     for (name, _) in state.cached() {
         let bytes = image.contents(&path(name));
-        survivors.insert(name, bytes.map_err(|source| Error::io("crash", source).with_segment(name))?);
+        survivors
+            .insert(name, bytes.map_err(|source| Error::io("crash", source).with_segment(name))?);
     }
     for Lost { name, offset, old, elsewhere } in &state.lost {
         let Some(bytes) = survivors.get_mut(name) else { continue };

@@ -88,7 +88,9 @@ impl LogStorage for Lying {
 
     fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
         let bug = self.bug;
-        self.inner.stage(name, capacity).map(move |staged| staged.wrap(move |inner| wrap(bug, inner)))
+        self.inner
+            .stage(name, capacity)
+            .map(move |staged| staged.wrap(move |inner| wrap(bug, inner)))
     }
 
     fn create(
