@@ -54,7 +54,7 @@ pub(crate) fn salvage(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
         match found.live() {
             None => {
                 repair.save(found.name, 0, found.len, found.name)?;
-                let why = found.header.as_ref().err().map(Error::detail_text).unwrap_or_default();
+                let why = found.header.as_ref().err().map(Error::detail).unwrap_or_default();
                 plan.lose(format!("the header of segment {} does not check: {why}", found.name));
             }
             Some(live) => match reason(scan, live) {

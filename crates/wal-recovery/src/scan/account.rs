@@ -1,6 +1,6 @@
 //! From a scan to a report, and to the value that a log is opened with.
 
-use wal_core::{Lsn, Recovered, RecoveredSegment, Timestamp};
+use wal_core::{Lsn, RecoveredSegment, Timestamp};
 
 use crate::report::{Damage, DamageKind, Report, SegmentReport, SegmentState};
 use crate::scan::found::{Found, Live, Scan};
