@@ -20,7 +20,7 @@ use crate::{AsyncWal, Codec, LogStorage, RawCodec, Result, Settings, SyncStrateg
 /// println!("{report}");
 /// let lsn = log.append(b"a record")?;
 /// assert_eq!(log.read(lsn)?.record, "a record");
-/// # composable_wal::Result::Ok(())
+/// # Ok::<(), composable_wal::Error>(())
 /// ```
 ///
 /// # Errors
@@ -51,7 +51,7 @@ pub fn open_async(dir: impl AsRef<Path>) -> Result<(AsyncWal, Report)> {
 ///     .settings(Settings::default().segment_size(16 << 20))
 ///     .open(&dir)?;
 /// assert_eq!(log.claim().power_loss.records, Some(99));
-/// # composable_wal::Result::Ok(())
+/// # Ok::<(), composable_wal::Error>(())
 /// ```
 ///
 /// A typed log (feature `codec`):
@@ -64,7 +64,7 @@ pub fn open_async(dir: impl AsRef<Path>) -> Result<(AsyncWal, Report)> {
 /// let (log, _) = Options::new().codec(Json::<Event>::new()).open(&dir)?;
 /// let lsn = log.append(&Event::Opened { account: 7 })?;
 /// assert_eq!(log.read(lsn)?.record, Event::Opened { account: 7 });
-/// # composable_wal::Result::Ok(())
+/// # Ok::<(), composable_wal::Error>(())
 /// ```
 #[must_use = "nothing is opened yet"]
 pub struct Options<C = RawCodec> {

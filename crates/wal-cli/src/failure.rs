@@ -90,7 +90,7 @@ impl From<Error> for Failure {
             ErrorKind::TornTail => Code::TornTail,
             _ => Code::Error,
         };
-        Failure { message: error.to_string(), hint: hint(&error), code }
+        Failure { message: error.chain().to_string(), hint: hint(&error), code }
     }
 }
 

@@ -67,11 +67,11 @@ impl Codec for Any {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let recovered = open::recover(open::existing(&args.dir)?)?;
-    let codec = Any(recovered.codec.unwrap_or(CodecId::RAW));
+    let codec = Any(recovered.codec().unwrap_or(CodecId::RAW));
     if codec.0 == CodecId::STREAMS {
         // What its streams still need, only they know.
         let what = "the log is shared by streams; truncate them through wal-streams";
-        return Err(Error::new(ErrorKind::Unsupported, "truncate").detail(what).into());
+        return Err(Error::new(ErrorKind::Unsupported, "truncate").with_detail(what).into());
     }
     let wal = Wal::builder(Policy::default()).codec(codec).open(recovered)?;
     match args.end {

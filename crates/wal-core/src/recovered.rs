@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::format::{LogId, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary};
+use crate::format::{FrameKind, LogId, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary};
 use crate::{
     Access, CodecId, Error, ErrorKind, Event, FrameReader, FrameStep, LogStorage, Lsn, Result,
     StorageLock, Timestamp,
@@ -231,12 +231,17 @@ impl Recovered {
                 .with_offset(len));
         }
         let mut reader = FrameReader::new(segment, header, end, len).read_size(END);
-        match crate::block_on(reader.next())? {
-            FrameStep::Frame(_) => {
-                Err(mismatch("the newest segment is longer than when it was recovered")
-                    .with_offset(end))
+        loop {
+            let FrameStep::Frame(frame) = crate::block_on(reader.next())? else { return Ok(()) };
+            match FrameKind::from_number(frame.header.kind) {
+                Some(FrameKind::Padding) => {}
+                // A sealed segment goes on with its footer.
+                Some(FrameKind::Footer) => return Ok(()),
+                _ => {
+                    let why = "the newest segment is longer than when it was recovered";
+                    return Err(mismatch(why).with_offset(frame.offset));
+                }
             }
-            _ => Ok(()),
         }
     }
 }

@@ -8,6 +8,7 @@ use wal_core::{Clock, Error, ErrorKind, LogStorage, Result};
 use crate::mode::Verify;
 use crate::report::Report;
 use crate::scan::found::Scan;
+use crate::scan::identity::may_be_a_change;
 use crate::scan::options::ScanOptions;
 use crate::scan::scanner::{Scanned, Scanner};
 use crate::watch::Progress;
@@ -113,8 +114,7 @@ impl Inspect {
                         ..Report::empty(listing.foreign)
                     });
                 }
-                // A segment was removed between being listed and being read.
-                Err(error) if error.kind() == ErrorKind::NotFound && !last => continue,
+                Err(error) if may_be_a_change(&error) && !last => continue,
                 Err(error) => return Err(error),
             };
             let suspicious = scan.fatal().is_some() || scan.unsupported.is_some();

@@ -67,8 +67,8 @@ impl Faults {
         }
     }
 
-    /// Explores this strategy. May be called again for further ones. Reports, and lines that
-    /// [`replay`](Self::replay) reads, call it by this name, which has no `|` in it.
+    /// Explores this strategy. May be called again for further ones, each with a name of its own: reports, and
+    /// lines that [`replay`](Self::replay) reads, call it so.
     ///
     /// Bounds should be small: a strategy that may lose a thousand records needs a thousand appends to be
     /// driven there, and each is a place to crash.
@@ -150,8 +150,13 @@ impl Faults {
     /// run sets a panic hook that is silent on the threads that explore, and passes on all others.
     ///
     /// # Errors
-    /// If no thread can be started, or the explorer itself panics.
+    /// `InvalidInput` if the name of a strategy or storage could not be read back from a line: it is empty,
+    /// begins or ends with a blank, or has a `|` or a line break in it. Otherwise if no thread can be started,
+    /// or the explorer itself panics.
     pub fn run(self) -> io::Result<Report> {
+        for Subject { spelling, storage, .. } in self.subjects() {
+            [&spelling, storage.name()].into_iter().try_for_each(check_name)?;
+        }
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok());
         let plan = Plan {
             subjects: self.subjects(),
@@ -175,6 +180,14 @@ impl Faults {
     }
 }
 
+fn check_name(name: &str) -> io::Result<()> {
+    if name.is_empty() || name.trim() != name || name.contains(['|', '\n']) {
+        let told = format!("{name:?} cannot be the name of a strategy or storage");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, told));
+    }
+    Ok(())
+}
+
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Faults")
@@ -182,5 +195,21 @@ impl fmt::Debug for Faults {
             .field("effort", &self.effort)
             .field("seed", &self.seed)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wal_sync::Always;
+
+    use super::*;
+
+    #[test]
+    fn names_that_no_line_could_hold_are_refused() {
+        for bad in ["", " a", "a|b", "a\nb"] {
+            let error = Faults::new().strategy(bad, Always).states(1).run().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{bad:?}");
+        }
+        assert!(check_name("batch:8,400,3ms").is_ok() && check_name("two words").is_ok());
     }
 }

@@ -57,13 +57,14 @@
 //! | `explore` | mutants and subjects, spread over threads and over the time there is |
 //! | `progress` | [`Progress`]: what a run tells while it goes on |
 //! | `report` | [`Report`]: what was found, made of `risk` ([`Risk`], [`Verdict`]) and `trial` ([`Trial`]) |
-//! | `table`, `html`, `kinds` | the report as text and as a page |
+//! | `output`, over `table`, `html`, `kinds` | the report as text, as a page, as JSON |
 //! | `replay` | [`Replay`]: one case again |
 
 mod explore;
 mod faults;
 mod html;
 mod kinds;
+mod output;
 mod progress;
 mod replay;
 mod report;

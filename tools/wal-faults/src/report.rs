@@ -1,10 +1,6 @@
 //! What was found, and whether it is good.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs;
-use std::io;
-use std::path::Path;
 
 use serde::Serialize;
 use wal_testkit::{Failure, FaultKind, Outcome};
@@ -12,7 +8,6 @@ use wal_tool::number::grouped;
 
 use super::risk::Risk;
 use super::trial::Trial;
-use super::{html, table};
 
 /// Everything that an exploration has found.
 ///
@@ -168,34 +163,6 @@ impl Report {
     #[must_use]
     pub fn mutants(&self) -> &[Trial] {
         self.mutants.as_deref().unwrap_or_default()
-    }
-
-    /// The page: it needs no other file, no script and no network.
-    #[must_use]
-    pub fn to_html(&self) -> String {
-        html::page(self)
-    }
-
-    /// Writes the page into a file.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn html(&self, file: impl AsRef<Path>) -> io::Result<()> {
-        fs::write(file, self.to_html())
-    }
-
-    /// Writes everything into a file, as JSON.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn json(&self, file: impl AsRef<Path>) -> io::Result<()> {
-        fs::write(file, serde_json::to_string_pretty(self)?)
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&table::text(self))
     }
 }
 

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     fn range(first: u64, last: u64) -> LsnRange {
-        LsnRange { first: Lsn::new(first), last: Lsn::new(last) }
+        LsnRange::new(Lsn::new(first), Lsn::new(last))
     }
 
     /// Tells each write apart.

@@ -130,13 +130,13 @@ impl From<LastBlock> for wal_fs::LastBlock {
     }
 }
 
-impl From<Level> for Durability {
+impl From<Level> for Option<Durability> {
     fn from(level: Level) -> Self {
         match level {
-            Level::Buffered => Durability::Buffered,
-            Level::Written => Durability::Written,
-            Level::Durable => Durability::Durable,
-            Level::Strategy => Durability::Strategy,
+            Level::Buffered => Some(Durability::Buffered),
+            Level::Written => Some(Durability::Written),
+            Level::Durable => Some(Durability::Durable),
+            Level::Strategy => None,
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Plan {
     pub(crate) batch: usize,
     /// A batch that reached this many bytes is handed on as it is, for the log to refuse it.
     pub(crate) batch_bytes: u64,
-    pub(crate) durability: Durability,
+    pub(crate) durability: Option<Durability>,
 }
 
 /// Why a writer stopped before its queue was empty.
@@ -152,7 +152,7 @@ fn write<W: Write>(
     at: usize,
     queues: &Queues,
     wal: &Wal,
-    durability: Durability,
+    durability: Option<Durability>,
     acks: Option<&Acks<W>>,
 ) -> (Tally, Option<Stop>) {
     let clock = SystemClock::new();

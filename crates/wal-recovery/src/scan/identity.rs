@@ -80,3 +80,10 @@ pub(crate) fn check_identity<'a>(
     let next_generation = largest + leap;
     Ok(Identity { log_id: one.log_id, codec: one.codec, next_generation })
 }
+
+/// Whether an error that a reader met beside a writer may come of a change meanwhile, so that it is worth to look
+/// again: a segment was removed between being listed and being read, or it was removed and recycled, and its name
+/// leads to another header. What is damaged is found damaged again.
+pub(crate) fn may_be_a_change(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt)
+}

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use wal_core::format::SegmentHeader;
-use wal_core::{ErrorKind, LogStorage, Lsn, Result};
+use wal_core::{LogStorage, Lsn, Result};
 
 use crate::scan::chain::{Role, chain};
-use crate::scan::identity::{check_identity, list};
+use crate::scan::identity::{check_identity, list, may_be_a_change};
 use crate::segment::header;
 
 /// How often it is begun again because a segment disappeared under it.
@@ -43,7 +43,7 @@ impl Survey {
         let mut unreadable = Vec::new();
         loop {
             match Self::attempt(storage, known) {
-                Err(error) if error.kind() == ErrorKind::NotFound && tried < TRIES => {}
+                Err(error) if may_be_a_change(&error) && tried < TRIES => {}
                 // A file that was removed and recycled while it was read shows another header.
                 Ok(survey) if survey.unreadable() != unreadable && tried < TRIES => {
                     unreadable = survey.unreadable();
