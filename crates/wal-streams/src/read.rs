@@ -26,9 +26,12 @@ impl Iter {
             let positions = state.lock();
             let from = if from == Lsn::ZERO { positions.start } else { from };
             if from < positions.start {
-                return Err(Error::new(ErrorKind::NotFound, "read stream").with_lsn(from).with_detail(
-                    format!("stream {stream}: truncated; it starts at LSN {}", positions.start),
-                ));
+                return Err(Error::new(ErrorKind::NotFound, "read stream")
+                    .with_lsn(from)
+                    .with_detail(format!(
+                        "stream {stream}: truncated; it starts at LSN {}",
+                        positions.start
+                    )));
             }
             (from, positions.next.prev(), positions.index.seek(from))
         };

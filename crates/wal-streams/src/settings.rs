@@ -43,7 +43,9 @@ impl Settings {
         if self.reclaim_bytes <= max {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Invalid, "check settings")
-            .with_detail(format!("reclaim_bytes is {}, allowed are 0 to {max}", self.reclaim_bytes)))
+        Err(Error::new(ErrorKind::Invalid, "check settings").with_detail(format!(
+            "reclaim_bytes is {}, allowed are 0 to {max}",
+            self.reclaim_bytes
+        )))
     }
 }

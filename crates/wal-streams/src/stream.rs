@@ -146,11 +146,9 @@ impl Stream {
         match self.iter(lsn.max(Lsn::FIRST))?.next() {
             Some(Ok(entry)) if entry.lsn == lsn => Ok(entry),
             Some(Err(error)) => Err(error),
-            _ => Err(Error::new(ErrorKind::NotFound, "read stream").with_lsn(lsn).with_detail(format!(
-                "stream {} ends at LSN {}",
-                self.id(),
-                self.last_lsn()
-            ))),
+            _ => Err(Error::new(ErrorKind::NotFound, "read stream")
+                .with_lsn(lsn)
+                .with_detail(format!("stream {} ends at LSN {}", self.id(), self.last_lsn()))),
         }
     }
 

@@ -34,8 +34,8 @@ fn count(what: &str, records: u64, mut round: impl FnMut(u64)) {
 fn appending_allocates_nothing_per_record() {
     let storage = Drain::default();
     let open = |strategy: Box<dyn SyncStrategy>| {
-        let mut recovered = MemoryStorage::new().into_empty_log().unwrap();
-        recovered.storage() = Arc::new(storage.clone());
+        let (storage, lock) = (Arc::new(storage.clone()), StorageLock::new(()));
+        let recovered = Recovered::empty(storage, lock, format::LogId([1; 16])).unwrap();
         Streams::open(Wal::builder(strategy), recovered).unwrap()
     };
     let streams = open(Box::new(Always::new()));

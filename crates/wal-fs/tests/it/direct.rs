@@ -234,7 +234,7 @@ fn nothing_is_written_or_synced_after_a_failed_write() {
         let error = segment.write_at(BLOCK + 100, data.clone(), mode).wait().unwrap_err();
         assert_eq!((error.kind(), error.offset()), (ErrorKind::Io, Some(BLOCK + 100)));
         let again = segment.write_at(BLOCK + 100, data, mode).wait().unwrap_err();
-        assert!(again.to_string().contains("an earlier write"), "{again}");
+        assert!(again.chain().to_string().contains("an earlier write"), "{again:?}");
         segment.sync().wait().unwrap_err();
     }
 }
@@ -247,7 +247,7 @@ fn a_failed_sync_is_followed_by_no_good_one_though_nothing_is_left_to_do() {
     faults.fail_once(Call::Sync, 1, std::io::ErrorKind::Other);
     segment.sync().wait().unwrap_err();
     let error = segment.sync().wait().unwrap_err();
-    assert!(error.to_string().contains("an earlier sync"), "{error}");
+    assert!(error.chain().to_string().contains("an earlier sync"), "{error:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `files` | `FileStorage`: what it keeps, lists and refuses |
 //! | `order` | which calls reach the file system, and in which order |
+//! | `staged` | what is published over what, and what is left of what was not |
 //! | `trouble` | full disks, short and interrupted calls, failed syncs |
 //! | `lock` | one writer, in this process and among others |
 //! | `direct` | `DirectStorage`: whole blocks in one call |
@@ -23,6 +24,7 @@ mod lock;
 mod mmap;
 mod mmap_helper;
 mod order;
+mod staged;
 mod trouble;
 #[cfg(all(target_os = "linux", feature = "uring"))]
 mod uring;

@@ -210,7 +210,7 @@ fn a_failed_sync_is_never_repeated() {
     faults.fail_once(Call::Sync, 1, std::io::ErrorKind::Other);
     segment.sync().wait().unwrap_err();
     let error = segment.sync().wait().unwrap_err();
-    assert!(error.to_string().contains("an earlier sync"), "{error}");
+    assert!(error.chain().to_string().contains("an earlier sync"), "{error:?}");
     let through = segment.write_at(106, "x".into(), WriteMode::Through);
     assert_eq!(through.wait().unwrap_err().offset(), Some(106));
 }

@@ -146,7 +146,7 @@ fn a_helper_that_panics_is_told_of_and_goes_on() {
     faults.on_call(Call::Map, || panic!("this is meant"));
     write(&segment, 6, 3000).unwrap();
     let error = write(&segment, 3006, 3000).unwrap_err();
-    assert!(error.to_string().contains("the helper panicked"), "{error}");
+    assert!(error.chain().to_string().contains("the helper panicked"), "{error:?}");
     faults.clear();
     let other = storage.create(Lsn::new(2), "header".into(), 40_000, Publish::New).wait().unwrap();
     for at in (6..30_000).step_by(1000) {

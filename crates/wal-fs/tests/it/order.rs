@@ -38,7 +38,7 @@ fn create_makes_the_header_durable_before_the_name() {
             format!("write {new} 0+6"),
             format!("write {new} 6+4090"),
             format!("sync all {new}"),
-            format!("rename {new} -> {ONE}"),
+            format!("rename new {new} -> {ONE}"),
             "sync dir wal".into(),
         ]
     );
@@ -59,7 +59,7 @@ fn remove_recycles_and_create_writes_only_the_header() {
         [
             format!("write {kept} 0+6"),
             format!("sync all {kept}"),
-            format!("rename {kept} -> 00000000000000000002.wal"),
+            format!("rename new {kept} -> 00000000000000000002.wal"),
             "sync dir wal".into(),
         ]
     );

@@ -139,7 +139,7 @@ fn a_failed_sync_is_never_repeated() {
     segment.sync().wait().unwrap_err();
     // The device would say `Ok` now, although the bytes are lost.
     let error = segment.sync().wait().unwrap_err();
-    assert!(error.to_string().contains("an earlier sync"), "{error}");
+    assert!(error.chain().to_string().contains("an earlier sync"), "{error:?}");
     segment.write_at(6, "frame".into(), WriteMode::Through).wait().unwrap_err();
     assert_eq!(faults.counters().data_syncs, before + 1);
     let image = fs.crash(CrashPolicy::DropUnsynced);

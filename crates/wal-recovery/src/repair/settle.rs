@@ -3,7 +3,7 @@
 //! Each step can be repeated, and a crash between any two of them leaves a log whose recovery gives
 //! the same records.
 
-use wal_core::{Access, Event, Result};
+use wal_core::{Access, Event, Lsn, Result};
 
 use crate::repair::Repair;
 use crate::repair::new_segment::NewSegment;
@@ -18,14 +18,27 @@ pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     for live in scan.live() {
         settle_segment(live, repair).map_err(|e| e.with_segment(live.header.first_lsn))?;
     }
-    // What is void at the back goes first, the newest before the others; then the front, the oldest
-    // before the others. So what is left after a crash is still told to be a leftover.
-    let void = scan.segments.iter().rev().filter(|found| found.role == Role::Void);
-    let front = scan.segments.iter().filter(|found| found.role == Role::Front);
-    for found in void.chain(front) {
-        repair.storage.remove(&[found.name]).wait().map_err(|e| e.with_segment(found.name))?;
-        repair.done.events.push(Event::segment_removed(found.name));
+    // What is void at the back goes first, the newest before the others, one at a time: should the header that
+    // makes it void be damaged later, what is left is still one piece behind the records that were kept.
+    for found in scan.segments.iter().rev().filter(|found| found.role == Role::Void) {
+        remove(&[found.name], repair)?;
     }
+    // Then the front, in one call: all of it is in front of where the header of a live segment says that the log
+    // starts. That header is durable, and stays, so whichever of them a crash leaves is told to be a leftover by it
+    // alone.
+    let front = scan.segments.iter().filter(|found| found.role == Role::Front);
+    let front: Vec<Lsn> = front.map(|found| found.name).collect();
+    remove(&front, repair)
+}
+
+/// Removes leftovers in one call, of which a crash may leave any.
+fn remove(names: &[Lsn], repair: &mut Repair<'_>) -> Result<()> {
+    let Some(&first) = names.first() else { return Ok(()) };
+    repair.storage.remove(names).wait().map_err(|e| {
+        let segment = e.segment().unwrap_or(first);
+        e.with_segment(segment)
+    })?;
+    repair.done.events.extend(names.iter().map(|name| Event::segment_removed(*name)));
     Ok(())
 }
 

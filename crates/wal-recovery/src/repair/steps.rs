@@ -50,6 +50,7 @@ pub(crate) fn run(
 /// of it was made.
 fn remove_strays(repair: &Repair<'_>) -> Result<()> {
     let scan = rescan(repair)?;
+    // One at a time, though no order is relied on: each is damage, and there are few.
     let strays = scan.segments.iter().filter(|found| found.role == Role::Unreadable);
     for stray in strays.filter(|stray| repair.done.saved.contains(&stray.name)) {
         repair.storage.remove(&[stray.name]).wait().map_err(|e| e.with_segment(stray.name))?;

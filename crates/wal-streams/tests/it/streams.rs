@@ -66,8 +66,8 @@ fn each_stream_has_its_own_numbers_and_records() {
         assert_eq!(streams.ids(), [], "a stream exists from its first append on");
         assert_eq!(a.append(b"a1").unwrap().get(), 1);
         assert_eq!(b.append(b"b1").unwrap().get(), 1);
-        let range = b.append_batch(&["b2", "b3", "b4"]).unwrap();
-        assert_eq!(range, LsnRange { first: Lsn::new(2), last: Lsn::new(4) });
+        let range = b.append_batch(&[*b"b2", *b"b3", *b"b4"]).unwrap();
+        assert_eq!(range, LsnRange::new(Lsn::new(2), Lsn::new(4)));
         a.append_batch(&[b"a2".to_vec()]).unwrap();
         a.append(b"a3").unwrap();
         let check = |streams: &Streams| {
@@ -152,10 +152,10 @@ fn the_shared_log_goes_when_no_stream_needs_it_and_numbers_stay() {
         let streams = open_small(&storage);
         let (slow, fast, gone) = (streams.stream(1), streams.stream(2), streams.stream(3));
         let record = vec![7; 1000];
-        gone.append_batch(&[&record; 5]).unwrap();
+        gone.append_batch(&vec![record.clone(); 5]).unwrap();
         gone.truncate_before(Lsn::MAX).unwrap();
         slow.append(b"needed").unwrap();
-        fast.append_batch(&[&record; 10]).unwrap();
+        fast.append_batch(&vec![record.clone(); 10]).unwrap();
         (10..100).for_each(|_| assert!(fast.append(&record).is_ok()));
         fast.truncate_before(Lsn::MAX).unwrap();
         let stats = streams.stats();
@@ -193,7 +193,7 @@ fn durable_is_what_a_sync_of_anybody_covers() {
     assert_eq!(a.durable_lsn(), Lsn::ZERO);
     b.append_with(b"b1", Durability::Durable).unwrap();
     assert_eq!((a.durable_lsn().get(), b.durable_lsn().get()), (1, 1));
-    a.append_batch(&[b"a2", b"a3"]).unwrap();
+    a.append_batch(&[*b"a2", *b"a3"]).unwrap();
     assert_eq!(a.durable_lsn().get(), 1);
     streams.sync().unwrap();
     assert_eq!(a.durable_lsn().get(), 3);
@@ -293,7 +293,7 @@ fn a_log_cut_by_a_recovery_has_a_hole_and_goes_on() {
     let storage: Storage = Arc::new(MemoryStorage::new());
     let streams = open(&storage);
     let (a, b) = (streams.stream(1), streams.stream(2));
-    a.append_batch(&[b"a1", b"a2", b"a3"]).unwrap();
+    a.append_batch(&[*b"a1", *b"a2", *b"a3"]).unwrap();
     b.append(b"b1").unwrap();
     streams.close().unwrap();
     drop((streams, a, b));

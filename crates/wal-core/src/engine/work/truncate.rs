@@ -36,14 +36,21 @@ impl Engine {
         }
         let log_start = self.log_start();
         let active = w.active_name();
-        // Oldest first: what is left after a crash is still one piece.
-        for segment in self.segments.all() {
+        let all = self.segments.all();
+        let void = all.iter().take_while(|segment| {
             // One that begins there stays, even if it is empty: it alone says which number comes next.
             let first = segment.header.first_lsn;
-            if first >= log_start || segment.last_lsn() >= log_start || Some(first) == active {
-                break;
-            }
-            self.remove_segment(&segment)?;
+            first < log_start && segment.last_lsn() < log_start && Some(first) != active
+        });
+        let void: Vec<_> = void.map(|segment| &**segment).collect();
+        if starts_segment {
+            // Nothing says where the log starts but that nothing is in front of it. So one at a time, the oldest
+            // first: what is left after a crash is still one piece.
+            void.iter().try_for_each(|segment| self.remove_segments(&[segment]))?;
+        } else {
+            // The header of the newest segment says where the log starts, and is durable: whichever of these a
+            // crash leaves is told to be a leftover by that alone.
+            self.remove_segments(&void)?;
         }
         self.emit(&Event::TruncatedBefore { log_start });
         Ok(log_start)
@@ -72,28 +79,32 @@ impl Engine {
         }
         self.flush(&mut w, Purpose::Write)?;
         let newest = w.active_name().expect("rolled");
-        // Newest first: a leftover is void by the new segment's header.
+        // A leftover is void by the new segment's header. The newest first, one at a time: should that header be
+        // damaged later, what is left is still one piece behind the records that were kept.
         for segment in self.segments.all().iter().rev() {
             if segment.header.first_lsn == newest {
                 continue;
             }
             segment.limit_to(lsn);
             if segment.header.first_lsn > lsn {
-                self.remove_segment(segment)?;
+                self.remove_segments(&[segment])?;
             }
         }
         self.emit(&Event::TruncatedAfter { last_lsn: lsn });
         Ok(lsn)
     }
 
-    fn remove_segment(&self, segment: &SegmentEntry) -> Result<()> {
-        let first_lsn = segment.header.first_lsn;
-        self.segments.forget(segment.header.generation);
-        self.storage
-            .remove(&[first_lsn])
-            .wait()
-            .map_err(|e| self.fail(e.with_segment(first_lsn)))?;
-        self.emit(&Event::SegmentRemoved { first_lsn });
+    /// Removes segments in one call, of which a crash may leave any.
+    fn remove_segments(&self, segments: &[&SegmentEntry]) -> Result<()> {
+        let names: Vec<Lsn> = segments.iter().map(|segment| segment.header.first_lsn).collect();
+        let Some(&first) = names.first() else { return Ok(()) };
+        segments.iter().for_each(|segment| self.segments.forget(segment.header.generation));
+        let removed = self.storage.remove(&names).wait();
+        removed.map_err(|e| {
+            let segment = e.segment().unwrap_or(first);
+            self.fail(e.with_segment(segment))
+        })?;
+        names.into_iter().for_each(|first_lsn| self.emit(&Event::SegmentRemoved { first_lsn }));
         Ok(())
     }
 }
