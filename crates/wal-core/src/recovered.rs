@@ -171,6 +171,18 @@ impl Recovered {
         self.0.last_time
     }
 
+    /// The generation of the next segment: larger than any that the storage may still hold.
+    #[must_use]
+    pub fn next_generation(&self) -> u64 {
+        self.0.next_generation
+    }
+
+    /// What the recovery did to the log; whoever opens it is told.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.0.events
+    }
+
     pub(crate) fn into_parts(self) -> RecoveredParts {
         self.0
     }

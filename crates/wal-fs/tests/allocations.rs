@@ -1,7 +1,7 @@
 //! Writing allocates nothing, once a segment has its buffers. A program of its own: it counts what the
 //! allocator of the whole process hands out.
 
-use wal_core::{LogStorage, Lsn, WriteMode};
+use wal_core::{LogStorage, Lsn, Publish, WriteMode};
 use wal_fs::{DirectStorage, FileStorage, MmapStorage};
 use wal_testkit::conformance::AllocationWatch;
 
@@ -10,7 +10,7 @@ static ALLOCATOR: AllocationWatch = AllocationWatch;
 
 fn allocated(storage: &impl LogStorage, mode: WriteMode) -> u64 {
     let header = vec![0; storage.capabilities().alignment as usize].into();
-    let segment = storage.create(Lsn::FIRST, header, 900 << 10).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, header, 900 << 10, Publish::New).wait().unwrap();
     let record = bytes::Bytes::from(vec![7; 124]);
     let at = |n: u64| (4 << 10) + n * 100;
     // The first write takes the memory that the others use.

@@ -1,5 +1,6 @@
 //! From a stream's records to one frame of the shared log.
 
+use std::borrow::Borrow;
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -16,31 +17,31 @@ use crate::positions::StreamState;
 use crate::shared::Shared;
 
 /// Places records as one frame, and tells what to wait for.
-pub(crate) fn submit<'a, R: AsRef<[u8]>>(
+pub(crate) fn submit<'a, R: Borrow<[u8]>>(
     shared: &'a Shared,
     state: &StreamState,
     records: &[R],
-    durability: Durability,
+    durability: Option<Durability>,
 ) -> Result<Submitted<'a>> {
     let [first, rest @ ..] = records else {
         return Err(Error::new(ErrorKind::Invalid, "append to stream")
-            .detail(format!("stream {}: the batch is empty", state.id)));
+            .with_detail(format!("stream {}: the batch is empty", state.id)));
     };
     let count = records.len() as u64;
     with_scratch(|scratch| {
         let mut pieces = recycle(std::mem::take(&mut scratch.pieces));
         pieces.push(&[]);
-        pieces.extend(rest.iter().map(AsRef::as_ref));
+        pieces.extend(rest.iter().map(Borrow::borrow));
 
         let mut at = state.lock();
         layout::put_records(&mut scratch.lead, state.id, at.next, count);
-        scratch.lead.extend_from_slice(first.as_ref());
+        scratch.lead.extend_from_slice(first.borrow());
         pieces[0] = &scratch.lead;
-        let submitted = shared.wal.submit_batch(&pieces, durability).map_err(|error| {
+        let submitted = shared.wal.submit_batch_with(&pieces, durability).map_err(|error| {
             Error::new(error.kind(), "append to stream")
-                .lsn(at.next)
-                .detail(format!("stream {}", state.id))
-                .source(error)
+                .with_lsn(at.next)
+                .with_detail(format!("stream {}", state.id))
+                .with_source(error)
         })?;
         let bytes = pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         scratch.pieces = recycle(pieces);
@@ -50,7 +51,7 @@ pub(crate) fn submit<'a, R: AsRef<[u8]>>(
             at: shared.add_bytes(bytes + record_overhead(count)),
         };
         at.placed(frame, count, shared.wal.durable_lsn());
-        let range = LsnRange { first: frame.lsn, last: frame.lsn.advance(count - 1) };
+        let range = LsnRange::new(frame.lsn, frame.lsn.advance(count - 1));
         Ok(Submitted { stream: state.id, range, submitted })
     })
 }
@@ -66,7 +67,7 @@ pub(crate) fn submit<'a, R: AsRef<[u8]>>(
 /// # let streams = Streams::open(Wal::builder(wal_sync::Always::new()), recovered)?;
 /// let stream = streams.stream(StreamId(1));
 /// block_on(async {
-///     let range = stream.submit(b"from a task", Durability::Durable)?.await?;
+///     let range = stream.submit_with(b"from a task", Durability::Durable)?.await?;
 ///     assert_eq!(stream.durable_lsn(), range.last);
 ///     Ok(())
 /// })
@@ -145,9 +146,9 @@ impl Future for Acknowledged<'_> {
 fn acknowledged(shared: Result<LsnRange>, stream: StreamId, range: LsnRange) -> Result<LsnRange> {
     shared.map(|_| range).map_err(|error| {
         Error::new(error.kind(), "append to stream")
-            .lsn(range.first)
-            .detail(format!("stream {stream}"))
-            .source(error)
+            .with_lsn(range.first)
+            .with_detail(format!("stream {stream}"))
+            .with_source(error)
     })
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn leave(shared: &Shared) {
         let mut record = Vec::new();
         let streams = exist.iter().copied();
         layout::put_closing(&mut record, shared.bytes(), freed.bytes, streams, stride);
-        match shared.wal.submit(&record, Durability::Buffered) {
+        match shared.wal.submit_with(&record, Durability::Buffered) {
             Err(error) if error.kind() == ErrorKind::TooLarge => {}
             Ok(_) => return shared.add_record(&record),
             Err(_) => return,
@@ -49,18 +49,18 @@ pub(crate) fn leave(shared: &Shared) {
 /// Whether the last record is alone in its frame, as a closing checkpoint is. Reads some 64 KiB
 /// and a frame.
 pub(crate) fn may_end(recovered: &Recovered) -> Result<bool> {
-    let last = recovered.last_lsn;
-    if last < recovered.log_start {
+    let last = recovered.last_lsn();
+    if last < recovered.first_lsn() {
         return Ok(false);
     }
-    let holder = recovered.segments.iter().rev().find(|segment| segment.header.first_lsn <= last);
-    let (Some(segment), Some(CodecId::STREAMS)) = (holder, recovered.codec) else {
+    let holder = recovered.segments().iter().rev().find(|segment| segment.header.first_lsn <= last);
+    let (Some(segment), Some(CodecId::STREAMS)) = (holder, recovered.codec()) else {
         return Ok(false);
     };
     let first_lsn = segment.header.first_lsn;
     let delta = u32::try_from(last.since(first_lsn)).unwrap_or(u32::MAX);
     let Some(near) = segment.summary.seek(delta) else { return Ok(false) };
-    let handle = recovered.storage.open(first_lsn, Access::Read).wait()?;
+    let handle = recovered.storage().open(first_lsn, Access::Read).wait()?;
     let (offset, end) = (u64::from(near.offset), segment.summary.data_end);
     let near = SegmentSummary::INDEX_STEP as usize;
     let mut reader = FrameReader::new(handle, &segment.header, offset, end).read_size(near);
@@ -81,7 +81,7 @@ pub(crate) fn at_end(wal: &Wal<SharedCodec>) -> Result<Option<Inventory>> {
     }
     let own_bytes = record.len() as u64 + record_overhead(1);
     let mut inventory = layout::take_closing(&mut record.split_off(1))
-        .map_err(|error| error.lsn(wal.last_lsn()))?;
+        .map_err(|error| error.with_lsn(wal.last_lsn()))?;
     inventory.bytes += own_bytes;
     // Somebody else truncated the log since: reading it tells what is missing.
     let begins = wal.first_lsn();

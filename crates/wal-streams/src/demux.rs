@@ -77,7 +77,7 @@ impl Demux {
         }
         self.at = entry.lsn;
         self.len = entry.record.len() as u64;
-        Some(self.step(entry).map_err(|error| error.lsn(self.at)))
+        Some(self.step(entry).map_err(|error| error.with_lsn(self.at)))
     }
 
     fn step(&mut self, entry: Entry<Bytes>) -> Result<Step> {
@@ -107,6 +107,6 @@ impl Demux {
 /// The error for a stream whose records do not follow each other.
 pub(crate) fn broken(stream: StreamId, at: Lsn, detail: String) -> Error {
     Error::new(ErrorKind::Corrupt, "read shared log")
-        .lsn(at)
-        .detail(format!("stream {stream}: {detail}"))
+        .with_lsn(at)
+        .with_detail(format!("stream {stream}: {detail}"))
 }

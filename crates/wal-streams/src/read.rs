@@ -26,7 +26,7 @@ impl Iter {
             let positions = state.lock();
             let from = if from == Lsn::ZERO { positions.start } else { from };
             if from < positions.start {
-                return Err(Error::new(ErrorKind::NotFound, "read stream").lsn(from).detail(
+                return Err(Error::new(ErrorKind::NotFound, "read stream").with_lsn(from).with_detail(
                     format!("stream {stream}: truncated; it starts at LSN {}", positions.start),
                 ));
             }
@@ -143,7 +143,7 @@ fn entry(record: Record) -> Entry<Bytes> {
 
 fn in_stream(stream: StreamId, lsn: Lsn, error: Error) -> Error {
     Error::new(error.kind(), "read stream")
-        .lsn(lsn)
-        .detail(format!("stream {stream}"))
-        .source(error)
+        .with_lsn(lsn)
+        .with_detail(format!("stream {stream}"))
+        .with_source(error)
 }

@@ -44,6 +44,6 @@ impl Settings {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Invalid, "check settings")
-            .detail(format!("reclaim_bytes is {}, allowed are 0 to {max}", self.reclaim_bytes)))
+            .with_detail(format!("reclaim_bytes is {}, allowed are 0 to {max}", self.reclaim_bytes)))
     }
 }

@@ -1,5 +1,6 @@
 //! The handle of one stream.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,35 +49,39 @@ impl Stream {
     /// lead of up to 26 bytes); `Poisoned` or the error itself if a write or sync failed: the record may
     /// or may not be there after the next recovery; `Closed`.
     pub fn append(&self, record: &[u8]) -> Result<Lsn> {
-        self.append_with(record, Durability::Strategy)
+        self.append_with(record, None)
     }
 
-    /// Appends a record and returns when it is as safe as asked, whatever the strategy.
+    /// Appends a record and returns when it is as safe as asked; `None` leaves that to the strategy.
     ///
     /// # Errors
     /// As [`append`](Self::append).
-    pub fn append_with(&self, record: &[u8], durability: Durability) -> Result<Lsn> {
-        self.submit(record, durability)?.wait().map(|range| range.last)
+    pub fn append_with(
+        &self,
+        record: &[u8],
+        durability: impl Into<Option<Durability>>,
+    ) -> Result<Lsn> {
+        self.submit_with(record, durability)?.wait().map(|range| range.last)
     }
 
     /// Appends records as one frame: after a crash all of them are there, or none.
     ///
     /// # Errors
     /// As [`append`](Self::append); `Invalid` for an empty batch.
-    pub fn append_batch<R: AsRef<[u8]>>(&self, records: &[R]) -> Result<LsnRange> {
-        self.append_batch_with(records, Durability::Strategy)
+    pub fn append_batch<R: Borrow<[u8]>>(&self, records: &[R]) -> Result<LsnRange> {
+        self.append_batch_with(records, None)
     }
 
-    /// Appends an atomic batch and returns when it is as safe as asked.
+    /// Appends an atomic batch and returns when it is as safe as asked; `None` leaves that to the strategy.
     ///
     /// # Errors
     /// As [`append_batch`](Self::append_batch).
-    pub fn append_batch_with<R: AsRef<[u8]>>(
+    pub fn append_batch_with<R: Borrow<[u8]>>(
         &self,
         records: &[R],
-        durability: Durability,
+        durability: impl Into<Option<Durability>>,
     ) -> Result<LsnRange> {
-        self.submit_batch(records, durability)?.wait()
+        self.submit_batch_with(records, durability)?.wait()
     }
 
     /// Appends a record and returns before it is acknowledged. Its LSN is settled; [`Submitted`] waits for
@@ -84,20 +89,40 @@ impl Stream {
     ///
     /// # Errors
     /// As [`append`](Self::append).
-    pub fn submit(&self, record: &[u8], durability: Durability) -> Result<Submitted<'_>> {
-        append::submit(&self.shared, &self.state, &[record], durability)
+    pub fn submit(&self, record: &[u8]) -> Result<Submitted<'_>> {
+        self.submit_with(record, None)
+    }
+
+    /// The same, acknowledged when it is as safe as asked; `None` leaves that to the strategy.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn submit_with(
+        &self,
+        record: &[u8],
+        durability: impl Into<Option<Durability>>,
+    ) -> Result<Submitted<'_>> {
+        append::submit(&self.shared, &self.state, &[record], durability.into())
     }
 
     /// Appends an atomic batch and returns before it is acknowledged.
     ///
     /// # Errors
     /// As [`append_batch`](Self::append_batch).
-    pub fn submit_batch<R: AsRef<[u8]>>(
+    pub fn submit_batch<R: Borrow<[u8]>>(&self, records: &[R]) -> Result<Submitted<'_>> {
+        self.submit_batch_with(records, None)
+    }
+
+    /// The same, acknowledged when it is as safe as asked; `None` leaves that to the strategy.
+    ///
+    /// # Errors
+    /// As [`append_batch`](Self::append_batch).
+    pub fn submit_batch_with<R: Borrow<[u8]>>(
         &self,
         records: &[R],
-        durability: Durability,
+        durability: impl Into<Option<Durability>>,
     ) -> Result<Submitted<'_>> {
-        append::submit(&self.shared, &self.state, records, durability)
+        append::submit(&self.shared, &self.state, records, durability.into())
     }
 
     /// Reads the stream's records from `from` on, up to the last one appended before this call; from its
@@ -121,7 +146,7 @@ impl Stream {
         match self.iter(lsn.max(Lsn::FIRST))?.next() {
             Some(Ok(entry)) if entry.lsn == lsn => Ok(entry),
             Some(Err(error)) => Err(error),
-            _ => Err(Error::new(ErrorKind::NotFound, "read stream").lsn(lsn).detail(format!(
+            _ => Err(Error::new(ErrorKind::NotFound, "read stream").with_lsn(lsn).with_detail(format!(
                 "stream {} ends at LSN {}",
                 self.id(),
                 self.last_lsn()

@@ -27,9 +27,9 @@ pub(crate) fn stream(shared: &Shared, state: &StreamState, lsn: Lsn) -> Result<L
     let mut at = state.lock();
     let wrap = |error: Error| {
         Error::new(error.kind(), "truncate stream")
-            .lsn(lsn)
-            .detail(format!("stream {}", state.id))
-            .source(error)
+            .with_lsn(lsn)
+            .with_detail(format!("stream {}", state.id))
+            .with_source(error)
     };
     let start = lsn.min(at.next);
     if start <= at.start {
@@ -39,7 +39,7 @@ pub(crate) fn stream(shared: &Shared, state: &StreamState, lsn: Lsn) -> Result<L
         return shared.wal.wait_durable(said_at).map(|()| start).map_err(wrap);
     }
     let record = layout::start(state.id, start);
-    let submitted = shared.wal.submit(&record, Durability::Durable).map_err(wrap)?;
+    let submitted = shared.wal.submit_with(&record, Durability::Durable).map_err(wrap)?;
     shared.add_record(&record);
     at.start_said_at = submitted.range().last;
     at.truncate_before(start);
@@ -94,7 +94,7 @@ pub(crate) fn reclaim(shared: &Shared, worth: u64) -> Result<Lsn> {
 /// The checkpoint, and only then the truncation.
 pub(crate) fn give_back(shared: &Shared, snapshot: &Snapshot, freed: &mut Freed) -> Result<Lsn> {
     let wrap = |error: Error| {
-        Error::new(error.kind(), "reclaim shared log").lsn(snapshot.needed).source(error)
+        Error::new(error.kind(), "reclaim shared log").with_lsn(snapshot.needed).with_source(error)
     };
     let checkpoint = layout::checkpoint(&snapshot.standings);
     let at = shared.wal.append_with(&checkpoint, Durability::Durable).map_err(wrap)?;

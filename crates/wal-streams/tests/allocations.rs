@@ -35,7 +35,7 @@ fn appending_allocates_nothing_per_record() {
     let storage = Drain::default();
     let open = |strategy: Box<dyn SyncStrategy>| {
         let mut recovered = MemoryStorage::new().into_empty_log().unwrap();
-        recovered.storage = Arc::new(storage.clone());
+        recovered.storage() = Arc::new(storage.clone());
         Streams::open(Wal::builder(strategy), recovered).unwrap()
     };
     let streams = open(Box::new(Always::new()));
@@ -45,7 +45,7 @@ fn appending_allocates_nothing_per_record() {
     let batch: Vec<_> = (0..100).map(|i| vec![i; 100]).collect();
     count("batches of 100", 100, |round| assert!(of(round).append_batch(&batch).is_ok()));
     count("from a task", 1, |round| {
-        let submitted = of(round).submit(&[1; 100], Durability::Durable).unwrap();
+        let submitted = of(round).submit_with(&[1; 100], Durability::Durable).unwrap();
         assert!(block_on(async { submitted.await }).is_ok());
     });
     let streams = open(Box::new(Os::new()));

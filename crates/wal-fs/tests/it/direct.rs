@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use wal_core::{Access, ErrorKind, LogStorage, Lsn, Segment, WriteMode};
+use wal_core::{Access, ErrorKind, LogStorage, Lsn, Publish, Segment, WriteMode};
 use wal_fs::{DirectSettings, DirectStorage, FileStorage, FileSystem, LastBlock, RealFs};
 use wal_testkit::{Call, CrashPolicy, FaultFs, Faults, ModelFs};
 
@@ -35,7 +35,10 @@ fn model() -> (DirectStorage<FaultFs<ModelFs>>, ModelFs, Faults) {
 }
 
 fn create(storage: &impl LogStorage) -> Arc<dyn Segment> {
-    storage.create(Lsn::FIRST, vec![b'h'; BLOCK as usize].into(), 1 << 20).wait().unwrap()
+    storage
+        .create(Lsn::FIRST, vec![b'h'; BLOCK as usize].into(), 1 << 20, Publish::New)
+        .wait()
+        .unwrap()
 }
 
 fn pattern(mark: u64, len: usize) -> Bytes {
@@ -144,7 +147,7 @@ fn recycled_space_behind_the_last_block_is_left_as_it_is() {
     let _lock = storage.lock().wait().unwrap();
     let old = create(&storage);
     write(&old, BLOCK, &vec![0xee; 20_000].into(), WriteMode::Through);
-    storage.remove(Lsn::FIRST).wait().unwrap();
+    storage.remove(&[Lsn::FIRST]).wait().unwrap();
     let new = create(&storage);
     write(&new, BLOCK, &pattern(1, 100), WriteMode::Through);
     let found = new.read_at(BLOCK, 12_000).wait().unwrap();

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use wal_core::{Access, ErrorKind, LogStorage, Lsn, WriteMode};
+use wal_core::{Access, ErrorKind, LogStorage, Lsn, Publish, WriteMode};
 use wal_fs::{DirectSettings, DirectStorage, FileSettings, FileStorage, MmapSettings, MmapStorage};
 
 /// A file system in memory, unmounted whatever happens.
@@ -53,7 +53,8 @@ fn may_mount() -> bool {
 /// Writes until the disk is full, reads back what was written, and goes on once there is room.
 fn fill(storage: &impl LogStorage, ballast: &Path) {
     std::fs::write(ballast, vec![1; 64 << 10]).unwrap();
-    let segment = storage.create(Lsn::FIRST, vec![b'h'; 4096].into(), 64 << 20).wait().unwrap();
+    let segment =
+        storage.create(Lsn::FIRST, vec![b'h'; 4096].into(), 64 << 20, Publish::New).wait().unwrap();
     let record = bytes::Bytes::from(vec![7; 1000]);
     let mut end = 4096;
     let error = loop {
@@ -69,7 +70,7 @@ fn fill(storage: &impl LogStorage, ballast: &Path) {
     let found = reader.read_at(4096, (end - 4096) as usize).wait().unwrap();
     assert!(found.len() as u64 == end - 4096 && found.iter().all(|byte| *byte == 7));
     std::fs::remove_file(ballast).unwrap();
-    let next = storage.create(Lsn::new(2), "header".into(), 4096).wait().unwrap();
+    let next = storage.create(Lsn::new(2), "header".into(), 4096, Publish::New).wait().unwrap();
     next.write_at(6, "goes on".into(), WriteMode::Through).wait().unwrap();
 }
 

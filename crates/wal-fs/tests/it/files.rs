@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use wal_core::{Access, ErrorKind, LogStorage, Lsn, WriteMode};
+use wal_core::{Access, ErrorKind, LogStorage, Lsn, Publish, WriteMode};
 use wal_fs::{FileSettings, FileStorage, RealFs};
 use wal_testkit::FaultFs;
 
@@ -24,7 +24,8 @@ fn names(dir: &Path) -> Vec<String> {
 fn bytes_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let storage = FileStorage::create_with(dir.path().join("a/b"), small()).unwrap();
-    let segment = storage.create(Lsn::FIRST, "header".into(), 100_000).wait().unwrap();
+    let segment =
+        storage.create(Lsn::FIRST, "header".into(), 100_000, Publish::New).wait().unwrap();
     assert_eq!(segment.len().wait().unwrap(), 4096);
     let mut end = 6;
     for i in 0..100u8 {
@@ -60,7 +61,7 @@ fn bytes_come_back() {
 fn filling_ahead_stops_at_the_capacity_and_never_covers_data() {
     let dir = tempfile::tempdir().unwrap();
     let storage = FileStorage::open_with(dir.path(), small()).unwrap();
-    let segment = storage.create(Lsn::FIRST, "header".into(), 6000).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, "header".into(), 6000, Publish::New).wait().unwrap();
     assert_eq!(segment.len().wait().unwrap(), 4096);
     // Far behind the end, so that the next write lies before data.
     segment.write_at(5000, "far".into(), WriteMode::Cached).wait().unwrap();
@@ -76,7 +77,8 @@ fn zero_switches_filling_off() {
     let dir = tempfile::tempdir().unwrap();
     let settings = small().preallocate_bytes(0);
     let storage = FileStorage::open_with(dir.path(), settings).unwrap();
-    let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait().unwrap();
+    let segment =
+        storage.create(Lsn::FIRST, "header".into(), 1 << 20, Publish::New).wait().unwrap();
     for mode in [WriteMode::Cached, WriteMode::Through] {
         let end = segment.len().wait().unwrap();
         segment.write_at(end, "frame".into(), mode).wait().unwrap();
@@ -88,7 +90,7 @@ fn zero_switches_filling_off() {
 fn a_cut_segment_grows_with_zeros_and_is_filled_again() {
     let dir = tempfile::tempdir().unwrap();
     let storage = FileStorage::open_with(dir.path(), small()).unwrap();
-    let segment = storage.create(Lsn::FIRST, "header".into(), 8192).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, "header".into(), 8192, Publish::New).wait().unwrap();
     segment.write_at(6, vec![7; 1000].into(), WriteMode::Cached).wait().unwrap();
     segment.truncate(100).wait().unwrap();
     segment.truncate(5000).wait().unwrap();
@@ -105,16 +107,17 @@ fn removed_segments_become_new_ones() {
     assert!(storage.capabilities().recycles);
     let _lock = storage.lock().wait().unwrap();
     for lsn in [1, 2] {
-        let segment = storage.create(Lsn::new(lsn), "old header".into(), 8192).wait().unwrap();
+        let segment =
+            storage.create(Lsn::new(lsn), "old header".into(), 8192, Publish::New).wait().unwrap();
         segment.write_at(10, vec![lsn as u8; 5000].into(), WriteMode::Cached).wait().unwrap();
         segment.truncate(5010).wait().unwrap();
     }
-    storage.remove(Lsn::new(1)).wait().unwrap();
-    storage.remove(Lsn::new(2)).wait().unwrap();
+    storage.remove(&[Lsn::new(1)]).wait().unwrap();
+    storage.remove(&[Lsn::new(2)]).wait().unwrap();
     let left = names(dir.path());
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(left[0] == "LOCK" && left[1].starts_with("spare-"), "{left:?}");
-    let segment = storage.create(Lsn::new(3), "new".into(), 8192).wait().unwrap();
+    let segment = storage.create(Lsn::new(3), "new".into(), 8192, Publish::New).wait().unwrap();
     assert_eq!(names(dir.path()), ["00000000000000000003.wal", "LOCK"]);
     assert_eq!(
         segment.read_at(0, 20).wait().unwrap(),
@@ -126,8 +129,8 @@ fn removed_segments_become_new_ones() {
     assert_eq!(segment.len().wait().unwrap(), 8192);
     assert_eq!(segment.read_at(5099, 2).wait().unwrap(), "\x03\0");
     // A smaller segment does not keep the size of the old one.
-    storage.remove(Lsn::new(3)).wait().unwrap();
-    let segment = storage.create(Lsn::new(4), "new".into(), 1000).wait().unwrap();
+    storage.remove(&[Lsn::new(3)]).wait().unwrap();
+    let segment = storage.create(Lsn::new(4), "new".into(), 1000, Publish::New).wait().unwrap();
     assert_eq!(segment.len().wait().unwrap(), 1000);
 }
 
@@ -136,10 +139,10 @@ fn without_spares_removed_segments_are_gone() {
     let dir = tempfile::tempdir().unwrap();
     let storage = FileStorage::open_with(dir.path(), small().max_spares(0)).unwrap();
     assert!(!storage.capabilities().recycles);
-    storage.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
-    storage.remove(Lsn::FIRST).wait().unwrap();
+    storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().unwrap();
+    storage.remove(&[Lsn::FIRST]).wait().unwrap();
     assert!(names(dir.path()).is_empty());
-    let error = storage.remove(Lsn::FIRST).wait().unwrap_err();
+    let error = storage.remove(&[Lsn::FIRST]).wait().unwrap_err();
     assert_eq!((error.kind(), error.segment()), (ErrorKind::NotFound, Some(Lsn::FIRST)));
 }
 
@@ -159,9 +162,9 @@ fn spares_of_an_earlier_process_are_removed_with_the_lock_and_not_before() {
 fn an_existing_segment_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let storage = FileStorage::open_with(dir.path(), small()).unwrap();
-    storage.create(Lsn::FIRST, "first".into(), 4096).wait().unwrap();
+    storage.create(Lsn::FIRST, "first".into(), 4096, Publish::New).wait().unwrap();
     let reader = storage.open(Lsn::FIRST, Access::Read).wait().unwrap();
-    storage.create(Lsn::FIRST, "second".into(), 4096).wait().unwrap();
+    storage.create(Lsn::FIRST, "second".into(), 4096, Publish::New).wait().unwrap();
     assert_eq!(reader.read_at(0, 6).wait().unwrap(), "first\0");
     let reader = storage.open(Lsn::FIRST, Access::Read).wait().unwrap();
     assert_eq!(reader.read_at(0, 6).wait().unwrap(), "second");
@@ -173,9 +176,9 @@ fn what_is_not_the_logs_is_foreign_and_left_alone() {
     let storage = FileStorage::open_with(dir.path(), small()).unwrap();
     let _lock = storage.lock().wait().unwrap();
     for lsn in [300, 1, 20] {
-        storage.create(Lsn::new(lsn), "header".into(), 4096).wait().unwrap();
+        storage.create(Lsn::new(lsn), "header".into(), 4096, Publish::New).wait().unwrap();
     }
-    storage.remove(Lsn::new(300)).wait().unwrap();
+    storage.remove(&[Lsn::new(300)]).wait().unwrap();
     storage.set_aside("tail", "bytes".into()).wait().unwrap();
     fs::create_dir(dir.path().join("lost+found")).unwrap();
     fs::create_dir(dir.path().join("00000000000000000007.wal")).unwrap();
@@ -253,7 +256,7 @@ fn a_missing_segment_is_not_found() {
 fn reading_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let writer = FileStorage::open_with(dir.path(), small()).unwrap();
-    writer.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
+    writer.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().unwrap();
     let fs = FaultFs::new(RealFs);
     let faults = fs.faults().clone();
     let storage = FileStorage::with_file_system(fs, dir.path(), small()).unwrap();
@@ -271,7 +274,7 @@ fn a_read_only_directory_can_be_read_and_not_locked() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let writer = FileStorage::open_with(dir.path(), small()).unwrap();
-    writer.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
+    writer.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().unwrap();
     let permit = |mode| fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
     permit(0o555);
     if fs::write(dir.path().join("probe"), "").is_ok() {

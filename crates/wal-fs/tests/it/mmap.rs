@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wal_core::{Access, ErrorKind, LogStorage, Lsn, Segment, WriteMode};
+use wal_core::{Access, ErrorKind, LogStorage, Lsn, Publish, Segment, WriteMode};
 use wal_fs::{File, FileStorage, FileSystem, MmapSettings, MmapStorage, RealFs};
 use wal_testkit::{Call, FaultFs, Faults, ModelFs};
 
@@ -29,7 +29,7 @@ fn model() -> (MmapStorage<FaultFs<ModelFs>>, ModelFs, Faults) {
 }
 
 fn create(storage: &impl LogStorage, name: u64) -> Arc<dyn Segment> {
-    storage.create(Lsn::new(name), "header".into(), 20_000).wait().unwrap()
+    storage.create(Lsn::new(name), "header".into(), 20_000, Publish::New).wait().unwrap()
 }
 
 fn pattern(mark: u64, len: usize) -> Bytes {
@@ -135,12 +135,13 @@ fn recycled_files_longer_or_shorter_than_wanted_are_used() {
         let dir = tempfile::tempdir().unwrap();
         let storage = MmapStorage::open_with(dir.path(), settings()).unwrap();
         let _lock = storage.lock().wait().unwrap();
-        let segment = storage.create(Lsn::FIRST, "header".into(), old).wait().unwrap();
+        let segment =
+            storage.create(Lsn::FIRST, "header".into(), old, Publish::New).wait().unwrap();
         for at in (6..old - 1000).step_by(1000) {
             write(&segment, at, 1000);
         }
-        storage.remove(Lsn::FIRST).wait().unwrap();
-        let next = storage.create(Lsn::new(2), "header".into(), new).wait().unwrap();
+        storage.remove(&[Lsn::FIRST]).wait().unwrap();
+        let next = storage.create(Lsn::new(2), "header".into(), new, Publish::New).wait().unwrap();
         for at in (6..new - 1000).step_by(1000) {
             write(&next, at, 1000);
         }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wal_core::{Access, ErrorKind, LogStorage, Lsn, Segment, WriteMode};
+use wal_core::{Access, ErrorKind, LogStorage, Lsn, Publish, Segment, WriteMode};
 use wal_fs::{FileStorage, MmapSettings, MmapStorage};
 use wal_testkit::{Call, FaultFs, Faults, ModelFs};
 
@@ -60,7 +60,7 @@ fn storage() -> (MmapStorage<FaultFs<ModelFs>>, ModelFs, Faults) {
 }
 
 fn create(storage: &impl LogStorage) -> Arc<dyn Segment> {
-    storage.create(Lsn::FIRST, "header".into(), 40_000).wait().unwrap()
+    storage.create(Lsn::FIRST, "header".into(), 40_000, Publish::New).wait().unwrap()
 }
 
 fn write(segment: &Arc<dyn Segment>, offset: u64, len: usize) -> wal_core::Result<()> {
@@ -148,7 +148,7 @@ fn a_helper_that_panics_is_told_of_and_goes_on() {
     let error = write(&segment, 3006, 3000).unwrap_err();
     assert!(error.to_string().contains("the helper panicked"), "{error}");
     faults.clear();
-    let other = storage.create(Lsn::new(2), "header".into(), 40_000).wait().unwrap();
+    let other = storage.create(Lsn::new(2), "header".into(), 40_000, Publish::New).wait().unwrap();
     for at in (6..30_000).step_by(1000) {
         write(&other, at, 1000).unwrap();
     }
@@ -160,7 +160,7 @@ fn who_removes_the_segment_or_opens_it_for_writing_waits() {
         let (storage, _segment, door, _) = prepared_slowly(call);
         waits_for_the_door(&door, || storage.open(Lsn::FIRST, Access::Write).wait()).unwrap();
         let (storage, _segment, door, _) = prepared_slowly(call);
-        waits_for_the_door(&door, || storage.remove(Lsn::FIRST).wait()).unwrap();
+        waits_for_the_door(&door, || storage.remove(&[Lsn::FIRST]).wait()).unwrap();
     }
 }
 
@@ -208,7 +208,7 @@ fn bytes_that_were_written_beside_the_helper_are_the_ones_that_are_read() {
     let _lock = storage.lock().wait().unwrap();
     for round in 0..20_u64 {
         let name = Lsn::new(round + 1);
-        let segment = storage.create(name, "header".into(), 400_000).wait().unwrap();
+        let segment = storage.create(name, "header".into(), 400_000, Publish::New).wait().unwrap();
         let mut expected = b"header".to_vec();
         let mut piece = 1_usize;
         while expected.len() < 300_000 {
@@ -228,7 +228,7 @@ fn bytes_that_were_written_beside_the_helper_are_the_ones_that_are_read() {
             std::fs::read(dir.path().join(format!("{:020}.wal", round + 1))).unwrap() == expected
         );
         if round > 2 {
-            storage.remove(Lsn::new(round - 2)).wait().unwrap();
+            storage.remove(&[Lsn::new(round - 2)]).wait().unwrap();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which calls reach the file system, and in which order.
 
-use wal_core::{Access, LogStorage, Lsn, WriteMode};
+use wal_core::{Access, LogStorage, Lsn, Publish, WriteMode};
 use wal_fs::{FileSettings, FileStorage, RealFs};
 use wal_testkit::{FaultFs, Faults};
 
@@ -29,7 +29,7 @@ fn create_makes_the_header_durable_before_the_name() {
     let parent = dir.path().file_name().unwrap().to_str().unwrap();
     assert_eq!(faults.trace_lines(), ["create dir wal", &format!("sync dir {parent}")]);
     faults.clear_trace();
-    storage.create(Lsn::FIRST, "header".into(), 10_000).wait().unwrap();
+    storage.create(Lsn::FIRST, "header".into(), 10_000, Publish::New).wait().unwrap();
     let new = spare(1);
     assert_eq!(
         faults.trace_lines(),
@@ -47,13 +47,13 @@ fn create_makes_the_header_durable_before_the_name() {
 #[test]
 fn remove_recycles_and_create_writes_only_the_header() {
     let (_dir, storage, faults) = start(settings());
-    storage.create(Lsn::FIRST, "header".into(), 10_000).wait().unwrap();
+    storage.create(Lsn::FIRST, "header".into(), 10_000, Publish::New).wait().unwrap();
     faults.clear_trace();
-    storage.remove(Lsn::FIRST).wait().unwrap();
+    storage.remove(&[Lsn::FIRST]).wait().unwrap();
     let kept = spare(2);
     assert_eq!(faults.trace_lines(), [format!("rename {ONE} -> {kept}"), "sync dir wal".into()]);
     faults.clear_trace();
-    storage.create(Lsn::new(2), "header".into(), 10_000).wait().unwrap();
+    storage.create(Lsn::new(2), "header".into(), 10_000, Publish::New).wait().unwrap();
     assert_eq!(
         faults.trace_lines(),
         [
@@ -68,16 +68,16 @@ fn remove_recycles_and_create_writes_only_the_header() {
 #[test]
 fn remove_without_spares_unlinks() {
     let (_dir, storage, faults) = start(settings().max_spares(0));
-    storage.create(Lsn::FIRST, "header".into(), 10_000).wait().unwrap();
+    storage.create(Lsn::FIRST, "header".into(), 10_000, Publish::New).wait().unwrap();
     faults.clear_trace();
-    storage.remove(Lsn::FIRST).wait().unwrap();
+    storage.remove(&[Lsn::FIRST]).wait().unwrap();
     assert_eq!(faults.trace_lines(), [format!("remove {ONE}"), "sync dir wal".into()]);
 }
 
 #[test]
 fn zeros_follow_the_data_and_later_writes_need_none() {
     let (_dir, storage, faults) = start(settings());
-    let segment = storage.create(Lsn::FIRST, "header".into(), 10_000).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, "header".into(), 10_000, Publish::New).wait().unwrap();
     faults.clear_trace();
     let write = |offset, mode| {
         segment.write_at(offset, vec![1; 1000].into(), mode).wait().unwrap();
@@ -106,7 +106,7 @@ fn zeros_follow_the_data_and_later_writes_need_none() {
 #[test]
 fn a_reopened_segment_is_filled_ahead_too() {
     let (_dir, storage, faults) = start(settings());
-    let segment = storage.create(Lsn::FIRST, "header".into(), 10_000).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, "header".into(), 10_000, Publish::New).wait().unwrap();
     segment.truncate(100).wait().unwrap();
     let segment = storage.open(Lsn::FIRST, Access::Write).wait().unwrap();
     faults.clear_trace();

@@ -3,7 +3,7 @@
 use std::io::ErrorKind as Os;
 
 use bytes::Bytes;
-use wal_core::{Access, ErrorKind, LogStorage, Lsn, WriteMode};
+use wal_core::{Access, ErrorKind, LogStorage, Lsn, Publish, WriteMode};
 use wal_fs::{FileSettings, FileStorage, FileSystem, RealFs};
 use wal_testkit::{Call, CrashPolicy, FaultFs, Faults, ModelFs, SyncFault};
 
@@ -34,7 +34,7 @@ fn short_and_interrupted_calls_are_finished() {
     faults.short_writes(Some(700));
     faults.short_reads(Some(333));
     faults.interrupt_every(Some(2));
-    let segment = storage.create(Lsn::FIRST, pattern(2000), 20_000).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, pattern(2000), 20_000, Publish::New).wait().unwrap();
     segment.write_at(2000, pattern(5000), WriteMode::Cached).wait().unwrap();
     segment.write_at(7000, pattern(5000), WriteMode::Through).wait().unwrap();
     segment.write_at(7000, pattern(5000), WriteMode::Through).wait().unwrap();
@@ -49,7 +49,8 @@ fn short_and_interrupted_calls_are_finished() {
 #[test]
 fn no_room_for_zeros_is_no_failure_while_the_data_fits() {
     let (storage, fs, faults) = model();
-    let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait().unwrap();
+    let segment =
+        storage.create(Lsn::FIRST, "header".into(), 1 << 20, Publish::New).wait().unwrap();
     assert_eq!(fs.used_bytes(), 4096);
     fs.set_capacity(Some(4096 + 2000));
     for (i, mode) in [WriteMode::Cached, WriteMode::Through].into_iter().enumerate() {
@@ -71,7 +72,8 @@ fn no_room_for_zeros_is_no_failure_while_the_data_fits() {
 #[test]
 fn no_room_for_data_is_a_full_disk() {
     let (storage, fs, _) = model();
-    let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait().unwrap();
+    let segment =
+        storage.create(Lsn::FIRST, "header".into(), 1 << 20, Publish::New).wait().unwrap();
     fs.set_capacity(Some(4096 + 100));
     let error = segment.write_at(4000, pattern(1000), WriteMode::Cached).wait().unwrap_err();
     assert_eq!((error.kind(), error.offset()), (ErrorKind::Full, Some(4000)));
@@ -82,7 +84,7 @@ fn no_room_for_data_is_a_full_disk() {
 fn a_segment_is_created_without_zeros_where_only_its_header_fits() {
     let (storage, fs, _) = model();
     fs.set_capacity(Some(1000));
-    let segment = storage.create(Lsn::FIRST, pattern(600), 4096).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, pattern(600), 4096, Publish::New).wait().unwrap();
     assert_eq!(segment.len().wait().unwrap(), 1000);
     assert_eq!(segment.read_at(0, 600).wait().unwrap(), pattern(600));
 }
@@ -92,14 +94,16 @@ fn a_failed_create_leaves_nothing_behind() {
     for call in [Call::Create, Call::Write, Call::Sync, Call::Rename] {
         let (storage, fs, faults) = model();
         faults.fail_once(call, 1, Os::StorageFull);
-        let error = storage.create(Lsn::FIRST, "header".into(), 4096).wait().err().unwrap();
+        let error =
+            storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().err().unwrap();
         assert_eq!((error.kind(), error.segment()), (ErrorKind::Full, Some(Lsn::FIRST)));
         assert_eq!(fs.read_dir("/wal".as_ref()).unwrap(), [], "{call:?}");
-        storage.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
+        storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().unwrap();
     }
     let (storage, _, faults) = model();
     faults.fail_once(Call::SyncDir, 1, Os::Other);
-    let error = storage.create(Lsn::FIRST, "header".into(), 4096).wait().err().unwrap();
+    let error =
+        storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().err().unwrap();
     assert_eq!((error.kind(), error.op()), (ErrorKind::Io, "sync directory"));
 }
 
@@ -117,18 +121,18 @@ fn a_failed_set_aside_leaves_nothing_behind() {
 #[test]
 fn a_file_whose_removal_was_not_made_durable_is_not_recycled() {
     let (storage, _, faults) = model();
-    storage.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
+    storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().unwrap();
     faults.fail_once(Call::SyncDir, 1, Os::Other);
-    storage.remove(Lsn::FIRST).wait().unwrap_err();
+    storage.remove(&[Lsn::FIRST]).wait().unwrap_err();
     faults.clear_trace();
-    storage.create(Lsn::new(2), "header".into(), 4096).wait().unwrap();
+    storage.create(Lsn::new(2), "header".into(), 4096, Publish::New).wait().unwrap();
     assert!(faults.trace_lines()[0].starts_with("create spare-"));
 }
 
 #[test]
 fn a_failed_sync_is_never_repeated() {
     let (storage, fs, faults) = model();
-    let segment = storage.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().unwrap();
     segment.write_at(6, "frame".into(), WriteMode::Cached).wait().unwrap();
     fs.fail_sync(1, SyncFault::MarkedClean);
     let before = faults.counters().data_syncs;
@@ -147,7 +151,7 @@ fn a_failed_sync_is_never_repeated() {
 #[test]
 fn a_failed_write_through_also_ends_the_syncs() {
     let (storage, _, faults) = model();
-    let segment = storage.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().unwrap();
     faults.fail_once(Call::Write, 1, Os::Other);
     segment.write_at(6, "frame".into(), WriteMode::Through).wait().unwrap_err();
     segment.sync().wait().unwrap_err();
@@ -156,7 +160,7 @@ fn a_failed_write_through_also_ends_the_syncs() {
 #[test]
 fn an_interrupted_sync_is_not_taken_for_a_good_one() {
     let (storage, _, faults) = model();
-    let segment = storage.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().unwrap();
     faults.fail_once(Call::Sync, 1, Os::Interrupted);
     segment.sync().wait().unwrap_err();
 }
@@ -164,7 +168,7 @@ fn an_interrupted_sync_is_not_taken_for_a_good_one() {
 #[test]
 fn a_read_error_is_an_io_error() {
     let (storage, _, faults) = model();
-    let segment = storage.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().unwrap();
     faults.fail_once(Call::Read, 1, Os::Other);
     let error = segment.read_at(2, 4).wait().unwrap_err();
     assert_eq!((error.kind(), error.offset()), (ErrorKind::Io, Some(2)));
@@ -173,7 +177,7 @@ fn a_read_error_is_an_io_error() {
 #[test]
 fn reads_go_on_while_a_sync_is_slow() {
     let (storage, _, faults) = model();
-    let segment = storage.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().unwrap();
     let (started, is_started) = std::sync::mpsc::channel();
     let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
     let may_go_on = std::sync::Mutex::new(may_go_on);

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use wal_core::{Access, ErrorKind, LogStorage, Lsn, Segment, WriteMode, block_on};
+use wal_core::{Access, ErrorKind, LogStorage, Lsn, Publish, Segment, WriteMode, block_on};
 use wal_fs::{FileStorage, UringSettings, UringStorage};
 
 const HEADER: u64 = 6;
@@ -46,7 +46,7 @@ fn filled_log() -> Option<Log> {
 
 impl Log {
     fn create(&self, name: u64) -> Arc<dyn Segment> {
-        self.storage.create(Lsn::new(name), "header".into(), 1 << 20).wait().unwrap()
+        self.storage.create(Lsn::new(name), "header".into(), 1 << 20, Publish::New).wait().unwrap()
     }
 
     /// What another storage finds in a segment.
@@ -150,7 +150,7 @@ fn what_was_given_up_is_done_before_what_follows() {
             let expected = [&pattern(99, 10), &large[10..]].concat();
             assert_eq!(log.found(1, 200_000), expected);
         }
-        log.storage.remove(Lsn::FIRST).wait().unwrap();
+        log.storage.remove(&[Lsn::FIRST]).wait().unwrap();
     }
 }
 
@@ -163,7 +163,7 @@ fn a_write_that_was_given_up_never_lands_in_a_recycled_segment() {
         let old = log.create(round);
         abandon(old.write_at(HEADER, vec![0xee; 400_000].into(), WriteMode::Through));
         drop(old);
-        log.storage.remove(Lsn::new(round)).wait().unwrap();
+        log.storage.remove(&[Lsn::new(round)]).wait().unwrap();
         let new = log.create(round + 1);
         let data = pattern(round, 300_000);
         new.write_at(HEADER, data.clone(), WriteMode::Cached).wait().unwrap();
@@ -197,7 +197,8 @@ fn the_lock_is_not_free_before_nothing_is_under_way() {
 fn dropping_everything_waits_for_what_is_under_way() {
     for round in 0..30 {
         let Some(Log { dir, storage }) = filled_log() else { return };
-        let segment = storage.create(Lsn::FIRST, "header".into(), 1 << 20).wait().unwrap();
+        let segment =
+            storage.create(Lsn::FIRST, "header".into(), 1 << 20, Publish::New).wait().unwrap();
         let data = pattern(round, 500_000);
         abandon(segment.write_at(HEADER, data.clone(), WriteMode::Through));
         drop(storage);

@@ -50,7 +50,7 @@ fn check_repairs(image: &Image, whole: &Content, what: &str) {
         let (recovered, report) =
             recover(storage.clone(), mode).unwrap_or_else(|e| panic!("{what}, {mode}: {e}"));
         check_repaired(&report, mode, what);
-        let next = recovered.next_lsn;
+        let next = recovered.next_lsn();
         let found = content(recovered);
         let kept: Content = match mode {
             Mode::PointInTime => whole[..found.len()].to_vec(),

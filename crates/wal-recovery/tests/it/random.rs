@@ -225,7 +225,7 @@ proptest! {
                     continue;
                 }
             };
-            let next = recovered.next_lsn;
+            let next = recovered.next_lsn();
             let found = content(recovered);
             prop_assert!(genuine(&found, &all), "{}", report);
             let (recovered, again) = recover(storage, Mode::Strict).unwrap();

@@ -81,7 +81,10 @@ pub(crate) fn memory_of(image: &Image) -> MemoryStorage {
     let storage = MemoryStorage::new();
     for (&name, bytes) in image {
         let len = bytes.len() as u64;
-        storage.create(Lsn::new(name), Bytes::copy_from_slice(bytes), len).wait().unwrap();
+        storage
+            .create(Lsn::new(name), Bytes::copy_from_slice(bytes), len, Publish::New)
+            .wait()
+            .unwrap();
     }
     storage
 }
@@ -157,7 +160,7 @@ impl Fading {
 
     /// Runs a change, or says that it failed.
     fn change<T>(&self, run: impl FnOnce() -> Result<T>) -> Io<'static, T> {
-        let dead = || Err(Error::new(ErrorKind::Io, "change").detail("the power is off"));
+        let dead = || Err(Error::new(ErrorKind::Io, "change").with_detail("the power is off"));
         Io::ready(match self.left.load(Ordering::Relaxed) {
             u64::MAX => dead(),
             0 => {
@@ -199,6 +202,24 @@ impl Segment for FadingSegment {
     }
 }
 
+struct FadingStaged(Staged, Fading);
+
+impl StagedSegment for FadingStaged {
+    fn write_at(&mut self, offset: u64, data: Bytes) -> Io<'_, ()> {
+        self.1.change(|| self.0.write_at(offset, data).wait())
+    }
+    fn sync(&mut self) -> Io<'_, ()> {
+        self.1.change(|| self.0.sync().wait())
+    }
+    fn publish(self: Box<Self>, how: Publish) -> Io<'static, Arc<dyn Segment>> {
+        let FadingStaged(inner, fading) = *self;
+        fading.change(|| {
+            let segment = inner.publish(how).wait()?;
+            Ok(Arc::new(FadingSegment(segment, fading.clone())) as Arc<dyn Segment>)
+        })
+    }
+}
+
 impl LogStorage for Fading {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
@@ -212,9 +233,20 @@ impl LogStorage for Fading {
     fn list(&self) -> Io<'_, Listing> {
         self.inner.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        let staged = self.inner.stage(name, capacity).wait();
+        Io::ready(staged.map(|staged| Staged::new(FadingStaged(staged, self.clone()))))
+    }
+    /// One change, whatever it is made of.
+    fn create(
+        &self,
+        name: Lsn,
+        image: Bytes,
+        capacity: u64,
+        publish: Publish,
+    ) -> Io<'_, Arc<dyn Segment>> {
         self.change(|| {
-            let segment = self.inner.create(name, header, capacity).wait()?;
+            let segment = self.inner.create(name, image, capacity, publish).wait()?;
             Ok(Arc::new(FadingSegment(segment, self.clone())) as Arc<dyn Segment>)
         })
     }
@@ -226,8 +258,8 @@ impl LogStorage for Fading {
                 .map(|segment| Arc::new(FadingSegment(segment, self.clone())) as Arc<dyn Segment>),
         )
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.change(|| self.inner.remove(name).wait())
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.change(|| self.inner.remove(names).wait())
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.change(|| self.inner.set_aside(label, data).wait())
@@ -304,14 +336,14 @@ impl LogStorage for Pretending {
     fn list(&self) -> Io<'_, Listing> {
         self.memory.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        self.memory.create(name, header, capacity)
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        self.memory.stage(name, capacity)
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         self.memory.open(name, access)
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.memory.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.memory.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.memory.set_aside(label, data)

@@ -44,5 +44,5 @@ pub(super) fn nothing_behind(record: &Bytes, what: &str) -> Result<()> {
 }
 
 pub(super) fn malformed(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::Codec, "read shared log").detail(detail)
+    Error::new(ErrorKind::Codec, "read shared log").with_detail(detail)
 }

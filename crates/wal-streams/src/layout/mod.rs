@@ -93,7 +93,7 @@ pub(crate) fn take_lead(record: &mut Bytes) -> Result<Lead> {
         }
         CHECKPOINT => take_standings(record).map(Lead::Checkpoint),
         CLOSING => take_closing(record).map(|inventory| Lead::Checkpoint(inventory.standings())),
-        other => Err(Error::new(ErrorKind::Unsupported, "read shared log").detail(format!(
+        other => Err(Error::new(ErrorKind::Unsupported, "read shared log").with_detail(format!(
             "the record begins with {other:#04x}, which no record of a stream does"
         ))),
     }

@@ -208,10 +208,10 @@ fn tasks_append_and_may_be_dropped() {
     let streams = Streams::open(Wal::builder(Always::new()), recovered(&storage)).unwrap();
     let a = streams.stream(1);
     block_on(async {
-        let range = a.submit(b"a1", Durability::Durable).unwrap().await.unwrap();
+        let range = a.submit_with(b"a1", Durability::Durable).unwrap().await.unwrap();
         assert_eq!((range.last.get(), a.durable_lsn().get()), (1, 1));
-        drop(a.submit(b"a2", Durability::Durable).unwrap());
-        let waiting = a.submit_batch(&[b"a3", b"a4"], Durability::Buffered).unwrap();
+        drop(a.submit_with(b"a2", Durability::Durable).unwrap());
+        let waiting = a.submit_batch_with(&[&b"a3"[..], b"a4"], Durability::Buffered).unwrap();
         assert_eq!(waiting.range().first.get(), 3);
         assert_eq!(waiting.await.unwrap().last.get(), 4);
         streams.sync_async().await.unwrap();

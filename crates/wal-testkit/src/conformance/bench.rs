@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
-use wal_core::{LogStorage, Result, StorageLock};
+use wal_core::{LogStorage, Publish, Result, StorageLock};
 
 use super::checked::{Breach, Checked, Stop, ensure};
 use super::medium::{Medium, Need};
@@ -206,7 +206,9 @@ fn goes_on<S: LogStorage>(storage: &Witness<S>) -> Result<(), Stop> {
     ensure(listing.foreign.is_empty(), || {
         format!("the crash left {:?}, which the storage lists as foreign", listing.foreign)
     })?;
-    storage.create(wal_core::Lsn::new(1_000_000), Bytes::from_static(b"header"), 4096).wait()?;
+    storage
+        .create(wal_core::Lsn::new(1_000_000), Bytes::from_static(b"header"), 4096, Publish::New)
+        .wait()?;
     drop(lock);
     Ok(())
 }

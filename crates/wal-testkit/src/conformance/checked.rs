@@ -74,7 +74,7 @@ impl Stop {
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        Stop::Broken(format!("a call failed that nothing stood in the way of: {error}"))
+        Stop::Broken(format!("a call failed that nothing stood in the way of: {}", error.chain()))
     }
 }
 

@@ -172,7 +172,7 @@ pub fn name_and_claim_are_constant(proof: &Proof) -> Result<Checked, Breach> {
 
 /// Bounds that say "nothing" say it in every unit.
 pub fn the_claim_does_not_contradict_itself(proof: &Proof) -> Result<Checked, Breach> {
-    let Claim { process_crash, power_loss } = proof.strategy.claim();
+    let Claim { process_crash, power_loss, .. } = proof.strategy.claim();
     let promise = "the parts of a claim agree with each other";
     for loss in [process_crash, power_loss] {
         if loss.is_nothing() && loss.bytes.is_some_and(|bytes| bytes > 0) {
@@ -201,8 +201,12 @@ fn views() -> impl Iterator<Item = TailView> {
     let mut rng = Rng::new(17);
     (0..VIEWS).map(move |_| {
         let triggers = [Trigger::Append, Trigger::Synced, Trigger::Deadline];
-        let levels =
-            [Durability::Strategy, Durability::Buffered, Durability::Written, Durability::Durable];
+        let levels = [
+            None,
+            Some(Durability::Buffered),
+            Some(Durability::Written),
+            Some(Durability::Durable),
+        ];
         let mut view = TailView::empty(triggers[rng.below(3) as usize]);
         view.requested = levels[rng.below(4) as usize];
         let number = |rng: &mut Rng| match rng.below(6) {

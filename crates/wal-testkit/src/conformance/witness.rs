@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Io, Listing, LogStorage, Lsn, Segment, StorageLock, WriteMode,
+    Access, Capabilities, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged, StagedSegment,
+    StorageLock, WriteMode,
 };
 
 /// The calls of one run, one a line.
@@ -39,7 +40,8 @@ impl Calls {
         let calls = self.clone();
         Io::future(async move {
             let outcome = io.await;
-            let told = outcome.as_ref().map_or_else(|error| format!("Err: {error}"), show);
+            let told =
+                outcome.as_ref().map_or_else(|error| format!("Err: {}", error.chain()), show);
             calls.note(format!("{call} -> {told}"));
             outcome
         })
@@ -72,6 +74,17 @@ fn ok<T>(_: &T) -> String {
     "Ok".into()
 }
 
+/// How a segment is published, in few words.
+fn shown(publish: Publish) -> String {
+    match publish {
+        Publish::New => "new".into(),
+        Publish::Replace { generation: Some(generation) } => {
+            format!("replacing generation {generation}")
+        }
+        Publish::Replace { generation: None } => "replacing an unreadable one".into(),
+    }
+}
+
 #[deny(clippy::missing_trait_methods)]
 impl<S: LogStorage> LogStorage for Witness<S> {
     fn capabilities(&self) -> Capabilities {
@@ -93,9 +106,23 @@ impl<S: LogStorage> LogStorage for Witness<S> {
         })
     }
 
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        let call = format!("create({name}, header of {} bytes, {capacity})", header.len());
-        let io = self.calls.watch(call, self.inner.create(name, header, capacity), ok);
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        let call = format!("stage({name}, {capacity})");
+        let calls = self.calls.clone();
+        let io = self.calls.watch(call, self.inner.stage(name, capacity), ok);
+        io.map(move |inner| Staged::new(WitnessStaged { inner, name, calls }))
+    }
+
+    fn create(
+        &self,
+        name: Lsn,
+        image: Bytes,
+        capacity: u64,
+        publish: Publish,
+    ) -> Io<'_, Arc<dyn Segment>> {
+        let len = image.len();
+        let call = format!("create({name}, {len} bytes, {capacity}, {})", shown(publish));
+        let io = self.calls.watch(call, self.inner.create(name, image, capacity, publish), ok);
         self.wrap(name, io)
     }
 
@@ -105,8 +132,9 @@ impl<S: LogStorage> LogStorage for Witness<S> {
         self.wrap(name, io)
     }
 
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.calls.watch(format!("remove({name})"), self.inner.remove(name), ok)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        let numbers: Vec<u64> = names.iter().map(|name| name.get()).collect();
+        self.calls.watch(format!("remove({numbers:?})"), self.inner.remove(names), ok)
     }
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
@@ -122,6 +150,30 @@ impl<S: LogStorage> Witness<S> {
             let inner = io.await?;
             Ok(Arc::new(WitnessSegment { inner, name, calls }) as Arc<dyn Segment>)
         })
+    }
+}
+
+struct WitnessStaged {
+    inner: Staged,
+    name: Lsn,
+    calls: Calls,
+}
+
+impl StagedSegment for WitnessStaged {
+    fn write_at(&mut self, offset: u64, data: Bytes) -> Io<'_, ()> {
+        let call = format!("staged {}: write_at({offset}, {} bytes)", self.name, data.len());
+        self.calls.watch(call, self.inner.write_at(offset, data), ok)
+    }
+
+    fn sync(&mut self) -> Io<'_, ()> {
+        self.calls.watch(format!("staged {}: sync()", self.name), self.inner.sync(), ok)
+    }
+
+    fn publish(self: Box<Self>, how: Publish) -> Io<'static, Arc<dyn Segment>> {
+        let WitnessStaged { inner, name, calls } = *self;
+        let call = format!("staged {name}: publish({})", shown(how));
+        let io = calls.watch(call, inner.publish(how), ok);
+        io.map(move |inner| Arc::new(WitnessSegment { inner, name, calls }) as Arc<dyn Segment>)
     }
 }
 

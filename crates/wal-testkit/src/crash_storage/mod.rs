@@ -7,10 +7,12 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `state` | what is cached, what went astray, and when the power goes off |
+//! | `staged` | a segment without a name |
 //! | `segment` | one segment, as the log sees it |
 //! | `survivors` | what a power loss leaves, in place or elsewhere |
 
 mod segment;
+mod staged;
 mod state;
 mod survivors;
 
@@ -18,13 +20,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use wal_core::format::SEGMENT_HEADER_LEN;
 use wal_core::{
-    Access, Capabilities, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Result, Segment,
-    StorageLock,
+    Access, Capabilities, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Publish, Result, Segment,
+    Staged, StorageLock,
 };
 
 use crate::{Atom, CrashPolicy, Fate, Rng, Rot, SyncFault};
 use segment::CrashSegment;
+use staged::CrashStaged;
 use state::{InFlight, State, Stray};
 
 /// What lies behind the header of a new segment.
@@ -52,11 +56,11 @@ pub enum Reuse {
 /// put a [`FaultStorage`](crate::FaultStorage) above.
 ///
 /// ```
-/// use wal_core::{Access, LogStorage, Lsn, MemoryStorage, WriteMode};
+/// use wal_core::{Access, LogStorage, Lsn, MemoryStorage, Publish, WriteMode};
 /// use wal_testkit::{CrashPolicy, CrashStorage};
 ///
 /// let storage = CrashStorage::new(MemoryStorage::new());
-/// let segment = storage.create(Lsn::FIRST, "header ".into(), 4096).wait()?;
+/// let segment = storage.create(Lsn::FIRST, "header ".into(), 4096, Publish::New).wait()?;
 /// segment.write_at(7, "synced ".into(), WriteMode::Cached).wait()?;
 /// segment.sync().wait()?;
 /// segment.write_at(14, "lost".into(), WriteMode::Cached).wait()?;
@@ -107,7 +111,7 @@ impl<S: LogStorage> CrashStorage<S> {
 
     /// The same, with each fate chosen by the caller. The choices are asked for in a fixed order: by
     /// segment as it was opened, within it by time, within a write by offset, and last about the
-    /// creation or removal that was under way.
+    /// creation or the removals that were under way.
     ///
     /// # Errors
     /// Those of the storage below.
@@ -138,9 +142,9 @@ impl<S: LogStorage> CrashStorage<S> {
         CrashStorage { shared: Arc::clone(&self.shared), process }
     }
 
-    /// Lets `calls` more changes (create, remove, set aside, write, sync, truncate) go through. The
-    /// next one is under way when the power goes off, so it may or may not have happened, and every
-    /// call fails until the [crash](Self::crash).
+    /// Lets `calls` more changes (create, remove, set aside, write, sync, truncate, and each step of a staged
+    /// segment) go through. The next one is under way when the power goes off, so it may or may not have
+    /// happened, of many removals each on its own, and every call fails until the [crash](Self::crash).
     pub fn power_off_after(&self, calls: u64) {
         let mut state = self.any_state();
         state.power_off_at = Some(state.changes + calls);
@@ -246,32 +250,57 @@ impl<S: LogStorage> CrashStorage<S> {
         Err(state::power_is_off(op))
     }
 
-    fn create_segment(&self, name: Lsn, header: Bytes, capacity: u64) -> Result<CrashSegment<S>> {
-        let under_way = InFlight::Create { name, header: header.clone() };
-        let mut state = self.change("create segment", under_way)?;
-        state.check_room(name, header.len() as u64)?;
-        let whole = self.with_old_bytes(&state, header, capacity);
-        let below = self.shared.inner.create(name, whole, capacity).wait()?;
+    /// Gives a whole segment its name, here and below.
+    fn publish(
+        &self,
+        name: Lsn,
+        image: Bytes,
+        capacity: u64,
+        how: Publish,
+    ) -> Result<CrashSegment<S>> {
+        const OP: &str = "create segment";
+        {
+            // What is refused never is under way.
+            let mut state = self.state(OP)?;
+            let present = self.present(&mut state, name)?;
+            how.check(name, present.as_deref())?;
+        }
+        let under_way = InFlight::Create { name, image: image.clone(), how };
+        let mut state = self.change(OP, under_way)?;
+        state.check_room(name, image.len() as u64)?;
+        let whole = self.with_old_bytes(&state, image, capacity);
+        let below = self.shared.inner.create(name, whole, capacity, how).wait()?;
         let bytes = state::read_whole(&*below)?;
         let (file, incarnation) = state.put(name, below, bytes)?;
         Ok(CrashSegment::new(self.clone(), name, file, incarnation, Access::Write))
     }
 
-    /// The header, with what is behind it in space that was used before.
-    fn with_old_bytes(&self, state: &State, header: Bytes, capacity: u64) -> Bytes {
-        let room = (capacity as usize).saturating_sub(header.len());
+    /// The first bytes of the segment of that name, if there is one.
+    fn present(&self, state: &mut State, name: Lsn) -> Result<Option<Vec<u8>>> {
+        match self.cache(state, name, Access::Write) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            cached => cached?,
+        }
+        let mut bytes = state.contents("create segment", name)?;
+        bytes.truncate(SEGMENT_HEADER_LEN);
+        Ok(Some(bytes))
+    }
+
+    /// The segment, with what is behind it in space that was used before.
+    fn with_old_bytes(&self, state: &State, image: Bytes, capacity: u64) -> Bytes {
+        let room = (capacity as usize).saturating_sub(image.len());
         let old = match state.reuse {
-            Reuse::AsBelow => return header,
+            Reuse::AsBelow => return image,
             Reuse::Garbage(seed) => {
                 let mut rng = Rng::new(seed);
                 (0..room).map(|_| rng.next() as u8).collect()
             }
             Reuse::OldFrames => {
-                let old = state.removed.get(header.len()..).unwrap_or_default();
+                let old = state.removed.get(image.len()..).unwrap_or_default();
                 old[..old.len().min(room)].to_vec()
             }
         };
-        let mut whole = BytesMut::from(header);
+        let mut whole = BytesMut::from(image);
         whole.extend_from_slice(&old);
         whole.freeze()
     }
@@ -284,17 +313,24 @@ impl<S: LogStorage> CrashStorage<S> {
         Ok(CrashSegment::new(self.clone(), name, file, incarnation, access))
     }
 
-    fn remove_segment(&self, name: Lsn) -> Result<()> {
-        let mut state = self.change("remove segment", InFlight::Remove { name })?;
-        self.cache(&mut state, name, Access::Read)?;
-        self.shared.inner.remove(name).wait()?;
-        state.remove(name)
+    fn remove_segments(&self, names: &[Lsn]) -> Result<()> {
+        let under_way = InFlight::Remove { names: names.to_vec() };
+        let mut state = self.change("remove segment", under_way)?;
+        let mut present = Vec::new();
+        for &name in names {
+            match self.cache(&mut state, name, Access::Read) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                cached => cached.map(|()| present.push(name))?,
+            }
+        }
+        self.shared.inner.remove(names).wait()?;
+        present.into_iter().try_for_each(|name| state.remove(name))
     }
 
     fn take_lock(&self) -> Result<StorageLock> {
         let mut state = self.state("lock")?;
         if state.lock.is_some() {
-            return Err(Error::new(ErrorKind::Locked, "lock").detail(self.describe()));
+            return Err(Error::new(ErrorKind::Locked, "lock").with_detail(self.describe()));
         }
         state.lock = Some(self.shared.inner.lock().wait()?);
         Ok(StorageLock::new(Unlock { storage: self.clone() }))
@@ -349,8 +385,20 @@ impl<S: LogStorage> LogStorage for CrashStorage<S> {
         }
     }
 
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        let created = self.create_segment(name, header, capacity);
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        let staged = CrashStaged::new(self.clone(), name, capacity);
+        Io::ready(self.state("stage segment").map(|_| Staged::new(staged)))
+    }
+
+    /// One change, whatever the storage below makes of it.
+    fn create(
+        &self,
+        name: Lsn,
+        image: Bytes,
+        capacity: u64,
+        publish: Publish,
+    ) -> Io<'_, Arc<dyn Segment>> {
+        let created = self.publish(name, image, capacity, publish);
         Io::ready(created.map(|segment| Arc::new(segment) as Arc<dyn Segment>))
     }
 
@@ -359,8 +407,8 @@ impl<S: LogStorage> LogStorage for CrashStorage<S> {
         Io::ready(opened.map(|segment| Arc::new(segment) as Arc<dyn Segment>))
     }
 
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        Io::ready(self.remove_segment(name))
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        Io::ready(self.remove_segments(names))
     }
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {

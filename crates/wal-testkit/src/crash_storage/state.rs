@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wal_core::{Access, Error, ErrorKind, Lsn, Result, Segment, StorageLock, WriteMode};
+use wal_core::{Access, Error, ErrorKind, Lsn, Publish, Result, Segment, StorageLock, WriteMode};
 use wal_fs::{File, FileSystem};
 
 use super::Reuse;
@@ -43,8 +43,8 @@ struct Cached {
 
 /// A change of the names that may or may not have happened.
 pub(super) enum InFlight {
-    Create { name: Lsn, header: Bytes },
-    Remove { name: Lsn },
+    Create { name: Lsn, image: Bytes, how: Publish },
+    Remove { names: Vec<Lsn> },
     Nothing,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Lost {
 }
 
 pub(super) fn power_is_off(op: &'static str) -> Error {
-    Error::new(ErrorKind::Io, op).detail("injected: the power is off")
+    Error::new(ErrorKind::Io, op).with_detail("injected: the power is off")
 }
 
 pub(super) fn path(name: Lsn) -> PathBuf {
@@ -73,14 +73,14 @@ pub(super) fn path(name: Lsn) -> PathBuf {
 }
 
 pub(super) fn of_model(op: &'static str, name: Lsn) -> impl FnOnce(std::io::Error) -> Error {
-    move |source| Error::io(op, source).segment(name)
+    move |source| Error::io(op, source).with_segment(name)
 }
 
 impl State {
     pub(super) fn alive(&self, op: &'static str, process: u64) -> Result<()> {
         if self.process != process {
             return Err(Error::new(ErrorKind::Io, op)
-                .detail("injected: the process that held this handle has died"));
+                .with_detail("injected: the process that held this handle has died"));
         }
         match self.power_off_at {
             // The change that finds the power going off is told by `pass`.
@@ -179,6 +179,11 @@ impl State {
             Some(cached) => settle(&*cached.below, &self.durable(name)?),
             None => Ok(()),
         }
+    }
+
+    /// The bytes of a segment that is in the cache.
+    pub(super) fn contents(&self, op: &'static str, name: Lsn) -> Result<Vec<u8>> {
+        self.model.contents(&path(name)).map_err(of_model(op, name))
     }
 
     fn durable(&self, name: Lsn) -> Result<Vec<u8>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use bytes::Bytes;
-use wal_core::{Access, Error, LogStorage, Lsn, Result};
+use wal_core::{Access, Error, LogStorage, Lsn, Publish, Result};
 
 use super::state::{InFlight, Lost, State, path, read_whole, settle};
 use crate::{Atom, AtomKind, Fate};
@@ -20,11 +20,10 @@ pub(super) fn carry_out(
         settle(&**below, &survivors[&name])?;
     }
     match decided(state, choose) {
-        Some(InFlight::Create { name, header }) => {
-            inner.create(*name, header.clone(), header.len() as u64).wait().map(drop)
+        Happened::Created { name, image, how } => {
+            inner.create(name, image.clone(), image.len() as u64, how).wait().map(drop)
         }
-        Some(InFlight::Remove { name }) => inner.remove(*name).wait(),
-        Some(InFlight::Nothing) | None => Ok(()),
+        Happened::Removed(names) => inner.remove(&names).wait(),
     }
 }
 
@@ -42,13 +41,12 @@ pub(super) fn copy(
         }
     }
     match decided(state, choose) {
-        Some(InFlight::Create { name, header }) => drop(segments.insert(*name, header.to_vec())),
-        Some(InFlight::Remove { name }) => drop(segments.remove(name)),
-        Some(InFlight::Nothing) | None => {}
+        Happened::Created { name, image, .. } => drop(segments.insert(name, image.to_vec())),
+        Happened::Removed(names) => segments.retain(|name, _| !names.contains(name)),
     }
     for (name, bytes) in segments {
         let len = bytes.len() as u64;
-        target.create(name, Bytes::from(bytes), len).wait()?;
+        target.create(name, Bytes::from(bytes), len, Publish::New).wait()?;
     }
     Ok(())
 }
@@ -62,7 +60,8 @@ fn survivors(
     let mut survivors = BTreeMap::new();
     for (name, _) in state.cached() {
         let bytes = image.contents(&path(name));
-        survivors.insert(name, bytes.map_err(|source| Error::io("crash", source).segment(name))?);
+        survivors
+            .insert(name, bytes.map_err(|source| Error::io("crash", source).with_segment(name))?);
     }
     for Lost { name, offset, old, elsewhere } in &state.lost {
         let Some(bytes) = survivors.get_mut(name) else { continue };
@@ -81,14 +80,26 @@ fn overwrite(bytes: &mut [u8], offset: u64, data: &[u8]) {
     bytes[start..start + n].copy_from_slice(&data[..n]);
 }
 
-/// What was under way, if it happened.
-fn decided<'s>(state: &'s State, choose: &mut dyn FnMut(&Atom) -> Fate) -> Option<&'s InFlight> {
-    let in_flight = state.in_flight.as_ref()?;
-    let names = match in_flight {
-        InFlight::Create { name, .. } => vec![(path(*name).into_os_string(), true)],
-        InFlight::Remove { name } => vec![(path(*name).into_os_string(), false)],
-        InFlight::Nothing => return None,
+/// What of that which was under way has happened.
+enum Happened<'s> {
+    Created { name: Lsn, image: &'s Bytes, how: Publish },
+    Removed(Vec<Lsn>),
+}
+
+/// Each name is decided on its own: of many removals any may have happened.
+fn decided<'s>(state: &'s State, choose: &mut dyn FnMut(&Atom) -> Fate) -> Happened<'s> {
+    let mut happened = |name: &Lsn, exists| {
+        let names = vec![(path(*name).into_os_string(), exists)];
+        let atom = Atom { seq: u64::MAX, node: 0, kind: AtomKind::Entries { names } };
+        choose(&atom) == Fate::Kept
     };
-    let atom = Atom { seq: u64::MAX, node: 0, kind: AtomKind::Entries { names } };
-    (choose(&atom) == Fate::Kept).then_some(in_flight)
+    match &state.in_flight {
+        Some(InFlight::Create { name, image, how }) if happened(name, true) => {
+            Happened::Created { name: *name, image, how: *how }
+        }
+        Some(InFlight::Remove { names }) => {
+            Happened::Removed(names.iter().filter(|name| happened(name, false)).copied().collect())
+        }
+        Some(InFlight::Create { .. } | InFlight::Nothing) | None => Happened::Removed(Vec::new()),
+    }
 }

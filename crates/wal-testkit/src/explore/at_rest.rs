@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use wal_core::format::{SEGMENT_HEADER_LEN, SegmentHeader};
 use wal_core::{
-    ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, WriteMode, block_on,
+    ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, Publish, WriteMode, block_on,
 };
 use wal_fs::FileSystem;
 
@@ -131,7 +131,7 @@ fn segment(image: &ModelFs, path: PathBuf) -> Option<Segment> {
     let header = SegmentHeader::decode(bytes.get(..SEGMENT_HEADER_LEN)?, Lsn::new(name)).ok()?;
     let (head, rest) = bytes.split_at(SEGMENT_HEADER_LEN);
     let storage = MemoryStorage::new();
-    let copy = storage.create(Lsn::FIRST, head.to_vec().into(), 0).wait().ok()?;
+    let copy = storage.create(Lsn::FIRST, head.to_vec().into(), 0, Publish::New).wait().ok()?;
     copy.write_at(head.len() as u64, rest.to_vec().into(), WriteMode::Cached).wait().ok()?;
     let start = u64::from(header.data_offset);
     let mut reader = FrameReader::new(copy, &header, start, bytes.len() as u64);

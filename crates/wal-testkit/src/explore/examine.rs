@@ -55,7 +55,7 @@ impl Opened {
                 Drive::Idle => idle += 1,
             }
         }
-        Err(Error::new(ErrorKind::TimedOut, "append").detail("it waits, and nothing is due"))
+        Err(Error::new(ErrorKind::TimedOut, "append").with_detail("it waits, and nothing is due"))
     }
 }
 

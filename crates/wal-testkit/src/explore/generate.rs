@@ -40,10 +40,10 @@ fn micros(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
 
 fn append() -> impl Strategy<Value = Step> {
     let durability = prop_oneof![
-        12 => Just(Durability::Strategy),
-        1 => Just(Durability::Buffered),
-        1 => Just(Durability::Written),
-        2 => Just(Durability::Durable),
+        12 => Just(None),
+        1 => Just(Some(Durability::Buffered)),
+        1 => Just(Some(Durability::Written)),
+        2 => Just(Some(Durability::Durable)),
     ];
     let count = prop_oneof![4 => Just(1u32), 1 => 2u32..6];
     let len = prop_oneof![6 => 0u32..60, 1 => 60u32..900];

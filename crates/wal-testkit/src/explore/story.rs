@@ -3,6 +3,7 @@
 use super::case::{Case, CrashSpec};
 use super::examine::run_caught;
 use crate::promise::Event;
+use crate::promise::oracle::asked_for;
 use crate::simulation::Subject;
 use crate::{Atom, AtomKind, Moment};
 
@@ -64,7 +65,7 @@ fn told(event: &Event) -> Option<String> {
     Some(match event {
         Event::Submitted { first, records, requested, .. } => {
             let last = first + records.len() as u64 - 1;
-            format!("{} submitted, asked for: {requested:?}", lsns(*first, last))
+            format!("{} submitted, asked for: {}", lsns(*first, last), asked_for(*requested))
         }
         Event::Acknowledged(range) => {
             format!("{} acknowledged", lsns(range.first.get(), range.last.get()))

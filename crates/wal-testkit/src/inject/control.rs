@@ -18,17 +18,19 @@ pub enum StorageCall {
     Lock,
     /// `list`.
     List,
-    /// `create`.
+    /// `create`, in one go; `stage`.
     Create,
+    /// `publish` of a staged segment.
+    Publish,
     /// `open`.
     Open,
     /// `remove`.
     Remove,
     /// `set_aside`.
     SetAside,
-    /// `write_at`, of both modes.
+    /// `write_at`, of both modes and of staged segments.
     Write,
-    /// `sync`, and `write_at` with [`WriteMode::Through`].
+    /// `sync`, of staged segments as well, and `write_at` with [`WriteMode::Through`].
     Sync,
     /// `read_at`.
     Read,
@@ -48,9 +50,9 @@ pub struct StorageCounters {
     pub write_bytes: u64,
     /// Syncs, write-through writes included.
     pub syncs: u64,
-    /// Segments created.
+    /// Segments created or staged.
     pub creates: u64,
-    /// Segments removed.
+    /// Removals, of however many segments.
     pub removes: u64,
     /// Reads.
     pub reads: u64,

@@ -13,7 +13,7 @@ use crate::model::DIRECT_BLOCK;
 /// A file system that passes every call on to another, unless a fault strikes.
 ///
 /// ```
-/// use wal_core::{ErrorKind, LogStorage, Lsn};
+/// use wal_core::{ErrorKind, LogStorage, Lsn, Publish};
 /// use wal_fs::FileStorage;
 /// use wal_testkit::{Call, FaultFs, ModelFs};
 ///
@@ -21,7 +21,7 @@ use crate::model::DIRECT_BLOCK;
 /// let faults = fs.faults().clone();
 /// let storage = FileStorage::create_with_file_system(fs, "/wal", Default::default())?;
 /// faults.fail_once(Call::Create, 1, std::io::ErrorKind::StorageFull);
-/// let error = storage.create(Lsn::FIRST, "header".into(), 4096).wait().err().unwrap();
+/// let error = storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().err().unwrap();
 /// assert_eq!(error.kind(), ErrorKind::Full);
 /// # Ok::<(), wal_core::Error>(())
 /// ```
@@ -97,6 +97,20 @@ impl<F: FileSystem> FileSystem for FaultFs<F> {
         let op = Op::new(OpKind::Rename { to: to.to_path_buf() }, from);
         self.faults.change(op, || self.inner.rename(from, to))?;
         self.faults.renamed(from, to);
+        Ok(())
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let op = Op::new(OpKind::RenameNew { to: to.to_path_buf() }, from);
+        self.faults.change(op, || self.inner.rename_new(from, to))?;
+        self.faults.renamed(from, to);
+        Ok(())
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        let op = Op::new(OpKind::Exchange { with: other.to_path_buf() }, one);
+        self.faults.change(op, || self.inner.exchange(one, other))?;
+        self.faults.exchanged(one, other);
         Ok(())
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Io, Listing, LogStorage, Lsn, Segment, StorageLock, WriteMode,
+    Access, Capabilities, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged, StagedSegment,
+    StorageLock, WriteMode,
 };
 
 use super::control::{StorageCall, StorageControl};
@@ -12,14 +13,14 @@ use super::control::{StorageCall, StorageControl};
 /// A storage that passes every call on to another, unless its control says otherwise.
 ///
 /// ```
-/// use wal_core::{LogStorage, Lsn, WriteMode};
+/// use wal_core::{LogStorage, Lsn, Publish, WriteMode};
 /// use wal_fs::FileStorage;
 /// use wal_testkit::{FaultStorage, ModelFs, StorageCall};
 ///
 /// let inner = FileStorage::create_with_file_system(ModelFs::new(), "/wal", Default::default())?;
 /// let storage = FaultStorage::new(inner);
 /// let control = storage.control();
-/// let segment = storage.create(Lsn::FIRST, "header".into(), 4096).wait()?;
+/// let segment = storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait()?;
 /// control.fail_once(StorageCall::Sync, 2, std::io::ErrorKind::Other);
 /// segment.write_at(6, "frame".into(), WriteMode::Cached).wait()?;
 /// assert!(segment.sync().wait().is_ok());
@@ -84,9 +85,23 @@ impl<S: LogStorage> LogStorage for FaultStorage<S> {
         guarded(&self.control, StorageCall::List, || self.inner.list())
     }
 
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
         guarded(&self.control, StorageCall::Create, || {
-            let inner = self.inner.create(name, header, capacity);
+            let control = self.control.clone();
+            let wrap = |inner| Staged::new(FaultStaged { inner, control });
+            self.inner.stage(name, capacity).map(wrap)
+        })
+    }
+
+    fn create(
+        &self,
+        name: Lsn,
+        image: Bytes,
+        capacity: u64,
+        publish: Publish,
+    ) -> Io<'_, Arc<dyn Segment>> {
+        guarded(&self.control, StorageCall::Create, || {
+            let inner = self.inner.create(name, image, capacity, publish);
             Io::future(async { Ok(wrap(&self.control, inner.await?)) })
         })
     }
@@ -98,12 +113,41 @@ impl<S: LogStorage> LogStorage for FaultStorage<S> {
         })
     }
 
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        guarded(&self.control, StorageCall::Remove, || self.inner.remove(name))
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        guarded(&self.control, StorageCall::Remove, || self.inner.remove(names))
     }
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         guarded(&self.control, StorageCall::SetAside, || self.inner.set_aside(label, data))
+    }
+}
+
+struct FaultStaged {
+    inner: Staged,
+    control: StorageControl,
+}
+
+impl StagedSegment for FaultStaged {
+    fn write_at(&mut self, offset: u64, data: Bytes) -> Io<'_, ()> {
+        let mode = WriteMode::Cached;
+        if let Some((bytes, error)) = self.control.count_write(data.len() as u64, mode) {
+            let part = self.inner.write_at(offset, data.slice(..bytes.min(data.len())));
+            return Io::future(async { part.await.and(Err(error)) });
+        }
+        let FaultStaged { inner, control } = self;
+        guarded(control, StorageCall::Write, || inner.write_at(offset, data))
+    }
+
+    fn sync(&mut self) -> Io<'_, ()> {
+        let FaultStaged { inner, control } = self;
+        guarded(control, StorageCall::Sync, || inner.sync())
+    }
+
+    fn publish(self: Box<Self>, how: Publish) -> Io<'static, Arc<dyn Segment>> {
+        let FaultStaged { inner, control } = *self;
+        guarded(&control.clone(), StorageCall::Publish, || {
+            inner.publish(how).map(move |segment| wrap(&control, segment))
+        })
     }
 }
 

@@ -212,6 +212,18 @@ impl Faults {
         cell
     }
 
+    pub(crate) fn exchanged(&self, one: &Path, other: &Path) {
+        let cells = self.state().names.clone();
+        for cell in cells.iter().filter_map(Weak::upgrade) {
+            let mut name = cell.lock().unwrap_or_else(PoisonError::into_inner);
+            if *name == one {
+                *name = other.to_path_buf();
+            } else if *name == other {
+                *name = one.to_path_buf();
+            }
+        }
+    }
+
     pub(crate) fn renamed(&self, from: &Path, to: &Path) {
         let cells = self.state().names.clone();
         for cell in cells.iter().filter_map(Weak::upgrade) {

@@ -28,7 +28,7 @@ pub enum Call {
     Sync,
     /// A directory was synced.
     SyncDir,
-    /// A file was renamed.
+    /// A file was renamed, whether or not what had the name may go, or exchanged its name with another.
     Rename,
     /// A file was removed.
     Remove,
@@ -82,6 +82,16 @@ pub enum OpKind {
         /// Its new path.
         to: PathBuf,
     },
+    /// Rename a file, unless the new name is taken.
+    RenameNew {
+        /// Its new path.
+        to: PathBuf,
+    },
+    /// Exchange the names of two files.
+    Exchange {
+        /// The path of the other one.
+        with: PathBuf,
+    },
     /// Remove a file.
     Remove,
 }
@@ -102,7 +112,9 @@ impl Op {
             OpKind::SetLen(_) => Call::SetLen,
             OpKind::SyncData | OpKind::SyncAll => Call::Sync,
             OpKind::SyncDir => Call::SyncDir,
-            OpKind::Rename { .. } => Call::Rename,
+            OpKind::Rename { .. } | OpKind::RenameNew { .. } | OpKind::Exchange { .. } => {
+                Call::Rename
+            }
             OpKind::Remove => Call::Remove,
         }
     }
@@ -131,6 +143,8 @@ impl fmt::Display for Op {
             OpKind::SyncAll => write!(f, "sync all {path}"),
             OpKind::SyncDir => write!(f, "sync dir {path}"),
             OpKind::Rename { to } => write!(f, "rename {path} -> {}", short(to)),
+            OpKind::RenameNew { to } => write!(f, "rename new {path} -> {}", short(to)),
+            OpKind::Exchange { with } => write!(f, "exchange {path} <-> {}", short(with)),
             OpKind::Remove => write!(f, "remove {path}"),
         }?;
         self.error.map_or(Ok(()), |error| write!(f, " => {error}"))
@@ -161,7 +175,7 @@ pub struct Counters {
     pub full_syncs: u64,
     /// Syncs of a directory.
     pub dir_syncs: u64,
-    /// Renames.
+    /// Renames of all kinds.
     pub renames: u64,
     /// Files removed.
     pub removes: u64,
@@ -186,7 +200,9 @@ impl Counters {
             OpKind::SyncData => self.data_syncs += 1,
             OpKind::SyncAll => self.full_syncs += 1,
             OpKind::SyncDir => self.dir_syncs += 1,
-            OpKind::Rename { .. } => self.renames += 1,
+            OpKind::Rename { .. } | OpKind::RenameNew { .. } | OpKind::Exchange { .. } => {
+                self.renames += 1;
+            }
             OpKind::Remove => self.removes += 1,
         }
     }

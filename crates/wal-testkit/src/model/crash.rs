@@ -24,9 +24,9 @@ pub enum Fate {
     /// Bytes: the whole sectors hold nonsense, with the durable neighbours in them. Only a device
     /// without power-safe overwrite does this.
     TornSectors(u64),
-    /// A rename that is not atomic: both names stand for the file.
+    /// A rename, or an exchange of names, that is not atomic: both names stand for the file.
     BothNames,
-    /// A rename that is not atomic: neither name stands for it.
+    /// A rename, or an exchange of names, that is not atomic: neither name stands for a file.
     NeitherName,
 }
 
@@ -59,7 +59,7 @@ pub enum AtomKind {
         /// The length in bytes.
         len: u64,
     },
-    /// One directory operation: the names that came or went. A rename is one atom.
+    /// One directory operation: the names that came or went. A rename is one atom, and so is an exchange.
     Entries {
         /// Each name, and whether it exists afterwards.
         names: Vec<(OsString, bool)>,

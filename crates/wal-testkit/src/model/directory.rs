@@ -72,7 +72,7 @@ impl Directory {
             let kind = AtomKind::Entries { names: names.collect() };
             match choose(&Atom { seq: operation.seq, node, kind }) {
                 Fate::Kept => operation.apply(&mut disk),
-                Fate::BothNames => operation.apply_part(&mut disk, Option::is_some),
+                Fate::BothNames => operation.apply_last(&mut disk),
                 Fate::NeitherName if operation.names.len() > 1 => {
                     operation.apply_part(&mut disk, Option::is_none);
                     operation.names.iter().filter(|(_, node)| node.is_some()).for_each(
@@ -91,6 +91,13 @@ impl Directory {
 impl Operation {
     fn apply(&self, entries: &mut BTreeMap<OsString, u64>) {
         self.apply_part(entries, |_| true);
+    }
+
+    /// Applies what it did to its last name, if that stands for a file afterwards: the one that a rename gives.
+    fn apply_last(&self, entries: &mut BTreeMap<OsString, u64>) {
+        if let Some((name, Some(node))) = self.names.last() {
+            entries.insert(name.clone(), *node);
+        }
     }
 
     /// Applies what it did to those names whose new meaning `which` selects.

@@ -177,6 +177,28 @@ impl Disk {
         Ok(())
     }
 
+    pub(super) fn rename_new(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let (directory, name) = self.parent(to)?;
+        if self.directory(directory)?.get(name).is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.rename(from, to)
+    }
+
+    pub(super) fn exchange(&mut self, one: &Path, other: &Path) -> io::Result<()> {
+        let ((one_dir, one), (other_dir, other)) = (self.parent(one)?, self.parent(other)?);
+        if one_dir != other_dir {
+            return Err(unsupported("an exchange with another directory"));
+        }
+        let directory = self.directory(one_dir)?;
+        let node = |name| directory.get(name).ok_or(io::ErrorKind::NotFound);
+        let (first, second) = (node(one)?, node(other)?);
+        let names = vec![(one.into(), Some(second)), (other.into(), Some(first))];
+        let seq = self.next_seq();
+        self.directory_mut(one_dir)?.change(seq, names);
+        Ok(())
+    }
+
     pub(super) fn remove_file(&mut self, path: &Path) -> io::Result<()> {
         let (parent, name) = self.parent(path)?;
         let id = self.directory(parent)?.get(name).ok_or(io::ErrorKind::NotFound)?;

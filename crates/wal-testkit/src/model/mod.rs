@@ -329,6 +329,7 @@ impl fmt::Debug for ModelFs {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl FileSystem for ModelFs {
     type File = ModelFile;
 
@@ -365,6 +366,14 @@ impl FileSystem for ModelFs {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.change()?.disk.rename(from, to)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change()?.disk.rename_new(from, to)
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        self.change()?.disk.exchange(one, other)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

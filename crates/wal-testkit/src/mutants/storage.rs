@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Io, Listing, LogStorage, Lsn, Result, Segment, StorageLock, WriteMode,
+    Access, Capabilities, Io, Listing, LogStorage, Lsn, Publish, Result, Segment, Staged,
+    StorageLock, WriteMode,
 };
 
 /// The one point.
@@ -40,20 +41,25 @@ struct Lying {
 
 impl Lying {
     fn wrap(&self, inner: Arc<dyn Segment>) -> Arc<dyn Segment> {
-        Arc::new(LyingSegment { inner, bug: self.bug, late: Mutex::default() })
+        wrap(self.bug, inner)
     }
 
-    fn remove_wrongly(&self, name: Lsn) -> Result<()> {
-        let next = self.inner.list().wait()?.segments.into_iter().find(|there| *there > name);
-        self.inner.remove(name).wait()?;
-        next.map_or(Ok(()), |next| self.inner.remove(next).wait())
+    fn remove_wrongly(&self, names: &[Lsn]) -> Result<()> {
+        let last = names.iter().max().copied().unwrap_or_default();
+        let next = self.inner.list().wait()?.segments.into_iter().find(|there| *there > last);
+        self.inner.remove(names).wait()?;
+        next.map_or(Ok(()), |next| self.inner.remove(&[next]).wait())
     }
 
     fn retain(&self, most: usize) -> Result<()> {
         let mut segments = self.inner.list().wait()?.segments;
         segments.truncate(segments.len().saturating_sub(most));
-        segments.into_iter().try_for_each(|name| self.inner.remove(name).wait())
+        self.inner.remove(&segments).wait()
     }
+}
+
+fn wrap(bug: StorageBug, inner: Arc<dyn Segment>) -> Arc<dyn Segment> {
+    Arc::new(LyingSegment { inner, bug, late: Mutex::default() })
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -80,8 +86,21 @@ impl LogStorage for Lying {
         Io::ready(listing)
     }
 
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        let created = self.inner.create(name, header, capacity).wait();
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        let bug = self.bug;
+        self.inner
+            .stage(name, capacity)
+            .map(move |staged| staged.wrap(move |inner| wrap(bug, inner)))
+    }
+
+    fn create(
+        &self,
+        name: Lsn,
+        image: Bytes,
+        capacity: u64,
+        publish: Publish,
+    ) -> Io<'_, Arc<dyn Segment>> {
+        let created = self.inner.create(name, image, capacity, publish).wait();
         Io::ready(created.and_then(|segment| {
             if let StorageBug::KeepsOnly(most) = self.bug {
                 self.retain(most)?;
@@ -95,10 +114,10 @@ impl LogStorage for Lying {
         Io::ready(opened.map(|segment| self.wrap(segment)))
     }
 
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
         match self.bug {
-            StorageBug::RemovesTheNext => Io::ready(self.remove_wrongly(name)),
-            _ => self.inner.remove(name),
+            StorageBug::RemovesTheNext => Io::ready(self.remove_wrongly(names)),
+            _ => self.inner.remove(names),
         }
     }
 

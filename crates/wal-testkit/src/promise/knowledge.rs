@@ -15,7 +15,7 @@ pub(crate) enum Event {
     Submitted {
         first: u64,
         records: Vec<Bytes>,
-        requested: Durability,
+        requested: Option<Durability>,
         at: Duration,
     },
     /// Their append returned.
@@ -54,7 +54,7 @@ pub(crate) struct Known {
     pub(crate) bytes: Bytes,
     /// The batch it belongs to.
     pub(crate) batch: (u64, u64),
-    pub(crate) requested: Durability,
+    pub(crate) requested: Option<Durability>,
     pub(crate) at: Duration,
     pub(crate) acknowledged: bool,
     /// Submitted after the sync in flight had begun.

@@ -131,16 +131,16 @@ fn missing(known: &Knowledge, crash: Crash, found: &Found) -> Result<Lost, Viola
             continue;
         }
         let promised = match (record.requested, crash) {
-            (Durability::Durable, _) | (_, Crash::None) => true,
-            (Durability::Written, Crash::Process) => true,
-            (Durability::Buffered | Durability::Written | Durability::Strategy, _) => false,
+            (Some(Durability::Durable), _) | (_, Crash::None) => true,
+            (Some(Durability::Written), Crash::Process) => true,
+            (Some(Durability::Buffered | Durability::Written) | None, _) => false,
         };
         if promised {
-            let what =
-                format!("LSN {lsn} is missing; its append had returned as {:?}", record.requested);
+            let level = asked_for(record.requested);
+            let what = format!("LSN {lsn} is missing; its append had returned as {level}");
             return Err(Violation::new("O3", what));
         }
-        if record.requested == Durability::Strategy {
+        if record.requested.is_none() {
             lost.records += 1;
             lost.bytes += record.bytes.len() as u64;
             let span = spans[usize::from(record.beside_sync)].get_or_insert((record.at, record.at));
@@ -149,6 +149,11 @@ fn missing(known: &Knowledge, crash: Crash, found: &Found) -> Result<Lost, Viola
     }
     lost.span = spans.iter().flatten().map(|(a, b)| *b - *a).max().unwrap_or_default();
     Ok(lost)
+}
+
+/// What an append asked for, in words.
+pub(crate) fn asked_for(requested: Option<Durability>) -> String {
+    requested.map_or_else(|| "what the strategy says".into(), |level| format!("{level:?}"))
 }
 
 /// The second half of O3: the strategy's claim.
@@ -190,7 +195,7 @@ pub(crate) fn overdue(known: &Knowledge, now: Duration, window: Duration) -> Res
     let late = known.records.iter().find(|(lsn, record)| {
         **lsn > known.durable
             && record.acknowledged
-            && record.requested == Durability::Strategy
+            && record.requested.is_none()
             && now.saturating_sub(record.at) > window
             && !known.may_be_truncated(**lsn)
     });
@@ -222,11 +227,11 @@ mod tests {
     /// Knows of records 1 to 6; the last two are a batch. Up to 3 they are durable, up to 4 acknowledged.
     fn known() -> Knowledge {
         let mut known = Knowledge::default();
-        let requested = Durability::Strategy;
+        let requested = None;
         for first in 1..=4 {
             let at = Duration::from_millis(first);
             known.learn(&Event::Submitted { first, records: vec![bytes(first)], requested, at });
-            let range = LsnRange { first: Lsn::new(first), last: Lsn::new(first) };
+            let range = LsnRange::new(Lsn::new(first), Lsn::new(first));
             known.learn(&Event::Acknowledged(range));
         }
         let (records, at) = (vec![bytes(5), bytes(6)], Duration::from_millis(9));
@@ -275,7 +280,7 @@ mod tests {
         let o3 = Some("O3".to_owned());
         assert_eq!(refused(&known(), &found(1..=2), 4), o3);
         let mut more = known();
-        more.learn(&Event::Acknowledged(LsnRange { first: Lsn::new(5), last: Lsn::new(6) }));
+        more.learn(&Event::Acknowledged(LsnRange::new(Lsn::new(5), Lsn::new(6))));
         assert_eq!(refused(&more, &found(1..=4), 5), o3);
         assert_eq!(refused(&more, &found(1..=6), 7), None);
     }
@@ -312,10 +317,10 @@ mod tests {
     fn a_record_that_its_caller_asked_to_be_durable_is_missed_whatever_the_claim() {
         let mut known = Knowledge::default();
         let (records, at) = (vec![bytes(1)], Duration::ZERO);
-        let requested = Durability::Durable;
+        let requested = Some(Durability::Durable);
         known.learn(&Event::Submitted { first: 1, records, requested, at });
         assert_eq!(refused(&known, &found([]), 1), None);
-        known.learn(&Event::Acknowledged(LsnRange { first: Lsn::FIRST, last: Lsn::FIRST }));
+        known.learn(&Event::Acknowledged(LsnRange::new(Lsn::FIRST, Lsn::FIRST)));
         assert_eq!(refused(&known, &found([]), 1), Some("O3".to_owned()));
     }
 

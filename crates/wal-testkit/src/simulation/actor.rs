@@ -89,7 +89,7 @@ impl Actor {
         self.drive()
     }
 
-    pub(super) fn append(&self, count: u64, len: u32, requested: Durability) {
+    pub(super) fn append(&self, count: u64, len: u32, requested: Option<Durability>) {
         let first = self.log.blocking().next_lsn().get();
         let batch = {
             let mut history = locked(&self.history);
@@ -99,7 +99,7 @@ impl Actor {
         let records: Vec<_> = (0..count).map(|index| payload(batch, index, len)).collect();
         let at = self.clock.monotonic();
         self.note(Event::Submitted { first, records: records.clone(), requested, at });
-        let range = LsnRange { first: Lsn::new(first), last: Lsn::new(first + count - 1) };
+        let range = LsnRange::new(Lsn::new(first), Lsn::new(first + count - 1));
         let log = self.log.clone();
         let mut append: Pending<LsnRange> =
             Box::pin(async move { log.append_batch_with(&records, requested).await });

@@ -20,7 +20,7 @@ pub enum Step {
         /// Bytes of each.
         len: u32,
         /// What the caller asks for.
-        durability: Durability,
+        durability: Option<Durability>,
     },
     /// Time passes, and the driver does what has come due.
     Wait(Duration),
@@ -74,7 +74,7 @@ impl Step {
     /// An append at the strategy's own durability.
     #[must_use]
     pub const fn append(count: u32, len: u32) -> Self {
-        Step::Append { count, len, durability: Durability::Strategy }
+        Step::Append { count, len, durability: None }
     }
 
     /// Whether it may happen while a sync is in flight.
@@ -102,10 +102,10 @@ impl fmt::Display for Step {
             Step::Append { count, len, durability } => {
                 write!(f, "append {count}x{len}")?;
                 match durability {
-                    Durability::Strategy => Ok(()),
-                    Durability::Buffered => f.write_str(" buffered"),
-                    Durability::Written => f.write_str(" written"),
-                    Durability::Durable => f.write_str(" durable"),
+                    None => Ok(()),
+                    Some(Durability::Buffered) => f.write_str(" buffered"),
+                    Some(Durability::Written) => f.write_str(" written"),
+                    Some(Durability::Durable) => f.write_str(" durable"),
                 }
             }
             Step::Wait(time) => write!(f, "wait {}us", time.as_micros()),
@@ -186,10 +186,10 @@ impl FromStr for Step {
                 let (count, len) =
                     (count.parse().map_err(|_| bad())?, len.parse().map_err(|_| bad())?);
                 let durability = match words.next() {
-                    None => Durability::Strategy,
-                    Some("buffered") => Durability::Buffered,
-                    Some("written") => Durability::Written,
-                    Some("durable") => Durability::Durable,
+                    None => None,
+                    Some("buffered") => Some(Durability::Buffered),
+                    Some("written") => Some(Durability::Written),
+                    Some("durable") => Some(Durability::Durable),
                     Some(_) => return Err(bad()),
                 };
                 if count == 0 {

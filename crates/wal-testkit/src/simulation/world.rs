@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use wal_core::{Clock, Drive, Durability, ErrorKind, Lsn, Result};
+use wal_core::{Clock, Drive, ErrorKind, Lsn, Result};
 
 use super::actor::{Actor, Pending, locked, poll};
 use super::below::{self, Below, Broken};
@@ -136,7 +136,7 @@ impl World<'_> {
     fn slow(&mut self, steps: &[Step]) -> Result<(), Violation> {
         let outcome = Arc::new(Mutex::new(Ok(())));
         self.actor().slow_sync(steps.to_vec(), outcome.clone());
-        self.actor().append(1, 1, Durability::Strategy);
+        self.actor().append(1, 1, None);
         let log = self.actor().log.clone();
         let done = self.finish("sync", Box::pin(async move { log.sync().await }));
         self.below.disk().on_sync(None);
@@ -273,7 +273,7 @@ impl World<'_> {
         self.below.opened();
         let lsns = found.iter().map(|(lsn, _)| *lsn).collect();
         let actor = Actor {
-            log: log.into_async(),
+            log: log.asynchronous(),
             clock: self.clock.clone(),
             disk: self.below.disk().clone(),
             history: self.history.clone(),

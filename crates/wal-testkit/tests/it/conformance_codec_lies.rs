@@ -53,7 +53,7 @@ fn lying(lie: Lie) -> Lying {
 }
 
 fn refused(detail: &'static str) -> Error {
-    Error::new(ErrorKind::Codec, "decode record").detail(detail)
+    Error::new(ErrorKind::Codec, "decode record").with_detail(detail)
 }
 
 impl Codec for Lying {

@@ -41,7 +41,7 @@ fn a_sync_that_does_nothing_is_told_from_the_outside() {
   seen:     bytes 1300 to 1750 were made durable, and then the power was lost. segment 1: read_at(1300, 450) gave only 0 bytes
   after these calls:
     lock() -> Ok
-    create(1, header of 1300 bytes, 16384) -> Ok
+    create(1, 1300 bytes, 16384, new) -> Ok
     segment 1: write_at(1300, 450 bytes, Cached) -> Ok
     segment 1: sync() -> Ok
     segment 1: write_at(1750, 700 bytes, Cached) -> Ok
@@ -68,7 +68,7 @@ fn a_create_without_a_directory_sync_is_told_from_the_outside() {
         "promised: create, on Ok: the segment exists under its name, header is its first bytes, and \
          both facts are durable, the directory entry included",
         "seen:     after a power loss segment 1 is missing, although create(1) had returned Ok",
-        "create(1, header of 1300 bytes, 16384) -> Ok",
+        "create(1, 1300 bytes, 16384, new) -> Ok",
         "-- power loss: whatever was not synced is lost --",
         "list() -> segments [], foreign []",
     ] {
@@ -109,6 +109,8 @@ fn forgotten_calls_are_found_by_the_checks_that_are_about_them() {
                 "a_crash_in_create_leaves_nothing_or_a_whole_header",
                 "a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header",
                 "a_crash_in_create_over_a_segment_leaves_the_old_or_the_new",
+                "a_published_segment_is_durable_with_all_of_its_bytes",
+                "a_crash_in_a_replacement_leaves_the_old_or_the_new",
                 "bytes_set_aside_are_durable",
             ],
         ),
@@ -116,13 +118,22 @@ fn forgotten_calls_are_found_by_the_checks_that_are_about_them() {
             Forgets::SyncDir,
             &[
                 "create_is_durable_when_it_returns",
+                "a_published_segment_is_durable_with_all_of_its_bytes",
+                "many_removals_are_durable_together",
+                "a_crash_in_many_removals_leaves_whole_segments",
                 "remove_stays_removed",
                 "a_crash_in_remove_leaves_the_segment_or_nothing",
                 "bytes_set_aside_are_durable",
             ],
         ),
         (Forgets::Through, &["a_write_through_is_durable_when_it_returns"]),
-        (Forgets::Atomicity, &["a_crash_in_create_over_a_segment_leaves_the_old_or_the_new"]),
+        (
+            Forgets::Atomicity,
+            &[
+                "a_crash_in_create_over_a_segment_leaves_the_old_or_the_new",
+                "a_crash_in_a_replacement_leaves_the_old_or_the_new",
+            ],
+        ),
     ] {
         let seen = breaches(&|| forgetful(settings(), forgets));
         let seen: Vec<&str> = seen.iter().map(|(name, _)| *name).collect();
@@ -181,6 +192,55 @@ const LIES: &[(Lie, Where, &[&str])] = &[
             "create_is_durable_when_it_returns",
             "a_crash_in_create_leaves_nothing_or_a_whole_header",
             "a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header",
+        ],
+    ),
+    (
+        Lie::StagesUnderTheName,
+        Where::Memory,
+        &["a_staged_segment_has_no_name", "a_crash_in_publish_leaves_nothing_or_the_whole_segment"],
+    ),
+    (
+        Lie::KeepsTheFirstPiece,
+        Where::Memory,
+        &[
+            "a_staged_segment_is_written_in_pieces",
+            "a_published_segment_is_durable_with_all_of_its_bytes",
+        ],
+    ),
+    (
+        Lie::BytesAfterTheName,
+        Where::Files,
+        &[
+            "a_published_segment_is_durable_with_all_of_its_bytes",
+            "a_crash_in_publish_leaves_nothing_or_the_whole_segment",
+            "a_crash_in_a_replacement_leaves_the_old_or_the_new",
+        ],
+    ),
+    (
+        Lie::ReplacesWhatIsNew,
+        Where::Files,
+        &["publishing_as_new_replaces_nothing", "a_crash_in_a_refused_publication_changes_nothing"],
+    ),
+    (
+        Lie::ReplacesAnyGeneration,
+        Where::Memory,
+        &[
+            "a_replacement_replaces_only_what_it_names",
+            "a_crash_in_a_refused_publication_changes_nothing",
+        ],
+    ),
+    (
+        Lie::PublishesInTwoSteps,
+        Where::Memory,
+        &["a_crash_in_a_replacement_leaves_the_old_or_the_new"],
+    ),
+    (
+        Lie::RemovesTheFirst,
+        Where::Memory,
+        &[
+            "many_names_are_removed_in_one_call",
+            "many_removals_are_durable_together",
+            "a_crash_in_many_removals_leaves_whole_segments",
         ],
     ),
     (Lie::OpensAnything, Where::Memory, &["opening_what_is_not_there_is_not_found"]),

@@ -157,7 +157,7 @@ fn a_panic_for_some_view_is_told() {
 #[test]
 fn a_contradictory_claim_is_told() {
     let proof = Proof::of(Wrong {
-        claim: Claim { process_crash: Loss::UNBOUNDED, power_loss: Loss::NOTHING },
+        claim: Claim::new(Loss::UNBOUNDED, Loss::NOTHING),
         decide: |_| Decision::durable(SyncWhen::Now),
     });
     let message = message(the_claim_does_not_contradict_itself(&proof));

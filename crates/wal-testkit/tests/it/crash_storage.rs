@@ -11,7 +11,7 @@ const NAME: Lsn = Lsn::FIRST;
 
 fn start() -> (Storage, std::sync::Arc<dyn Segment>) {
     let storage = CrashStorage::new(MemoryStorage::new());
-    let segment = storage.create(NAME, "header".into(), 8192).wait().unwrap();
+    let segment = storage.create(NAME, "header".into(), 8192, Publish::New).wait().unwrap();
     (storage, segment)
 }
 
@@ -41,9 +41,9 @@ fn pending_bytes_are_read_and_not_yet_below() {
 #[test]
 fn each_sector_of_a_write_has_a_fate_of_its_own() {
     let (storage, segment) = start();
-    let old = storage.create(Lsn::new(9), vec![9; 4000].into(), 4000).wait().unwrap();
+    let old = storage.create(Lsn::new(9), vec![9; 4000].into(), 4000, Publish::New).wait().unwrap();
     drop(old);
-    storage.remove(Lsn::new(9)).wait().unwrap();
+    storage.remove(&[Lsn::new(9)]).wait().unwrap();
     write(&*segment, 512, &[1; 6 * 512]).unwrap();
     let fates =
         [Fate::Kept, Fate::Dropped, Fate::Zeroed, Fate::Garbage(1), Fate::Stale, Fate::Kept];
@@ -93,7 +93,8 @@ fn the_dead_do_nothing_more() {
     // The cache survives the process, but not a power loss.
     let second = storage.process_crash();
     assert_eq!(bytes(&second, NAME), b"headerpending");
-    for error in [write(&*segment, 6, b"x"), segment.sync().wait(), storage.remove(NAME).wait()] {
+    for error in [write(&*segment, 6, b"x"), segment.sync().wait(), storage.remove(&[NAME]).wait()]
+    {
         assert!(error.unwrap_err().to_string().contains("has died"));
     }
     let second_lock = second.lock().wait().unwrap();
@@ -136,11 +137,11 @@ fn a_full_storage_takes_a_part_of_the_write() {
     assert_eq!(write(&*segment, 6, b"frame").unwrap_err().kind(), ErrorKind::Full);
     assert_eq!(bytes(&storage, NAME), b"headerfram");
     assert_eq!(storage.used_bytes(), 10);
-    let second = storage.create(Lsn::new(2), "header".into(), 64).wait();
+    let second = storage.create(Lsn::new(2), "header".into(), 64, Publish::New).wait();
     assert_eq!(second.err().unwrap().kind(), ErrorKind::Full);
     assert_eq!(storage.list().wait().unwrap().segments, [NAME]);
     storage.set_capacity(None);
-    storage.create(Lsn::new(2), "header".into(), 64).wait().unwrap();
+    storage.create(Lsn::new(2), "header".into(), 64, Publish::New).wait().unwrap();
     write(&*segment, 6, b"frame").unwrap();
 }
 
@@ -150,8 +151,10 @@ fn what_is_under_way_when_the_power_goes_off_may_have_happened() {
         let (storage, segment) = start();
         storage.power_off_after(calls);
         let outcome = write(&*segment, 6, b"frame")
-            .and_then(|()| storage.remove(NAME).wait())
-            .and_then(|()| storage.create(Lsn::new(2), "second".into(), 64).wait().map(drop));
+            .and_then(|()| storage.remove(&[NAME]).wait())
+            .and_then(|()| {
+                storage.create(Lsn::new(2), "second".into(), 64, Publish::New).wait().map(drop)
+            });
         assert!(outcome.unwrap_err().to_string().contains("the power is off"));
         assert!(storage.list().wait().is_err());
         let storage = storage.crash(policy).unwrap();
@@ -219,13 +222,13 @@ fn new_segments_lie_on_used_space() {
     let (storage, segment) = start();
     assert!(!storage.capabilities().recycles);
     write(&*segment, 6, b"old frames").unwrap();
-    storage.remove(NAME).wait().unwrap();
+    storage.remove(&[NAME]).wait().unwrap();
     storage.reuse(Reuse::OldFrames);
     assert!(storage.capabilities().recycles);
-    storage.create(Lsn::new(2), "HEADER".into(), 12).wait().unwrap();
+    storage.create(Lsn::new(2), "HEADER".into(), 12, Publish::New).wait().unwrap();
     assert_eq!(bytes(&storage, Lsn::new(2)), b"HEADERold fr");
     storage.reuse(Reuse::Garbage(1));
-    storage.create(Lsn::new(3), "HEADER".into(), 106).wait().unwrap();
+    storage.create(Lsn::new(3), "HEADER".into(), 106, Publish::New).wait().unwrap();
     let garbage = bytes(&storage, Lsn::new(3));
     assert_eq!((garbage.len(), &garbage[..6]), (106, &b"HEADER"[..]));
     assert!(garbage[6..].iter().collect::<BTreeSet<_>>().len() > 30);

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use wal_core::{ErrorKind, LogStorage, Lsn, Segment, WriteMode};
+use wal_core::{ErrorKind, LogStorage, Lsn, Publish, Segment, WriteMode};
 use wal_fs::{FileSettings, FileStorage};
 use wal_testkit::{CrashPolicy, FaultStorage, ModelFs, StorageCall, StorageControl};
 
@@ -13,7 +13,7 @@ fn start() -> (ModelFs, StorageControl, Arc<dyn Segment>) {
     let settings = FileSettings::default().preallocate_bytes(0);
     let inner = FileStorage::create_with_file_system(fs.clone(), "/wal", settings).unwrap();
     let storage = FaultStorage::new(inner);
-    let segment = storage.create(Lsn::FIRST, "header".into(), 4096).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, "header".into(), 4096, Publish::New).wait().unwrap();
     (fs, storage.control(), segment)
 }
 

@@ -1,7 +1,7 @@
 //! What crashes leave of files in particular; what they leave of any storage is in the conformance kit.
 
 use bytes::Bytes;
-use wal_core::{LogStorage, Lsn, Result, WriteMode};
+use wal_core::{LogStorage, Lsn, Publish, Result, WriteMode};
 use wal_fs::{FileSettings, FileStorage};
 use wal_testkit::{CrashPolicy, ModelFs};
 
@@ -23,7 +23,7 @@ fn start() -> (Storage, ModelFs) {
 }
 
 fn create(storage: &Storage, name: u64, mark: u8) -> Result<()> {
-    let segment = storage.create(Lsn::new(name), header(mark), 4096).wait()?;
+    let segment = storage.create(Lsn::new(name), header(mark), 4096, Publish::New).wait()?;
     // Frames that the next user of a recycled file must not take for its own.
     segment.write_at(1300, vec![mark; 2000].into(), WriteMode::Cached).wait()
 }
@@ -34,7 +34,7 @@ fn taking_the_lock_removes_leftovers_and_nothing_else() {
     let lock = storage.lock().wait().unwrap();
     create(&storage, 1, 1).unwrap();
     create(&storage, 9, 9).unwrap();
-    storage.remove(Lsn::new(1)).wait().unwrap();
+    storage.remove(&[Lsn::new(1)]).wait().unwrap();
     drop((lock, storage));
     let path = std::path::Path::new("/var/wal");
     let names = |fs: &ModelFs| -> Vec<_> {
@@ -66,7 +66,7 @@ fn the_directory_itself_is_durable() {
 #[test]
 fn synced_and_written_through_bytes_survive_preallocation_and_crash() {
     let (storage, model) = start();
-    let segment = storage.create(Lsn::FIRST, header(1), 8192).wait().unwrap();
+    let segment = storage.create(Lsn::FIRST, header(1), 8192, Publish::New).wait().unwrap();
     let mut end = 1300;
     for i in 0..40u8 {
         let mode = if i % 3 == 0 { WriteMode::Through } else { WriteMode::Cached };

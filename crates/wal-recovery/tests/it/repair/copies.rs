@@ -27,14 +27,14 @@ impl LogStorage for Copying {
     fn list(&self) -> Io<'_, Listing> {
         self.memory.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        self.memory.create(name, header, capacity)
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        self.memory.stage(name, capacity)
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         self.memory.open(name, access)
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.memory.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.memory.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.copies.lock().unwrap().push(data.clone());

@@ -90,7 +90,7 @@ fn cases() -> Vec<(&'static str, Image, How)> {
 
 /// What a recovered log holds, and that it can go on.
 fn finish(recovered: Recovered) -> (Content, Lsn) {
-    let next = recovered.next_lsn;
+    let next = recovered.next_lsn();
     let log = Wal::builder(always()).manual_driver().open(recovered).unwrap();
     let content = try_content(&log).unwrap();
     assert_eq!(log.append(b"after").unwrap(), next);
@@ -140,7 +140,7 @@ fn disk_of(image: &Image) -> ModelFs {
     let storage = file_storage(fs.clone()).unwrap();
     for (&name, bytes) in image {
         let len = bytes.len() as u64;
-        storage.create(Lsn::new(name), bytes.clone().into(), len).wait().unwrap();
+        storage.create(Lsn::new(name), bytes.clone().into(), len, Publish::New).wait().unwrap();
     }
     drop(storage);
     assert!(!fs.has_pending());
@@ -215,7 +215,7 @@ fn bytes_that_a_failed_sync_left_in_the_cache_only_are_made_durable() {
             let fs = fs.process_crash();
             let storage = file_storage(fs.clone()).unwrap();
             let (recovered, _) = Recovery::new(storage).threads(1).run().unwrap();
-            let next = recovered.next_lsn;
+            let next = recovered.next_lsn();
             let log = Wal::builder(always()).manual_driver().open(recovered).unwrap();
             let found = try_content(&log).unwrap();
             log.append(b"after").unwrap();

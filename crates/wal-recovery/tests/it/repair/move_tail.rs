@@ -158,7 +158,7 @@ fn what_is_moved_is_what_nothing_proves() {
 }
 
 fn cut_tails(recovered: &Recovered) -> usize {
-    recovered.events.iter().filter(|event| matches!(event, Event::TailCut { .. })).count()
+    recovered.events().iter().filter(|event| matches!(event, Event::TailCut { .. })).count()
 }
 
 #[test]
@@ -217,15 +217,15 @@ impl LogStorage for Changing {
     fn list(&self) -> Io<'_, Listing> {
         self.scanned.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        self.scanned.create(name, header, capacity)
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        self.scanned.stage(name, capacity)
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         let before = self.opened.fetch_add(1, Ordering::SeqCst);
         if before < 2 { self.scanned.open(name, access) } else { self.moved.open(name, access) }
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.scanned.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.scanned.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.scanned.set_aside(label, data)

@@ -30,7 +30,7 @@ fn damaged(count: usize, frame: usize) -> Image {
 fn salvage(image: &Image) -> (Vec<u64>, Content, Lsn) {
     let storage = memory_of(image);
     let (recovered, _) = recover(storage.clone(), Mode::Salvage).unwrap();
-    let (names, next) = (image_of(&storage).into_keys().collect(), recovered.next_lsn);
+    let (names, next) = (image_of(&storage).into_keys().collect(), recovered.next_lsn());
     (names, content(recovered), next)
 }
 
@@ -79,7 +79,7 @@ fn behind_an_unreadable_segment_as_many_numbers_are_left_out_as_it_can_have_held
     // A record takes four bytes at least.
     let held = last.len() as u64 / 4 + 1;
     let (recovered, report) = recover(memory_of(&image), Mode::PointInTime).unwrap();
-    assert_eq!((recovered.last_lsn, recovered.next_lsn), (Lsn::new(8), Lsn::new(9 + held)));
+    assert_eq!((recovered.last_lsn(), recovered.next_lsn()), (Lsn::new(8), Lsn::new(9 + held)));
     assert_eq!(report.verdict(), Verdict::Corrupt);
 }
 
@@ -92,7 +92,7 @@ fn a_torn_tail_takes_no_numbers_whatever_is_damaged_before_it() {
     last.truncate(last.len() - 3);
     for mode in [Mode::PointInTime, Mode::Salvage] {
         let (recovered, _) = recover(memory_of(&image), mode).unwrap();
-        assert_eq!(recovered.next_lsn, Lsn::new(14), "{mode}");
+        assert_eq!(recovered.next_lsn(), Lsn::new(14), "{mode}");
     }
 }
 
@@ -208,9 +208,9 @@ fn the_last_numbers_of_a_damaged_log_are_not_given_out_again() {
         let storage = memory_of(&image);
         let (recovered, report) = recover(storage.clone(), mode).unwrap();
         assert!(report.last_lsn < Lsn::new(14), "{report}");
-        assert_eq!(recovered.next_lsn, Lsn::new(15));
+        assert_eq!(recovered.next_lsn(), Lsn::new(15));
         drop(recovered);
-        assert_eq!(recover(storage, Mode::Strict).unwrap().0.next_lsn, Lsn::new(15));
+        assert_eq!(recover(storage, Mode::Strict).unwrap().0.next_lsn(), Lsn::new(15));
     }
 }
 
@@ -223,12 +223,12 @@ fn the_generation_of_an_unreadable_segment_is_not_used_again() {
         for mode in [Mode::PointInTime, Mode::Salvage] {
             let storage = memory_of(&image);
             let (recovered, _) = recover(storage.clone(), mode).unwrap();
-            assert!(recovered.next_generation > 1000);
+            assert!(recovered.next_generation() > 1000);
             let generations = Inspect::new(storage).run().unwrap().segments;
             assert!(generations.iter().all(|s| s.generation <= 3 || s.generation > 1000));
             let own = |segment: &RecoveredSegment| segment.header.generation;
             let lost = [(1, 1), (6, 2), (9, 3)].iter().find(|(n, _)| *n == name).unwrap().1;
-            assert!(recovered.segments.iter().all(|segment| own(segment) != lost));
+            assert!(recovered.segments().iter().all(|segment| own(segment) != lost));
         }
     }
 }

@@ -66,16 +66,25 @@ impl LogStorage for Noting {
     fn list(&self) -> Io<'_, Listing> {
         self.memory.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        let mut bytes = header.to_vec();
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        self.memory.stage(name, capacity)
+    }
+    fn create(
+        &self,
+        name: Lsn,
+        image: Bytes,
+        capacity: u64,
+        publish: Publish,
+    ) -> Io<'_, Arc<dyn Segment>> {
+        let mut bytes = image.to_vec();
         bytes.resize(bytes.len() + self.room, 0);
-        self.noted(name, self.memory.create(name, bytes.into(), capacity).wait())
+        self.noted(name, self.memory.create(name, bytes.into(), capacity, publish).wait())
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         self.noted(name, self.memory.open(name, access).wait())
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.memory.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.memory.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.memory.set_aside(label, data)

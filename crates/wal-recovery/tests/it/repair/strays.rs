@@ -47,7 +47,7 @@ fn contradict(image: &mut Image, name: u64) {
 fn salvage(image: &Image) -> (Image, Content, Lsn, Report) {
     let storage = memory_of(image);
     let (recovered, report) = recover(storage.clone(), Mode::Salvage).unwrap();
-    let (image, next) = (image_of(&storage), recovered.next_lsn);
+    let (image, next) = (image_of(&storage), recovered.next_lsn());
     (image, content(recovered), next, report)
 }
 
@@ -108,7 +108,7 @@ fn an_end_before_damage_is_made_durable_before_anything_follows_it() {
     let (recovered, report) = recover(storage.clone(), Mode::PointInTime).unwrap();
     // Nothing proves record 8: it was the last one.
     assert_eq!(report.rewritten_bytes, (offsets[2] - offsets[1]) as u64, "{report}");
-    assert_eq!(recovered.last_lsn, Lsn::new(8));
+    assert_eq!(recovered.last_lsn(), Lsn::new(8));
     assert_eq!(content(recovered).len(), 8);
     let after = image_of(&storage);
     let generations: Vec<u64> =

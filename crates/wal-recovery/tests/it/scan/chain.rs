@@ -10,8 +10,8 @@ fn an_empty_place_is_a_new_log() {
     let id = LogId([5; 16]);
     let storage = MemoryStorage::new();
     let (recovered, report) = Recovery::new(storage.clone()).log_id(id).run().unwrap();
-    assert_eq!((recovered.log_id, recovered.next_lsn), (id, Lsn::FIRST));
-    assert!(recovered.codec.is_none() && report.clean && report.verdict() == Verdict::Clean);
+    assert_eq!((recovered.log_id(), recovered.next_lsn()), (id, Lsn::FIRST));
+    assert!(recovered.codec().is_none() && report.clean && report.verdict() == Verdict::Clean);
     assert!(image_of(&storage).is_empty(), "nothing is written");
     let second = Recovery::new(storage).run().unwrap_err();
     assert_eq!(second.kind(), ErrorKind::Locked);
@@ -35,7 +35,7 @@ fn a_missing_segment_is_a_gap() {
     }
     let (recovered, report) = recover(storage.clone(), Mode::PointInTime).unwrap();
     assert_eq!(report.damages[0].kind, DamageKind::Gap);
-    assert_eq!(recovered.next_lsn, Lsn::new(15));
+    assert_eq!(recovered.next_lsn(), Lsn::new(15));
     assert_eq!(content(recovered), whole[..5]);
     assert_eq!(report.cut.len(), 1, "the last segment is kept aside: {report}");
 
@@ -96,7 +96,7 @@ fn leftovers_of_an_interrupted_clean_up_stay_away() {
         assert_eq!((report.last_lsn, report.next_lsn), (Lsn::new(8), Lsn::new(21)));
         assert_eq!(report.records, 8);
         let void = report.segments.iter().filter(|s| s.state == SegmentState::Void).count();
-        assert_eq!((void, recovered.events.len()), (left, left));
+        assert_eq!((void, recovered.events().len()), (left, left));
         assert_eq!(content(recovered).len(), 8);
         assert_eq!(image_of(&storage).len(), after.len());
     }
@@ -132,7 +132,7 @@ fn leftovers_at_the_front_stay_away() {
         let storage = memory_of(&image);
         let (recovered, report) = recover(storage.clone(), Mode::Strict).unwrap();
         assert_eq!((report.first_lsn, report.records), (Lsn::new(12), 9));
-        assert_eq!(recovered.log_start, Lsn::new(12));
+        assert_eq!(recovered.first_lsn(), Lsn::new(12));
         assert_eq!(content(recovered).len(), 9);
         assert_eq!(image_of(&storage).len(), after.len());
     }
@@ -154,7 +154,7 @@ fn an_emptied_log_goes_on_counting() {
         for _ in 0..3 {
             let (recovered, report) = recover(storage.clone(), Mode::Strict).unwrap();
             assert_eq!((report.records, report.next_lsn), (0, Lsn::new(8)));
-            assert_eq!(recovered.log_start, Lsn::new(8));
+            assert_eq!(recovered.first_lsn(), Lsn::new(8));
         }
         let log = open(storage.clone());
         assert_eq!(log.append(b"new").unwrap(), Lsn::new(8));
@@ -230,7 +230,7 @@ fn an_end_can_be_chosen_in_a_log_with_gaps() {
         };
         let (recovered, report) = run(storage.clone(), until).unwrap();
         assert_eq!(report.records, records, "until {until}: {report}");
-        assert!(recovered.last_lsn <= Lsn::new(last) && recovered.next_lsn == Lsn::new(16));
+        assert!(recovered.last_lsn() <= Lsn::new(last) && recovered.next_lsn() == Lsn::new(16));
         assert!(report.cut.iter().all(|cut| cut.saved_as.is_some()) && !report.cut.is_empty());
         drop(recovered);
         let (recovered, again) = recover(storage.clone(), Mode::Strict).unwrap();
@@ -244,5 +244,5 @@ fn an_end_can_be_chosen_in_a_log_with_gaps() {
     }
     let (recovered, report) =
         Recovery::new(memory_of(&image)).until(Until::Lsn(Lsn::new(15))).run().unwrap();
-    assert!(report.cut.is_empty() && recovered.last_lsn == Lsn::new(15));
+    assert!(report.cut.is_empty() && recovered.last_lsn() == Lsn::new(15));
 }

@@ -62,8 +62,8 @@ impl LogStorage for Busy {
             .retain(|&name| before.is_multiple_of(2) || Some(name) != self.comes_and_goes);
         Io::ready(Ok(listing))
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        self.memory.create(name, header, capacity)
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        self.memory.stage(name, capacity)
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         let take = |left: u64| left.checked_sub(1);
@@ -72,8 +72,8 @@ impl LogStorage for Busy {
             Err(_) => self.memory.open(name, access),
         }
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.memory.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.memory.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.memory.set_aside(label, data)

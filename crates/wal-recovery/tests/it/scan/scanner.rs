@@ -144,8 +144,8 @@ impl LogStorage for Growing {
         self.lists.fetch_add(1, Ordering::SeqCst);
         self.before.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        self.before.create(name, header, capacity)
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        self.before.stage(name, capacity)
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         let before = self.before.open(name, access).wait();
@@ -155,8 +155,8 @@ impl LogStorage for Growing {
             Arc::new(GrowingSegment(before, after, self.grown.clone())) as Arc<dyn Segment>
         }))
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.before.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.before.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.before.set_aside(label, data)
@@ -218,7 +218,10 @@ fn the_time_of_a_log_is_that_of_its_last_record() {
     let image = image_of(&storage);
     let (&name, bytes) = image.iter().next_back().unwrap();
     assert_eq!(header_of(bytes, name).created, Timestamp::from_micros(9));
-    assert_eq!((recovered.last_lsn, recovered.last_time), (Lsn::FIRST, Timestamp::from_micros(5)));
+    assert_eq!(
+        (recovered.last_lsn(), recovered.last_time()),
+        (Lsn::FIRST, Timestamp::from_micros(5))
+    );
 }
 
 #[test]

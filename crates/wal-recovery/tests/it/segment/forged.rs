@@ -68,7 +68,7 @@ fn a_forged_footer_never_makes_a_scan_endless() {
         for mode in [Mode::PointInTime, Mode::Salvage] {
             let storage = memory_of(&image);
             let copy = storage.clone();
-            let next = in_time(what, move || recover(copy, mode).unwrap().0.next_lsn);
+            let next = in_time(what, move || recover(copy, mode).unwrap().0.next_lsn());
             assert!(next >= Lsn::new(6), "{what}, {mode}: {next} is given out again");
             assert_eq!(recover(storage, Mode::Strict).unwrap().1.next_lsn, next, "{what}");
         }
@@ -119,7 +119,7 @@ fn a_whole_footer_with_frames_behind_it_is_no_end() {
     let error = recover(memory_of(&image), Mode::TornTail).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     let (recovered, report) = recover(memory_of(&image), Mode::Salvage).unwrap();
-    assert_eq!((report.records, recovered.next_lsn), (2, Lsn::new(3)), "{report}");
+    assert_eq!((report.records, recovered.next_lsn()), (2, Lsn::new(3)), "{report}");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_wrong_data_offset_never_costs_a_segment() {
             // What the repairing modes take out is set aside, and its numbers are not given again.
             for mode in [Mode::PointInTime, Mode::Salvage] {
                 let (recovered, report) = recover(memory_of(&image), mode).unwrap();
-                assert!(recovered.next_lsn > Lsn::new(14), "{what}, {mode}: {report}");
+                assert!(recovered.next_lsn() > Lsn::new(14), "{what}, {mode}: {report}");
                 assert!(report.cut.iter().any(|cut| cut.saved_as.is_some()), "{what}, {mode}");
             }
         }

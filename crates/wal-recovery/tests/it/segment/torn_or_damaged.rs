@@ -100,9 +100,7 @@ fn stale_frames_right_behind_the_end_are_cut() {
     assert_eq!((report.cut.len(), report.cut[0].offset), (1, end as u64));
     assert_eq!(report.cut[0].first_lsn, Lsn::new(6));
     assert!(report.cut[0].saved_as.is_some());
-    assert!(
-        matches!(recovered.events[..], [Event::TailCut { offset, .. }] if offset == end as u64)
-    );
+    assert!(matches!(recovered.events(), [Event::TailCut { offset, .. }] if *offset == end as u64));
     assert_eq!(content(recovered), whole);
     assert_eq!(recover(storage, Mode::Strict).unwrap().1.verdict(), Verdict::Clean);
 }

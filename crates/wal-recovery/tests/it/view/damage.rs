@@ -144,8 +144,8 @@ impl LogStorage for Deaf {
     fn list(&self) -> Io<'_, Listing> {
         self.0.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        self.0.create(name, header, capacity)
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        self.0.stage(name, capacity)
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         let take = |left: u64| left.checked_sub(1);
@@ -154,8 +154,8 @@ impl LogStorage for Deaf {
             Err(_) => self.0.open(name, access),
         }
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.0.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.0.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.0.set_aside(label, data)

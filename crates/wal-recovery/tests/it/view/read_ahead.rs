@@ -146,7 +146,7 @@ fn whoever_has_enough_gets_no_more() {
         let refused = view.visit(Lsn::ZERO, Until::End, |entry| {
             left -= 1;
             match left {
-                0 => Err(Error::new(ErrorKind::Codec, "apply").lsn(entry.lsn)),
+                0 => Err(Error::new(ErrorKind::Codec, "apply").with_lsn(entry.lsn)),
                 _ => Ok(Applied::Applied),
             }
         });

@@ -57,7 +57,7 @@ fn a_replay_ends_where_it_is_told() {
     assert_eq!(replay(0, Until::Time(Timestamp::MAX)), (14, 7, 14));
     assert_eq!(replay(0, Until::Time(Timestamp::EPOCH)), (0, 0, 0));
     let refusal = view.replay(Lsn::ZERO, Until::End, |entry| {
-        Err(Error::new(ErrorKind::Codec, "apply").lsn(entry.lsn))
+        Err(Error::new(ErrorKind::Codec, "apply").with_lsn(entry.lsn))
     });
     assert_eq!(refusal.unwrap_err().lsn(), Some(Lsn::FIRST));
     let view = view.time_limit(Duration::ZERO);

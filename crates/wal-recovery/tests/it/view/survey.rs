@@ -51,8 +51,8 @@ impl LogStorage for Restless {
         self.opens.store(0, Ordering::SeqCst);
         self.memory.list()
     }
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        self.memory.create(name, header, capacity)
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        self.memory.stage(name, capacity)
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
         match (self.luck)(self.lists(), self.opens.fetch_add(1, Ordering::SeqCst) + 1) {
@@ -65,8 +65,8 @@ impl LogStorage for Restless {
             }
         }
     }
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.memory.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.memory.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.memory.set_aside(label, data)

@@ -6,7 +6,8 @@ use std::thread;
 use wal_core::{Access, LogStorage, WriteMode};
 
 use super::shape::{
-    create, data_offset, difference, expect, expect_header, header, headers, lsn, pattern, write,
+    create, create_over, data_offset, difference, expect, expect_header, header, headers, lsn,
+    pattern, write,
 };
 use crate::conformance::bench::Bench;
 use crate::conformance::checked::{Stop, ensure};
@@ -142,7 +143,7 @@ pub fn a_listing_runs_beside_the_writer<P: Medium>(bench: &Bench<'_, P>) -> Resu
         });
         let wrote = (0..25).try_for_each(|i| {
             create(&storage, 10 + i, i as u8)?;
-            storage.remove(lsn(10 + i)).wait()
+            storage.remove(&[lsn(10 + i)]).wait()
         });
         drop(end);
         listing.join().expect("listing does not panic")?;
@@ -176,7 +177,7 @@ pub fn a_replacement_is_seen_whole_or_not_at_all<P: Medium>(
             }
             Ok(())
         });
-        let wrote = (1..=rounds).try_for_each(|mark| create(&storage, 1, mark).map(drop));
+        let wrote = (1..=rounds).try_for_each(|mark| create_over(&storage, 1, mark).map(drop));
         drop(end);
         looking.join().expect("looking does not panic")?;
         wrote.map_err(Stop::from)

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use wal_core::{Access, LogStorage, Result, WriteMode};
 
 use super::shape::{
-    create, create_filled, data_offset, expect, expect_header, header, headers, lsn, names,
-    pattern, write,
+    create, create_filled, create_over, data_offset, expect, expect_header, header, headers, lsn,
+    names, pattern, write,
 };
 use crate::conformance::bench::Bench;
 use crate::conformance::checked::{Stop, ensure};
@@ -88,7 +88,7 @@ pub fn a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header<P:
         |storage| {
             create_filled(storage, 1, 1)?;
             create_filled(storage, 9, 9)?;
-            storage.remove(lsn(1)).wait()
+            storage.remove(&[lsn(1)]).wait()
         },
         |storage| create(storage, 17, 17).map(drop),
         |after, done| {
@@ -115,7 +115,7 @@ pub fn a_crash_in_create_over_a_segment_leaves_the_old_or_the_new<P: Medium>(
     )?;
     bench.crash_everywhere(
         |storage| create(storage, 1, 1).map(drop),
-        |storage| create(storage, 1, 2).map(drop),
+        |storage| create_over(storage, 1, 2).map(drop),
         |after, done| {
             let (old, new) = (header(after, 1), header(after, 2));
             let state =
@@ -142,7 +142,7 @@ pub fn remove_stays_removed<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop>
             create_filled(&storage, name, name as u8)?;
         }
         for name in 1..5 {
-            storage.remove(lsn(name)).wait()?;
+            storage.remove(&[lsn(name)]).wait()?;
         }
         let after = bench.after_power_loss(&medium, policy)?;
         let left = names(&after)?;
@@ -169,10 +169,10 @@ pub fn a_crash_in_remove_leaves_the_segment_or_nothing<P: Medium>(
                 create_filled(storage, 9, 9)?;
                 (100..100 + spares).try_for_each(|name| {
                     create_filled(storage, name, 0)?;
-                    storage.remove(lsn(name)).wait()
+                    storage.remove(&[lsn(name)]).wait()
                 })
             },
-            |storage| storage.remove(lsn(1)).wait(),
+            |storage| storage.remove(&[lsn(1)]).wait(),
             |after, done| {
                 let state = state_of(headers(after)?.get(&1), &[("whole", &header(after, 1))]);
                 ensure(state == "missing" || !done && state == "whole", || {

@@ -45,7 +45,7 @@ pub fn a_refused_lock_changes_nothing<P: Medium>(bench: &Bench<'_, P>) -> Result
     let lock = storage.lock().wait()?;
     create(&storage, 1, 1)?;
     create(&storage, 9, 9)?;
-    storage.remove(super::shape::lsn(1)).wait()?;
+    storage.remove(&[super::shape::lsn(1)]).wait()?;
     let other = bench.watch(medium.open());
     refused(&other, "a second storage on the same medium")?;
     drop(other);

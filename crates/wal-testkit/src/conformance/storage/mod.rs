@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `locking` | the one-writer lock |
 //! | `naming` | segments come and go, and other things lie beside them |
+//! | `staging` | segments are staged, published as new or in the place of another, and removed together |
 //! | `bytes` | a segment is an array of bytes |
 //! | `beside` | what may run beside what |
 //! | `crash` | what a power loss leaves, after each call of each operation |
@@ -18,12 +19,14 @@ mod crash;
 mod locking;
 mod naming;
 mod shape;
+mod staging;
 
 pub use beside::*;
 pub use bytes::*;
 pub use crash::*;
 pub use locking::*;
 pub use naming::*;
+pub use staging::*;
 
 use super::{Bench, Medium, Stop};
 
@@ -128,8 +131,8 @@ pub fn all<P: Medium>() -> Vec<(&'static str, Check<P>)> {
 ///   seen:     after a power loss segment 1 is missing, although create(1) had returned Ok
 ///   after these calls:
 ///     lock() -> Ok
-///     create(1, header of 1300 bytes, 16384) -> Ok
-///     create(9, header of 1300 bytes, 16384) -> Ok
+///     create(1, 1300 bytes, 16384, new) -> Ok
+///     create(9, 1300 bytes, 16384, new) -> Ok
 ///     -- power loss: whatever was not synced is lost --
 ///     list() -> segments [], foreign []
 /// ```
@@ -169,7 +172,12 @@ macro_rules! __storage_checks {
             create_replaces_an_empty_segment_in_one_step
             a_cancelled_create_leaves_the_old_or_the_new
             opening_what_is_not_there_is_not_found
+            a_staged_segment_has_no_name
+            a_staged_segment_is_written_in_pieces
+            publishing_as_new_replaces_nothing
+            a_replacement_replaces_only_what_it_names
             a_removed_name_can_be_created_again
+            many_names_are_removed_in_one_call
             readers_of_a_removed_segment_see_nothing_else
             set_aside_never_overwrites
             what_is_set_aside_is_no_segment
@@ -192,6 +200,12 @@ macro_rules! __storage_checks {
             a_crash_in_create_over_a_segment_leaves_the_old_or_the_new
             remove_stays_removed
             a_crash_in_remove_leaves_the_segment_or_nothing
+            a_published_segment_is_durable_with_all_of_its_bytes
+            a_crash_in_publish_leaves_nothing_or_the_whole_segment
+            a_crash_in_a_replacement_leaves_the_old_or_the_new
+            a_crash_in_a_refused_publication_changes_nothing
+            many_removals_are_durable_together
+            a_crash_in_many_removals_leaves_whole_segments
             sync_covers_what_was_written_before
             a_write_through_is_durable_when_it_returns
             sync_covers_what_an_earlier_process_wrote

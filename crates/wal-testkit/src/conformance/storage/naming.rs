@@ -4,11 +4,11 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-use wal_core::{Access, ErrorKind, LogStorage, WriteMode};
+use wal_core::{Access, ErrorKind, LogStorage, Publish, WriteMode};
 
 use super::shape::{
-    CAPACITY, create, create_filled, data_offset, expect, expect_header, expect_zeros, header, lsn,
-    names, pattern, write,
+    CAPACITY, OVER, create, create_filled, create_over, data_offset, expect, expect_header,
+    expect_zeros, header, lsn, names, pattern, write,
 };
 use crate::conformance::bench::Bench;
 use crate::conformance::checked::{Stop, ensure};
@@ -33,7 +33,7 @@ pub fn capabilities_are_constant<P: Medium>(bench: &Bench<'_, P>) -> Result<(), 
     })?;
     let _lock = storage.lock().wait()?;
     create_filled(&storage, 1, 1)?;
-    storage.remove(lsn(1)).wait()?;
+    storage.remove(&[lsn(1)]).wait()?;
     for (when, now) in
         [("later", storage.capabilities()), ("reopened", medium.open().capabilities())]
     {
@@ -66,7 +66,7 @@ pub fn a_listing_names_every_segment_in_order<P: Medium>(bench: &Bench<'_, P>) -
         create(&storage, name, 1)?;
     }
     listed(&[1, 9, 10, 100, u64::MAX])?;
-    storage.remove(lsn(9)).wait()?;
+    storage.remove(&[lsn(9)]).wait()?;
     listed(&[1, 10, 100, u64::MAX])
 }
 
@@ -98,7 +98,7 @@ pub fn a_new_segment_is_its_header_and_zeros<P: Medium>(bench: &Bench<'_, P>) ->
     let (_medium, storage) = bench.start();
     let _lock = storage.lock().wait()?;
     create_filled(&storage, 1, 0xff)?;
-    storage.remove(lsn(1)).wait()?;
+    storage.remove(&[lsn(1)]).wait()?;
     for name in [1, 9] {
         let segment = create(&storage, name, 2)?;
         expect(&segment, name, 0, &header(&storage, 2))?;
@@ -120,7 +120,7 @@ pub fn recycled_space_holds_what_is_written<P: Medium>(bench: &Bench<'_, P>) -> 
     for name in 1..8 {
         create_filled(&storage, name, name as u8)?;
         if name > 2 {
-            storage.remove(lsn(name - 2)).wait()?;
+            storage.remove(&[lsn(name - 2)]).wait()?;
         }
         let segment = storage.open(lsn(name), Access::Write).wait()?;
         expect(&segment, name, 0, &header(&storage, name as u8))?;
@@ -142,8 +142,8 @@ pub fn a_header_of_any_length_is_kept<P: Medium>(bench: &Bench<'_, P>) -> Result
     let alignment = storage.capabilities().alignment.max(1) as usize;
     for (i, len) in [1_usize, 128, 511, 512, 513, 4096, 20_000].into_iter().enumerate() {
         let (name, head) = (1 + i as u64, pattern(7, len.next_multiple_of(alignment)));
-        for capacity in [0, 4096] {
-            let segment = storage.create(lsn(name), head.clone(), capacity).wait()?;
+        for (capacity, how) in [(0, Publish::New), (4096, OVER)] {
+            let segment = storage.create(lsn(name), head.clone(), capacity, how).wait()?;
             expect(&segment, name, 0, &head)?;
         }
         let reader = storage.open(lsn(name), Access::Read).wait()?;
@@ -161,7 +161,7 @@ pub fn create_replaces_an_empty_segment_in_one_step<P: Medium>(
     let _lock = storage.lock().wait()?;
     create(&storage, 1, 1)?;
     create(&storage, 9, 9)?;
-    let segment = create(&storage, 9, 10)?;
+    let segment = create_over(&storage, 9, 10)?;
     expect_header(&storage, 9, 10)?;
     let data = pattern(3, 1000);
     write(&segment, data_offset(&storage), &data)?;
@@ -185,10 +185,10 @@ pub fn a_cancelled_create_leaves_the_old_or_the_new<P: Medium>(
         let (_medium, storage) = bench.start();
         let _lock = storage.lock().wait()?;
         create(&storage, 1, 1)?;
-        for (name, mark) in [(1, 2), (9, 9)] {
+        for (name, mark, how) in [(1, 2, OVER), (9, 9, Publish::New)] {
             let when = if polled { "after it was polled once" } else { "before it was polled" };
             bench.note(format!("the future of create({name}, ..) is dropped {when}"));
-            let creation = storage.inner().create(lsn(name), header(&storage, mark), CAPACITY);
+            let creation = storage.inner().create(lsn(name), header(&storage, mark), CAPACITY, how);
             if polled {
                 let _ = pin!(creation).poll(&mut Context::from_waker(Waker::noop()));
             }
@@ -235,7 +235,7 @@ pub fn a_removed_name_can_be_created_again<P: Medium>(bench: &Bench<'_, P>) -> R
     for round in 0..6 {
         create_filled(&storage, 9, round)?;
         expect_header(&storage, 9, round)?;
-        storage.remove(lsn(9)).wait()?;
+        storage.remove(&[lsn(9)]).wait()?;
         let left = names(&storage)?;
         ensure(left == [1], || format!("after the removal the segments are {left:?}"))?;
         ensure(storage.open(lsn(9), Access::Read).wait().is_err(), || {
@@ -259,7 +259,7 @@ pub fn readers_of_a_removed_segment_see_nothing_else<P: Medium>(
     let _lock = storage.lock().wait()?;
     create_filled(&storage, 1, 1)?;
     let reader = storage.open(lsn(1), Access::Read).wait()?;
-    storage.remove(lsn(1)).wait()?;
+    storage.remove(&[lsn(1)]).wait()?;
     create_filled(&storage, 1, 2)?;
     create_filled(&storage, 9, 9)?;
     let old = [&header(&storage, 1)[..], &[1; 2000]].concat();
@@ -356,13 +356,13 @@ pub fn arc_and_box_forward<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> 
         let lock = storage.lock().wait()?;
         ensure(other.lock().wait().is_err(), || "both got the lock".into())?;
         let data = header(&bare, 4);
-        storage.create(lsn(4), data.clone(), CAPACITY).wait()?;
+        storage.create(lsn(4), data.clone(), CAPACITY, Publish::New).wait()?;
         let segment = other.open(lsn(4), Access::Read).wait()?;
         expect(&segment, 4, 0, &data)?;
         let listed = other.list().wait()?.segments;
         ensure(listed == [lsn(4)], || format!("segments are {listed:?}"))?;
         storage.set_aside("tail", data).wait()?;
-        storage.remove(lsn(4)).wait()?;
+        storage.remove(&[lsn(4)]).wait()?;
         drop(lock);
     }
     Ok(())

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wal_core::{Access, LogStorage, Lsn, Result, Segment, WriteMode};
+use wal_core::format::{LogId, SEGMENT_HEADER_LEN, SegmentHeader};
+use wal_core::{Access, CodecId, LogStorage, Lsn, Publish, Result, Segment, Timestamp, WriteMode};
 
 use crate::conformance::checked::{Stop, ensure};
 
@@ -32,7 +33,36 @@ pub(super) fn data_offset(storage: &impl LogStorage) -> u64 {
 }
 
 pub(super) fn create(storage: &impl LogStorage, name: u64, mark: u8) -> Result<Arc<dyn Segment>> {
-    storage.create(lsn(name), header(storage, mark), CAPACITY).wait()
+    storage.create(lsn(name), header(storage, mark), CAPACITY, Publish::New).wait()
+}
+
+/// Puts another in the place of one that `create` made. No header of theirs can be read.
+pub(super) fn create_over(
+    storage: &impl LogStorage,
+    name: u64,
+    mark: u8,
+) -> Result<Arc<dyn Segment>> {
+    storage.create(lsn(name), header(storage, mark), CAPACITY, OVER).wait()
+}
+
+/// How a segment is replaced whose header is none.
+pub(super) const OVER: Publish = Publish::Replace { generation: None };
+
+/// A header that can be read, as long as [`header`] is.
+pub(super) fn generation(storage: &impl LogStorage, name: u64, generation: u64) -> Bytes {
+    let mut whole = header(storage, generation as u8).to_vec();
+    let real = SegmentHeader {
+        log_id: LogId([7; 16]),
+        generation,
+        first_lsn: lsn(name),
+        follows: lsn(name).prev(),
+        log_start: Lsn::FIRST,
+        created: Timestamp::EPOCH,
+        codec: CodecId::RAW,
+        data_offset: SegmentHeader::data_offset_for(storage.capabilities().alignment),
+    };
+    whole[..SEGMENT_HEADER_LEN].copy_from_slice(&real.encode());
+    whole.into()
 }
 
 /// The same with frames behind the header: what must not show up elsewhere.

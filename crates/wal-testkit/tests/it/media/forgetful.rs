@@ -17,7 +17,7 @@ pub(crate) enum Forgets {
     SyncDir,
     /// The "through" of `write_through_at`.
     Through,
-    /// `rename`, replaced by two steps.
+    /// The one step of `rename` and `exchange`, of which they make two.
     Atomicity,
 }
 
@@ -68,6 +68,20 @@ impl<F: FileSystem> FileSystem for Forgetful<F> {
             self.inner.sync_dir(to.parent().unwrap())?;
         }
         self.inner.rename(from, to)
+    }
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.inner.rename_new(from, to)
+    }
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        if self.forgets == Forgets::Atomicity && self.inner.kind(other).is_ok() {
+            self.inner.remove_file(other)?;
+            self.inner.sync_dir(other.parent().unwrap())?;
+            self.inner.rename(one, other)?;
+            // Something has to be there.
+            self.inner.create_new(one).map(drop)?;
+            return Ok(());
+        }
+        self.inner.exchange(one, other)
     }
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.inner.remove_file(path)

@@ -32,8 +32,15 @@ pub(crate) enum Lie {
     KeepsTheOldSegment,
     ReplacesInTwoSteps,
     CreatesInTwoSteps,
+    StagesUnderTheName,
+    KeepsTheFirstPiece,
+    BytesAfterTheName,
+    ReplacesWhatIsNew,
+    ReplacesAnyGeneration,
+    PublishesInTwoSteps,
     OpensAnything,
     RemovesNothing,
+    RemovesTheFirst,
     RemoveFails,
     ReadersFollowTheName,
     SetAsideOverwrites,
@@ -113,8 +120,15 @@ impl Liar {
         self.inner.open(name, Access::Read).wait().is_ok()
     }
 
-    fn create_wrongly(&self, name: Lsn, header: Bytes, capacity: u64) -> Result<Arc<dyn Segment>> {
-        let create = |header: Bytes| self.inner.create(name, header, capacity).wait();
+    fn create_wrongly(
+        &self,
+        name: Lsn,
+        header: Bytes,
+        capacity: u64,
+        how: Publish,
+    ) -> Result<Arc<dyn Segment>> {
+        let how = self.lie.way(&*self.inner, name, how);
+        let create = |header: Bytes| self.inner.create(name, header, capacity, how).wait();
         match self.lie {
             Lie::CapabilitiesChange => self.shared.flag.store(true, Ordering::Relaxed),
             Lie::ListsPassingNames => {
@@ -189,7 +203,7 @@ impl LogStorage for Liar {
             },
             Lie::RefusalRemovesASegment => locked.wait().inspect_err(|_| {
                 for name in self.inner.list().wait().unwrap().segments {
-                    self.inner.remove(name).wait().unwrap();
+                    self.inner.remove(&[name]).wait().unwrap();
                 }
             }),
             _ => return locked,
@@ -213,10 +227,25 @@ impl LogStorage for Liar {
         }))
     }
 
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        if self.lie == Lie::ReplacesInTwoSteps && self.exists(name) {
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        let inner = self.inner.clone();
+        if self.lie == Lie::StagesUnderTheName {
+            let _ = inner.create(name, Bytes::new(), capacity, Publish::New).wait();
+        }
+        let staged = LiarStaged { inner, lie: self.lie, name, capacity, writes: Vec::new() };
+        Io::ready(Ok(Staged::new(staged)))
+    }
+
+    fn create(
+        &self,
+        name: Lsn,
+        header: Bytes,
+        capacity: u64,
+        publish: Publish,
+    ) -> Io<'_, Arc<dyn Segment>> {
+        if self.lie == Lie::ReplacesInTwoSteps && publish != Publish::New && self.exists(name) {
             return Io::future(async move {
-                self.inner.remove(name).await?;
+                self.inner.remove(&[name]).await?;
                 thread::sleep(Duration::from_millis(1));
                 let mut first = true;
                 std::future::poll_fn(|cx| {
@@ -228,10 +257,10 @@ impl LogStorage for Liar {
                     }
                 })
                 .await;
-                Ok(self.wrap(name, self.inner.create(name, header, capacity).await?))
+                Ok(self.wrap(name, self.inner.create(name, header, capacity, Publish::New).await?))
             });
         }
-        let created = self.create_wrongly(name, header, capacity);
+        let created = self.create_wrongly(name, header, capacity, publish);
         Io::ready(created.map(|segment| self.wrap(name, segment)))
     }
 
@@ -251,11 +280,12 @@ impl LogStorage for Liar {
         )
     }
 
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
         match self.lie {
             Lie::RemovesNothing => Io::ready(Ok(())),
             Lie::RemoveFails => Io::ready(Err(Error::new(ErrorKind::Io, "remove"))),
-            _ => self.inner.remove(name),
+            Lie::RemovesTheFirst => self.inner.remove(&names[..1.min(names.len())]),
+            _ => self.inner.remove(names),
         }
     }
 
@@ -263,6 +293,77 @@ impl LogStorage for Liar {
         let name = self.inner.set_aside(label, data).wait().unwrap();
         self.shared.aside.lock().unwrap().push(name.clone());
         Io::ready(Ok(if self.lie == Lie::SetAsideOverwrites { label.into() } else { name }))
+    }
+}
+
+impl Lie {
+    /// How it publishes: some find out what is there, and say that it may go.
+    fn way(self, inner: &dyn LogStorage, name: Lsn, how: Publish) -> Publish {
+        let lies = match how {
+            Publish::New => self == Lie::ReplacesWhatIsNew,
+            Publish::Replace { .. } => self == Lie::ReplacesAnyGeneration,
+        };
+        if !lies {
+            return how;
+        }
+        match inner.open(name, Access::Read).wait() {
+            Ok(segment) => {
+                let bytes = segment.read_at(0, format::SEGMENT_HEADER_LEN).wait().unwrap();
+                let header = format::SegmentHeader::decode(&bytes, name).ok();
+                Publish::Replace { generation: header.map(|header| header.generation) }
+            }
+            Err(_) => Publish::New,
+        }
+    }
+}
+
+/// Does nothing before it is published, to which any storage has a right.
+struct LiarStaged {
+    inner: Arc<dyn LogStorage>,
+    lie: Lie,
+    name: Lsn,
+    capacity: u64,
+    writes: Vec<(u64, Bytes)>,
+}
+
+impl LiarStaged {
+    fn publish_wrongly(self, how: Publish) -> Result<Arc<dyn Segment>> {
+        let LiarStaged { inner, lie, name, capacity, mut writes } = self;
+        let how = lie.way(&*inner, name, how);
+        let mut late = Vec::new();
+        match lie {
+            Lie::StagesUnderTheName => inner.remove(&[name]).wait()?,
+            Lie::PublishesInTwoSteps if how != Publish::New => inner.remove(&[name]).wait()?,
+            Lie::KeepsTheFirstPiece => writes.truncate(1),
+            Lie::BytesAfterTheName => late = std::mem::take(&mut writes),
+            _ => {}
+        }
+        let gone = [Lie::StagesUnderTheName, Lie::PublishesInTwoSteps].contains(&lie);
+        let how = if gone { Publish::New } else { how };
+        let mut staged = inner.stage(name, capacity).wait()?;
+        for (offset, data) in writes {
+            staged.write_at(offset, data).wait()?;
+        }
+        let segment = staged.publish(how).wait()?;
+        for (offset, data) in late {
+            segment.write_at(offset, data, WriteMode::Cached).wait()?;
+        }
+        Ok(segment)
+    }
+}
+
+impl StagedSegment for LiarStaged {
+    fn write_at(&mut self, offset: u64, data: Bytes) -> Io<'_, ()> {
+        self.writes.push((offset, data));
+        Io::ready(Ok(()))
+    }
+
+    fn sync(&mut self) -> Io<'_, ()> {
+        Io::ready(Ok(()))
+    }
+
+    fn publish(self: Box<Self>, how: Publish) -> Io<'static, Arc<dyn Segment>> {
+        Io::ready(self.publish_wrongly(how))
     }
 }
 
