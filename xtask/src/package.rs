@@ -30,7 +30,7 @@ pub(crate) fn run(verify: bool) -> anyhow::Result<()> {
         words.push("--no-verify");
     }
     let crates = fs::read_dir(tree.dir().join("crates"))?
-        .map(|entry| Ok(entry?.file_name().into_string().ok().context("a name is not UTF-8")?))
+        .map(|entry| entry?.file_name().into_string().ok().context("a name is not UTF-8"))
         .collect::<anyhow::Result<Vec<_>>>()?;
     words.extend(crates.iter().flat_map(|name| ["--package", name]));
     cargo(&tree, &words)
