@@ -8,7 +8,7 @@ use wal_core::format::{
     LogId, SEGMENT_HEADER_LEN, Salt, SegmentHeader, record_overhead,
 };
 use wal_core::{
-    CodecId, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, Timestamp, block_on,
+    CodecId, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, Publish, Timestamp, block_on,
 };
 
 use crate::forge;
@@ -133,7 +133,7 @@ fn frames_in_front_of_garbage_are_read(data: &[u8]) {
     bytes.extend(data);
     let (storage, len) = (MemoryStorage::new(), bytes.len() as u64);
     let bytes = Bytes::from(bytes);
-    let handle = storage.create(segment.first_lsn, bytes.clone(), len).wait();
+    let handle = storage.create(segment.first_lsn, bytes.clone(), len, Publish::New).wait();
     let handle: Arc<_> = handle.expect("memory takes it");
     let mut reader = FrameReader::new(handle, &segment, SEGMENT_HEADER_LEN as u64, len);
     let mut frames = 0;

@@ -44,6 +44,7 @@ const STEPS: &[Step] = &[
         "cargo test --locked --quiet --target-dir ../target/fuzz/stable",
     ),
     Step::of("peers: format", "bench/peers", "cargo fmt --check"),
+    Step::new("what would be published", "cargo xtask package"),
     // Slices: without options these commands go on for minutes.
     Step::new("loom models", "cargo xtask loom --slice"),
     Step::new("shuttle models", "cargo xtask shuttle --iterations 500"),

@@ -7,8 +7,10 @@
 //! | `tidy` | rules of the house that neither rustfmt nor clippy holds |
 //! | `loom`, `shuttle`, over `models` | the models of the commit pipeline under a checker |
 //! | `mutants` | seeded mistakes, each of which a check must find |
+//! | `package` | packs what would be published |
 //! | `fuzz`, `sanitize` | what needs a nightly toolchain, and what is done without one |
 //! | `tools` | programs in `tools/`, built and run: `api`, `bench`, `faults`, `soak` |
+//! | `tree` | a copy of the tree, to be changed at will |
 //! | `stopwatch` | the time that a step takes |
 //!
 //! This program depends on no other crate of the workspace, and on few at all: it is built before the
@@ -20,12 +22,14 @@ mod fuzz;
 mod loom;
 mod models;
 mod mutants;
+mod package;
 mod sanitize;
 mod shuttle;
 mod steps;
 mod stopwatch;
 mod tidy;
 mod tools;
+mod tree;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -93,6 +97,14 @@ enum Command {
     /// Those at the seams are wrappers; the others are the patches in `mutants/`, applied to a copy of the
     /// tree. Ends with how many were caught; fails if one was not, or if a patch does not apply or build.
     Mutants(mutants::Options),
+    /// Packs the crates as for a release, and publishes nothing.
+    ///
+    /// Works on a copy of the tree, in which they may be published. RELEASE.md says what a release takes.
+    Package {
+        /// Builds each from its package as well
+        #[arg(long)]
+        verify: bool,
+    },
     /// Runs the tests that reach `unsafe` code under the address sanitizer.
     ///
     /// Needs a nightly toolchain. Where there is none it says so, and does nothing.
@@ -140,6 +152,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Fuzz { target, seconds, stable } => fuzz::run(target, seconds, stable),
         Command::Loom(options) => loom::run(&options),
         Command::Mutants(options) => mutants::run(&options),
+        Command::Package { verify } => package::run(verify),
         Command::Sanitize => sanitize::run(),
         Command::Shuttle(options) => shuttle::run(&options),
         Command::Tidy => tidy::run(),

@@ -39,3 +39,8 @@ mod open;
 
 #[cfg(all(feature = "fs", feature = "recovery", feature = "sync"))]
 pub use open::{Options, open, open_async};
+
+/// The examples in the workspace's own README run as tests of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -28,7 +28,7 @@ pub(crate) fn uring(_: &Path) -> Result<FileStorage, Failure> {
     } else {
         "io_uring is for Linux only; use --storage file"
     };
-    Err(wal_core::Error::new(wal_core::ErrorKind::Unsupported, "open log").detail(why).into())
+    Err(wal_core::Error::new(wal_core::ErrorKind::Unsupported, "open log").with_detail(why).into())
 }
 
 /// Recovers a log for writing, as every opening does: cuts a torn tail, refuses damage. Says what it cut.

@@ -31,16 +31,30 @@ use crate::{
 /// Every future may be dropped at any time. An append whose future was dropped before its first poll
 /// did not happen; afterwards the record stays in the log, exactly once, and nobody else is delayed.
 ///
+/// With tokio; any other runtime will do:
+///
 /// ```
 /// use wal_core::{Always, Durability, MemoryStorage, Wal};
-/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-/// # runtime.block_on(async {
-/// let log = Wal::builder(Always).open_async(MemoryStorage::new().into_empty_log()?)?;
-/// let lsn = log.append_with(b"returns at once", Durability::Buffered).await?;
-/// assert_eq!(log.sync().await?, lsn);
-/// log.close().await
-/// # }).map_err(wal_core::Error::from)
-/// # ?; Ok::<(), wal_core::Error>(())
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let log = Wal::builder(Always).open_async(MemoryStorage::new().into_empty_log()?)?;
+///     let tasks: Vec<_> = (0..8)
+///         .map(|n| {
+///             let log = log.clone();
+///             // Tasks that append at the same time share a sync.
+///             tokio::spawn(async move { log.append(format!("task {n}").as_bytes()).await })
+///         })
+///         .collect();
+///     for task in tasks {
+///         let lsn = task.await??;
+///         assert!(log.durable_lsn() >= lsn);
+///     }
+///     let lsn = log.append_with(b"returns at once", Durability::Buffered).await?;
+///     assert_eq!(log.sync().await?, lsn);
+///     log.close().await?;
+///     Ok(())
+/// }
 /// ```
 pub struct AsyncWal<C = RawCodec> {
     pub(crate) inner: Arc<Inner<C>>,

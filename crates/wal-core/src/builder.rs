@@ -79,6 +79,23 @@ impl<C: Codec> Builder<C> {
 
     /// Called at every [`Event`], on the thread that caused it, with some of the log's locks held:
     /// return quickly, and do not call the log from there.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use wal_core::{Always, Event, MemoryStorage, Wal};
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let log = Wal::builder(Always)
+    ///     .on_event(move |event| match event {
+    ///         Event::Synced { upto, elapsed, .. } => tell.send(format!("{upto} in {elapsed:?}")).unwrap(),
+    ///         Event::Poisoned { error, .. } => eprintln!("the log takes nothing more: {error}"),
+    ///         _ => {}
+    ///     })
+    ///     .open(MemoryStorage::new().into_empty_log()?)?;
+    /// log.append(b"record")?;
+    /// assert!(told.recv().unwrap().starts_with("1 in "));
+    /// # Ok::<(), wal_core::Error>(())
+    /// ```
     #[must_use]
     pub fn on_event(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.observer = Some(Box::new(observer));

@@ -1,7 +1,7 @@
-//! The traits, byte format and commit pipeline of a composable write-ahead log.
+#![doc = include_str!("../README.md")]
 //!
 //! # Map
-//! | | |
+//! | for | look at |
 //! | --- | --- |
 //! | the three traits, each with its contract | [`LogStorage`] (and [`Segment`]), [`SyncStrategy`], [`Codec`] |
 //! | an open log | [`Wal`] for threads, [`AsyncWal`] for tasks, put together by [`Builder`] |
@@ -11,10 +11,8 @@
 //! | errors | [`Error`] with its [`ErrorKind`] |
 //! | settings, events, counters | [`Settings`], [`Event`], [`Stats`] |
 //! | the bytes | [`format`](mod@format), and [`FrameReader`] to read them |
-//! | a storage for tests | [`MemoryStorage`] |
-//!
-//! Storages on real files are in `wal-fs`, strategies in `wal-sync`, codecs in `wal-codec`.
-
+//! | a storage for tests, a strategy | [`MemoryStorage`], [`Always`] |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_debug_implementations, clippy::exhaustive_structs, clippy::exhaustive_enums)]
 
 mod always;

@@ -217,6 +217,30 @@ impl<C: Codec> Wal<C> {
     /// Ends when the log is closed, when it fails, and when its last handle is dropped: a follower does not keep
     /// the log open. [`Follow::try_next`] and [`Follow::next_within`] do not block for ever.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wal_core::{Always, Followed, Lsn, MemoryStorage, Wal};
+    ///
+    /// let log = Wal::builder(Always).open(MemoryStorage::new().into_empty_log()?)?;
+    /// let mut follower = log.follow(Lsn::ZERO)?;
+    /// let consumer = std::thread::spawn(move || {
+    ///     let mut seen = Vec::new();
+    ///     loop {
+    ///         match follower.next_within(Duration::from_secs(1))? {
+    ///             Followed::Record(entry) => seen.push(entry.record),
+    ///             Followed::Ended => return Ok(seen),
+    ///             _ => {} // nothing for a second: time to look after something else
+    ///         }
+    ///     }
+    /// });
+    /// log.append(b"one")?;
+    /// log.append(b"two")?;
+    /// log.close()?; // ends the follower, once it has seen everything
+    /// let seen: wal_core::Result<_> = consumer.join().unwrap();
+    /// assert_eq!(seen?, ["one", "two"]);
+    /// # Ok::<(), wal_core::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `NotFound` if `from` was truncated.
     pub fn follow(&self, from: Lsn) -> Result<Follow<C>> {
@@ -228,6 +252,48 @@ impl<C: Codec> Wal<C> {
     /// Exact: a record before `lsn` never comes back. Whole segments are given back to the storage.
     /// Costs a new segment unless `lsn` begins one. An `lsn` behind the end empties the log, which goes
     /// on counting.
+    ///
+    /// After a checkpoint the records in it are not needed any more. The checkpoint must be durable first:
+    ///
+    /// ```
+    /// use wal_core::{Always, Lsn, MemoryStorage, Wal};
+    /// # let dir = std::env::temp_dir().join(format!("wal-checkpoint-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let path = dir.join("checkpoint");
+    /// let log = Wal::builder(Always).open(MemoryStorage::new().into_empty_log()?)?;
+    /// let mut sum = 0;
+    /// for n in 1..=10_u8 {
+    ///     log.append(&[n])?;
+    ///     sum += u64::from(n);
+    /// }
+    /// // 1. What the state is, and up to which record; in a file that replaces the last checkpoint when it is whole.
+    /// let upto = log.last_lsn();
+    /// let written = std::fs::File::create(path.with_extension("new"))?;
+    /// std::io::Write::write_all(&mut &written, format!("{upto} {sum}").as_bytes())?;
+    /// written.sync_all()?;
+    /// std::fs::rename(path.with_extension("new"), &path)?;
+    /// # #[cfg(unix)]
+    /// std::fs::File::open(path.parent().unwrap())?.sync_all()?; // the name, too
+    ///
+    /// // 2. Only then what it makes superfluous.
+    /// log.truncate_before(upto.next())?;
+    /// assert_eq!(log.append(&[11])?, Lsn::new(11));
+    ///
+    /// // After a restart: the checkpoint, then the records behind it. A crash between 1 and 2 leaves earlier ones.
+    /// let saved = std::fs::read_to_string(&path)?;
+    /// let (upto, sum) = saved.split_once(' ').unwrap();
+    /// let upto = Lsn::new(upto.parse()?);
+    /// let mut sum: u64 = sum.parse()?;
+    /// for entry in log.iter(Lsn::ZERO)? {
+    ///     let entry = entry?;
+    ///     if entry.lsn > upto {
+    ///         sum += u64::from(entry.record[0]);
+    ///     }
+    /// }
+    /// assert_eq!(sum, 66);
+    /// # std::fs::remove_dir_all(dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`sync`](Self::sync).

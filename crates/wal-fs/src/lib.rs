@@ -1,4 +1,4 @@
-//! `LogStorage` on real files.
+#![doc = include_str!("../README.md")]
 //!
 //! # Which storage
 //! | storage | a write that only has to survive the process | a durable write | choose it |
@@ -103,6 +103,7 @@
 //! | `direct`, `mmap`, `uring` | one storage each, and its settings |
 //!
 //! Imports go one way: from a storage to `layer`, `file` and `os`, and from `file` to `os`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod direct;
 mod file;

@@ -1,4 +1,4 @@
-//! Recovery, verification and repair of a write-ahead log.
+#![doc = include_str!("../README.md")]
 //!
 //! # Map
 //! | to | use |
@@ -32,6 +32,7 @@
 //! | `watch` | progress and time limit of whatever reads for long |
 //!
 //! `repair` and `view` stand on `scan`, that on `segment`, and no import leads back up.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod inspect;
 mod mode;

@@ -23,15 +23,8 @@ use crate::watch::Progress;
 /// then. A recovery that is itself interrupted can be repeated, with the same outcome.
 ///
 /// ```
-/// use wal_core::{MemoryStorage, Wal};
+/// use wal_core::{Always, MemoryStorage, Wal};
 /// use wal_recovery::{Recovery, Verdict};
-/// # use wal_core::{Claim, Decision, SyncStrategy, SyncWhen, TailView};
-/// # struct Always;
-/// # impl SyncStrategy for Always {
-/// #     fn name(&self) -> String { "always".into() }
-/// #     fn claim(&self) -> Claim { Claim::NOTHING_LOST }
-/// #     fn decide(&self, _: &TailView) -> Decision { Decision::durable(SyncWhen::Now) }
-/// # }
 /// let storage = MemoryStorage::new();
 /// let (recovered, _) = Recovery::new(storage.clone()).run()?;
 /// let log = Wal::builder(Always).open(recovered)?;

@@ -1,35 +1,4 @@
-//! Many logical logs, *streams*, that share one write-ahead log and its syncs.
-//!
-//! 32 partitions in 32 logs pay 32 syncs for what one sync could cover. Here they share one log: its
-//! commits, its segments, its recovery. Each stream still has LSNs of its own, dense and from 1 on, is
-//! read on its own, and is truncated on its own.
-//!
-//! ```
-//! use wal_core::{MemoryStorage, Wal};
-//! use wal_recovery::Recovery;
-//! use wal_streams::{StreamId, Streams};
-//! use wal_sync::Always;
-//!
-//! let (recovered, _) = Recovery::new(MemoryStorage::new()).run()?;
-//! let streams = Streams::open(Wal::builder(Always::new()), recovered)?;
-//! let orders = streams.stream(StreamId(1));
-//! let stock = streams.stream(StreamId(2));
-//!
-//! // Two streams, one sync.
-//! let order = orders.submit(b"3 apples", Default::default())?;
-//! let taken = stock.submit(b"apples - 3", Default::default())?;
-//! assert_eq!(order.wait()?.last.get(), 1);
-//! assert_eq!(taken.wait()?.last.get(), 1);
-//!
-//! orders.append_batch(&["2 pears", "1 plum"])?;
-//! let all: Vec<_> = orders.iter(1.into())?.map(|entry| entry.map(|e| e.record)).collect::<Result<_, _>>()?;
-//! assert_eq!(all, ["3 apples", "2 pears", "1 plum"]);
-//!
-//! orders.truncate_before(3.into())?;
-//! assert_eq!((orders.first_lsn().get(), stock.first_lsn().get()), (3, 1));
-//! streams.close()?;
-//! # Ok::<(), wal_core::Error>(())
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! # Map
 //! | to | use |
@@ -81,6 +50,7 @@
 //! | `stream`, `streams` | the handles |
 //!
 //! Imports go one way: a file imports files of the rows above its own; `streams` also imports `stream`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod append;
 mod closing;

@@ -1,5 +1,6 @@
-//! Sync strategies, each with its durability claim.
+#![doc = include_str!("../README.md")]
 //!
+//! # What a strategy is
 //! A strategy answers two questions about every append: when is its caller acknowledged, and when
 //! must the records that are not durable yet be synced? It answers from a
 //! [`TailView`](wal_core::TailView) alone; the log acts. What may be lost is stated as data, the
@@ -32,23 +33,12 @@
 //! [`Policy`] reads any of them from text such as `batch:1000,1MiB,10ms`, for configuration files
 //! and command lines.
 //!
-//! ```
-//! use std::time::Duration;
-//! use wal_core::SyncStrategy;
-//! use wal_sync::{Batch, Policy};
-//!
-//! let batch = Batch::of_records(32)?.with_delay(Duration::from_millis(10))?;
-//! assert_eq!(batch.claim().power_loss.records, Some(31));
-//! assert!(batch.claim().process_crash.is_nothing());
-//! assert_eq!("batch:32,10ms".parse::<Policy>()?, Policy::Batch(batch));
-//! # Ok::<(), wal_core::Error>(())
-//! ```
-//!
 //! # Where what lives
 //! One file per strategy (`always`, `group`, `adaptive`, `batch`, `interval`, `os`), `policy` and
 //! its `units`, `limits` for the ranges. The claims are tested on `simulated_log`, a small
 //! discrete-event simulation of the log with crashes at every moment; `wrong_strategies` are the
 //! mistakes that it must find.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adaptive;
 mod always;

@@ -1,5 +1,6 @@
-//! The test kit that proves durability claims.
+#![doc = include_str!("../README.md")]
 //!
+//! # Map
 //! - [`ModelFs`]: a file system in memory that can lose whatever a power loss may lose. It stands
 //!   below the real [`wal_fs::FileStorage`].
 //! - [`FaultFs`]: any file system, real or model, with faults while the log runs, counters and a
@@ -22,6 +23,7 @@
 //! | `explore` | every crash of it, and the smallest case that fails |
 //! | `conformance` | the checks of the three traits |
 //! | `mutants` | seeded mistakes, each of which the explorer must find: the kit's own proof |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod conformance;
 mod crash_storage;
@@ -53,8 +55,3 @@ pub use rng::Rng;
 pub use simulation::{
     LiveFault, SimulatedClock, Step, StorageUnderTest, Subject, Tested, Workload,
 };
-
-/// The README's example runs as a test of the documentation.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;

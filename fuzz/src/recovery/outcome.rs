@@ -50,15 +50,15 @@ pub(super) fn recover(place: &Place, mode: Mode) -> Result<Outcome, Error> {
     };
     // The power goes out at once.
     let lost = disk.crash(CrashPolicy::DropUnsynced);
-    let next_lsn = recovered.next_lsn.get();
-    let codec = recovered.codec.unwrap_or(CodecId::RAW);
+    let next_lsn = recovered.next_lsn().get();
+    let codec = recovered.codec().unwrap_or(CodecId::RAW);
     let (log, records) = open(recovered, codec);
     assert_eq!(records.len() as u64, report.records, "{mode}\n{report}");
     assert!(records.last().is_none_or(|last| last.0 < next_lsn), "{mode}\n{report}");
 
     let (again, second) = run(place, &lost, Mode::Strict)
         .unwrap_or_else(|error| panic!("not recovered for good by {mode}: {error}\n{report}"));
-    assert_eq!(again.next_lsn.get(), next_lsn, "{mode}\n{report}\n{second}");
+    assert_eq!(again.next_lsn().get(), next_lsn, "{mode}\n{report}\n{second}");
     assert_eq!(second.verdict(), Verdict::Clean, "{mode}\n{report}\n{second}");
     assert!(open(again, codec).1 == records, "{mode}\n{report}\n{second}");
 

@@ -6,7 +6,6 @@
 //!
 //! - `seam`: the mistakes at the seams
 //! - `patch`: the patches, and what is to find each
-//! - `tree`: the copy of the tree
 //! - `killer`: a check: an exploration, a test, a model
 //! - `table`: what is printed
 
@@ -14,7 +13,6 @@ mod killer;
 mod patch;
 mod seam;
 mod table;
-mod tree;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,8 +25,8 @@ use self::killer::{Cargo, Found, Killer};
 use self::patch::Patch;
 use self::seam::Seam;
 use self::table::{Row, Table};
-use self::tree::Tree;
 use crate::models::{root, target_dir};
+use crate::tree::Tree;
 
 /// Which mutants, and what to say of them.
 #[derive(Args)]

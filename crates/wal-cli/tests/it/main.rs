@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `append`, `dump`, `verify` | what the subcommands do |
 //! | `shell` | help texts and completions |
+//! | `readme` | the commands in the README |
 //! | `syncs` | how often the command really syncs |
 //! | `hostile` | bad input and hostile surroundings |
 //! | `kill` | `kill -9` at random moments |
@@ -15,6 +16,8 @@ mod dump;
 mod hostile;
 #[cfg(unix)]
 mod kill;
+#[cfg(unix)]
+mod readme;
 mod shell;
 mod syncs;
 mod verify;

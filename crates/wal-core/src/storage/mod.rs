@@ -149,7 +149,7 @@ impl fmt::Debug for StorageLock {
 /// fn publish(..) { f.sync_all()?; rename_without_replacing(spare_name, name)?; directory.sync_all()?; Ok(f) }
 /// ```
 ///
-/// `examples/storage.rs` is a whole one, with its proof.
+/// `examples/downstream/src/plain_files.rs` is a whole one, with its proof.
 ///
 /// # Wrappers
 /// A storage that wraps another one forwards every method, those with a default body as well: the default would

@@ -34,15 +34,8 @@ use crate::watch::TimeLimit;
 /// may still be delivered.
 ///
 /// ```
-/// use wal_core::{Lsn, MemoryStorage, Wal};
+/// use wal_core::{Always, Lsn, MemoryStorage, Wal};
 /// use wal_recovery::View;
-/// # use wal_core::{Claim, Decision, SyncStrategy, SyncWhen, TailView};
-/// # struct Always;
-/// # impl SyncStrategy for Always {
-/// #     fn name(&self) -> String { "always".into() }
-/// #     fn claim(&self) -> Claim { Claim::NOTHING_LOST }
-/// #     fn decide(&self, _: &TailView) -> Decision { Decision::durable(SyncWhen::Now) }
-/// # }
 /// let storage = MemoryStorage::new();
 /// let log = Wal::builder(Always).open(storage.clone().into_empty_log()?)?;
 /// log.append(b"one")?;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-pub(super) struct Tree {
+pub(crate) struct Tree {
     from: PathBuf,
     to: PathBuf,
 }
@@ -15,7 +15,7 @@ pub(super) struct Tree {
 impl Tree {
     /// Copies what git knows of, and what it does not ignore, as it is now. What is the same already is
     /// left alone, so that it need not be built again.
-    pub(super) fn copy(from: &Path, to: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<Self> {
         let tree = Tree { from: from.into(), to: to.into() };
         let wanted = tree.listed()?;
         for path in &wanted {
@@ -25,7 +25,7 @@ impl Tree {
         Ok(tree)
     }
 
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.to
     }
 
@@ -69,11 +69,11 @@ impl Tree {
     }
 
     /// Sees whether a patch would apply.
-    pub(super) fn check(&self, patch: &Path) -> anyhow::Result<()> {
+    pub(crate) fn check(&self, patch: &Path) -> anyhow::Result<()> {
         self.git_apply(patch, &["--check"])
     }
 
-    pub(super) fn apply(&self, patch: &Path) -> anyhow::Result<()> {
+    pub(crate) fn apply(&self, patch: &Path) -> anyhow::Result<()> {
         self.git_apply(patch, &[])
     }
 
@@ -90,7 +90,7 @@ impl Tree {
         Ok(())
     }
 
-    pub(super) fn revert(&self, touched: &[PathBuf]) -> anyhow::Result<()> {
+    pub(crate) fn revert(&self, touched: &[PathBuf]) -> anyhow::Result<()> {
         touched.iter().try_for_each(|path| self.restore(path))
     }
 }
