@@ -14,7 +14,7 @@ const BACKLOG_BYTES: usize = 64 * 1024;
 ///
 /// Writers acknowledge in any order. What cannot be printed yet, because a smaller LSN is still
 /// missing, is kept. Everything that can be printed is printed at once, by whoever made it possible, or
-/// by the thread that is already writing: nothing waits for company, and no thread but one waits
+/// by the thread that is already writing: nothing waits for others, and no thread but one waits
 /// for the output.
 pub(crate) struct Acks<W> {
     state: Mutex<State>,
