@@ -26,10 +26,18 @@
 //! Everything else is listed as foreign and left alone.
 //!
 //! # How a segment comes and goes
-//! A segment is built under a spare's name: header, then zeros, then `fsync`; only then it is renamed
+//! A segment is staged under a spare's name: its bytes, then zeros, then `fsync`; only then it is renamed
 //! to its own name, and then the directory is synced. So whatever a power loss leaves, a name that
-//! ends in `.wal` has a whole header. A removed segment is renamed to a spare, up to
-//! [`max_spares`](FileSettings::max_spares), and keeps its old bytes when it becomes a segment again.
+//! ends in `.wal` has a whole header. What is staged and given up is removed.
+//!
+//! The rename of a new segment replaces nothing. One that takes the place of another looks at the header of
+//! that one first; then the two files exchange their names in one step, and the header of what came out is
+//! looked at again. If it is not what was to go, the names are exchanged back; otherwise it is removed. A crash
+//! leaves the old file or the new one under the name, and the other one under a spare's name or none.
+//!
+//! A removed segment is renamed to a spare, up to
+//! [`max_spares`](FileSettings::max_spares), and keeps its old bytes when it becomes a segment again. However many
+//! segments are removed in one call, the directory is synced once.
 //! Spares that an earlier process left are removed when the lock is taken, as only one process can
 //! promise that their old frames belong to an older generation of the same log.
 //!
@@ -50,6 +58,8 @@
 //!   such flag. Locking is `flock`, which belongs to the open file: a second storage in the same
 //!   process is refused like any other. On NFS a lock may be local to the machine, and a sync is
 //!   what the server makes of it.
+//!   A rename that replaces nothing and an exchange of names are `renameat2`, which ext4, XFS, btrfs, tmpfs and most
+//!   others know. NFS does not: see "plain renames" below.
 //!   Direct writes (`O_DIRECT`) are up to the file system: ext4, XFS, btrfs and, since Linux 6.6, tmpfs
 //!   take them; others refuse, which taking the lock tells. A mapping and the cache of a file are one,
 //!   so `fdatasync` covers what was copied; on btrfs and ZFS it needs space even to overwrite (see
@@ -70,6 +80,10 @@
 //!   `UringStorage` needs Linux 5.6, and to be allowed: opening it tells.
 //! - **Everywhere but Linux** [`DirectStorage`] is unsupported, `UringStorage` does not exist, and a sync of [`MmapStorage`] first
 //!   flushes the mapping (`msync`, `FlushViewOfFile`).
+//! - **Plain renames**, where the system has no others (NFS, and everything but Linux): a new segment looks
+//!   whether its name is free and is then renamed; one that replaces another looks at what it is going to replace
+//!   and is then renamed over it. Each is one step for readers and for a crash. But a second writer that ignores the
+//!   lock could put a segment there between the look and the rename, and it would be replaced unseen.
 //! - **Elsewhere** (other Unix): `fsync` or `fdatasync` as the standard library does. Where it knows
 //!   no file locks, taking the lock is refused as unsupported.
 //!

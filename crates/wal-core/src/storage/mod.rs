@@ -185,7 +185,8 @@ pub trait LogStorage: Send + Sync + 'static {
     /// Begins a segment that has no name yet: it is written in pieces, synced, and then
     /// [published](StagedSegment::publish) under `name`, with room for `capacity` bytes in mind.
     ///
-    /// - **On `Ok`**: nothing under any name has changed. The staged segment is empty.
+    /// - **On `Ok`**: nothing under any name has changed, and no listing shows it. The staged segment is empty: what
+    ///   is not written is zeros, or, with [`recycles`](Capabilities::recycles), anything.
     /// - **On `Err`**: nothing changed.
     /// - **If cancelled**: nothing changed.
     /// - **Concurrency**: one call at a time, by the writer. Several segments may be staged at once.
@@ -229,7 +230,8 @@ pub trait LogStorage: Send + Sync + 'static {
     ///
     /// - **On `Ok`**: the names are gone and stay gone after a crash (one sync of the directory for all). Readers
     ///   that had opened such a segment get its old bytes, or an error; the bytes of a later segment only
-    ///   if the storage [`recycles`](Capabilities::recycles). A name that does not exist is not an error.
+    ///   if the storage [`recycles`](Capabilities::recycles). A name that does not exist is not an error; without
+    ///   names nothing is done.
     /// - **On `Err`**: each of the segments may or may not exist.
     /// - **If cancelled**: as on `Err`.
     /// - **Concurrency**: one call at a time, by the writer.

@@ -29,7 +29,8 @@ pub enum Publish {
 
 impl Publish {
     /// Whether a segment may be published as `name` in this way, where `present` are the first bytes of the segment
-    /// that has that name now, its whole header at least; `None` if there is none. For implementors of storages.
+    /// that has that name now: its whole header, or all there is. `None` if there is no such segment. For
+    /// implementors of storages; if they cannot read those bytes, that is an error, and no unreadable header.
     ///
     /// # Errors
     /// `Exists` or `NotFound`, saying what is there.
@@ -90,9 +91,11 @@ pub trait StagedSegment: Send {
     ///
     /// - **On `Ok`**: the segment exists under its name and can be used as one that was opened for writing. The
     ///   bytes, and that they have this name, are durable. [`Publish::New`] has replaced nothing;
-    ///   [`Publish::Replace`] has replaced what it names, in one step.
-    /// - **On `Err`**: the name means what it meant before, or the storage can no longer tell; the caller must not
-    ///   use it.
+    ///   [`Publish::Replace`] has replaced what it names, in one step. Readers that had opened what was replaced get
+    ///   its old bytes, or an error.
+    /// - **On `Err`**: as `Exists` or `NotFound`, the name means what it meant before, durably, and nothing is left of
+    ///   this segment. As anything else, the name means what it meant before, or this segment with all of its bytes,
+    ///   or the storage can no longer tell; the caller must not use it.
     /// - **If cancelled**: the name means what it meant before, or this segment with all of its bytes.
     /// - **Concurrency**: one call at a time, by the writer. Where the system cannot compare and replace in one
     ///   step, a second writer that ignores the lock could come in between; the storage says so.

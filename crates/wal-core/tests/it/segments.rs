@@ -21,6 +21,8 @@ struct Recycler {
     capacity: Arc<AtomicU64>,
     bytes_read: Arc<AtomicU64>,
     opened: Arc<Mutex<Vec<Lsn>>>,
+    /// The names of each removal.
+    removed: Arc<Mutex<Vec<Vec<u64>>>>,
 }
 
 impl Recycler {
@@ -85,6 +87,7 @@ impl LogStorage for Recycler {
         Io::ready(inner.map(|s| Arc::new(Counted(s, self.bytes_read.clone())) as Arc<dyn Segment>))
     }
     fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.removed.lock().unwrap().push(names.iter().map(|name| name.get()).collect());
         for name in names {
             let segment = self.memory.open(*name, Access::Write).wait().unwrap();
             let len = segment.len().wait().unwrap() as usize;
@@ -95,6 +98,30 @@ impl LogStorage for Recycler {
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.memory.set_aside(label, data)
     }
+}
+
+/// Of the removals of one call a crash may leave any: it must not matter which.
+#[test]
+fn what_order_must_hold_is_kept() {
+    let recycler = Recycler::default();
+    let log = recycler.open_log(Settings::default().segment_size(4096));
+    for _ in 0..40 {
+        log.append(&[1; 1000]).unwrap();
+    }
+    let names = recycler.names();
+    assert!(names.len() > 10, "{names:?}");
+    let removed = || std::mem::take(&mut *recycler.removed.lock().unwrap());
+    let one_at_a_time = |names: &[u64]| names.iter().map(|name| vec![*name]).collect::<Vec<_>>();
+    // Where a segment begins: that the others are gone is all that tells the start.
+    log.truncate_before(Lsn::new(names[3])).unwrap();
+    assert_eq!(removed(), one_at_a_time(&names[..3]));
+    // Within one: the header of a new segment tells it.
+    log.truncate_before(Lsn::new(names[7] + 1)).unwrap();
+    assert_eq!(removed(), [&names[3..7]]);
+    // At the back: the newest first.
+    let behind: Vec<u64> = names[9..].iter().rev().copied().collect();
+    log.truncate_after(Lsn::new(names[9] - 1)).unwrap();
+    assert_eq!(removed(), one_at_a_time(&behind));
 }
 
 #[test]

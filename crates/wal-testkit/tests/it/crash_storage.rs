@@ -171,6 +171,49 @@ fn what_is_under_way_when_the_power_goes_off_may_have_happened() {
 }
 
 #[test]
+fn a_staged_segment_goes_with_the_power_until_it_is_published() {
+    let two = Lsn::new(2);
+    for calls in 0..5 {
+        for policy in [CrashPolicy::DropUnsynced, CrashPolicy::KeepAll] {
+            let (storage, _segment) = start();
+            storage.power_off_after(calls);
+            let run = || -> Result<()> {
+                let mut staged = storage.stage(two, 64).wait()?;
+                staged.write_at(6, "frame".into()).wait()?;
+                staged.write_at(0, "second".into()).wait()?;
+                staged.sync().wait()?;
+                staged.publish(Publish::New).wait().map(drop)
+            };
+            let published = run().is_ok();
+            assert_eq!(published, calls == 4);
+            let storage = storage.crash(policy).unwrap();
+            let under_way = calls == 3 && policy == CrashPolicy::KeepAll;
+            let names = storage.list().wait().unwrap().segments;
+            assert_eq!(names.contains(&two), published || under_way, "{calls}, {policy:?}");
+            if names.contains(&two) {
+                assert_eq!(bytes(&storage, two), b"secondframe");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_many_removals_under_way_any_may_have_happened() {
+    let mut outcomes = BTreeSet::new();
+    for seed in 0..64 {
+        let (storage, _segment) = start();
+        for name in 2..=3 {
+            storage.create(Lsn::new(name), "header".into(), 64, Publish::New).wait().unwrap();
+        }
+        storage.power_off_after(0);
+        storage.remove(&[1, 2, 3].map(Lsn::new)).wait().unwrap_err();
+        let storage = storage.crash(CrashPolicy::Seeded(seed)).unwrap();
+        outcomes.insert(storage.list().wait().unwrap().segments);
+    }
+    assert_eq!(outcomes.len(), 8, "{outcomes:?}");
+}
+
+#[test]
 fn writes_go_astray_unnoticed_until_the_crash() {
     let (storage, segment) = start();
     write(&*segment, 6, b"aaaabbbbcccc").unwrap();

@@ -97,6 +97,46 @@ fn a_file_replaced_by_an_unsynced_rename_comes_back() {
 }
 
 #[test]
+fn a_rename_that_replaces_nothing_is_refused_where_something_is() {
+    let (fs, _) = durable(A, b"a");
+    fs.create_new(at(B)).unwrap();
+    fs.sync_dir(at(ROOT)).unwrap();
+    let error = fs.rename_new(at(A), at(B)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!((names(&fs), fs.has_pending()), (vec!["a".into(), "b".into()], false));
+    fs.remove_file(at(B)).unwrap();
+    fs.sync_dir(at(ROOT)).unwrap();
+    fs.rename_new(at(A), at(B)).unwrap();
+    assert_eq!(names(&fs), ["b"]);
+    assert_eq!(names(&fs.crash(CrashPolicy::DropUnsynced)), ["a"]);
+    assert_eq!(fs.rename_new(at(A), at("/c")).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn an_unsynced_exchange_reverts_whole() {
+    let (fs, _) = durable(A, b"a");
+    assert_eq!(fs.exchange(at(A), at(B)).unwrap_err().kind(), io::ErrorKind::NotFound);
+    let other = fs.create_new(at(B)).unwrap();
+    other.write_at(b"b", 0).unwrap();
+    other.sync_all().unwrap();
+    fs.sync_dir(at(ROOT)).unwrap();
+    fs.exchange(at(A), at(B)).unwrap();
+    let both = |fs: &ModelFs| [A, B].map(|path| fs.contents(at(path)).ok());
+    let [a, b] = [Some(b"a".to_vec()), Some(b"b".to_vec())];
+    assert_eq!(both(&fs), [b.clone(), a.clone()]);
+    for seed in 0..50 {
+        let image = both(&fs.crash(CrashPolicy::Seeded(seed)));
+        assert!(image == [a.clone(), b.clone()] || image == [b.clone(), a.clone()], "{image:?}");
+    }
+    assert_eq!(both(&fs.crash_with(&mut |_| Fate::BothNames)), [a.clone(), a.clone()]);
+    assert_eq!(both(&fs.crash_with(&mut |_| Fate::NeitherName)), [None, None]);
+    // The file that goes then is the one that came out.
+    fs.remove_file(at(A)).unwrap();
+    fs.sync_dir(at(ROOT)).unwrap();
+    assert_eq!(both(&fs.crash(CrashPolicy::DropUnsynced)), [None, a]);
+}
+
+#[test]
 fn an_unsynced_removal_reverts() {
     let (fs, file) = durable(A, b"bytes");
     drop(file);
