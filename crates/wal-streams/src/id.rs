@@ -1,10 +1,8 @@
 //! The name of a stream.
 
 /// Names a stream. Any number; the caller gives them out.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct StreamId(pub u64);
 
 impl std::fmt::Display for StreamId {

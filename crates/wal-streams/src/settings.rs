@@ -1,6 +1,5 @@
 //! The numbers of a log for streams, each with its unit, default and range.
 
-use serde::{Deserialize, Serialize};
 use wal_core::{Error, ErrorKind, Result};
 
 /// What the shared log does on behalf of its streams. Its own sizes are
@@ -10,8 +9,12 @@ use wal_core::{Error, ErrorKind, Result};
 /// use wal_streams::Settings;
 /// assert!(Settings::default().reclaim_bytes(1 << 20).validate().is_ok());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct Settings {
     /// A truncation of a stream truncates the shared log as well once this many bytes of frames can be

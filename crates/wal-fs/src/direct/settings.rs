@@ -1,6 +1,5 @@
 //! The numbers of `DirectStorage`, and what becomes of a last block.
 
-use serde::{Deserialize, Serialize};
 use wal_core::{Error, ErrorKind, Result};
 
 use crate::file::FileSettings;
@@ -13,8 +12,12 @@ use crate::file::FileSettings;
 /// assert!(settings.validate().is_ok());
 /// assert!(DirectSettings::default().block_bytes(Some(1000)).validate().is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct DirectSettings {
     /// As in [`FileSettings`]: how far zeros are written ahead of the data, rounded up to whole blocks.
@@ -40,8 +43,12 @@ pub struct DirectSettings {
 ///
 /// Both are as durable on a device that keeps the sectors' other bytes when the power fails during a write;
 /// see [the last block](crate::DirectStorage#the-last-block).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 #[non_exhaustive]
 pub enum LastBlock {
     /// The next commit begins in it, and writes it again with what it holds. No space is given up, and a

@@ -1,6 +1,5 @@
 //! The numbers of `FileStorage`.
 
-use serde::{Deserialize, Serialize};
 use wal_core::{Error, ErrorKind, Result};
 
 /// Sizes and limits of [`FileStorage`](crate::FileStorage).
@@ -11,8 +10,12 @@ use wal_core::{Error, ErrorKind, Result};
 /// assert!(settings.validate().is_ok());
 /// assert!(FileSettings::default().max_spares(1000).validate().is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct FileSettings {
     /// How many bytes of zeros are written ahead of the data at a time, so that most syncs touch

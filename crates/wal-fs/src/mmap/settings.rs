@@ -1,6 +1,5 @@
 //! The numbers of `MmapStorage`.
 
-use serde::{Deserialize, Serialize};
 use wal_core::Result;
 
 use crate::file::FileSettings;
@@ -13,8 +12,12 @@ use crate::file::range;
 /// assert!(MmapSettings::default().window_bytes(8 << 20).validate().is_ok());
 /// assert!(MmapSettings::default().window_bytes(0).validate().is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct MmapSettings {
     /// How many bytes are filled with zeros and mapped at once; up to three such windows are mapped. The

@@ -1,6 +1,5 @@
 //! The numbers of `UringStorage`.
 
-use serde::{Deserialize, Serialize};
 use wal_core::Result;
 
 use crate::file::FileSettings;
@@ -13,8 +12,12 @@ use crate::file::range;
 /// assert!(UringSettings::default().queue_depth(8).validate().is_ok());
 /// assert!(UringSettings::default().queue_depth(0).validate().is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct UringSettings {
     /// As in [`FileSettings`]: how far zeros are written ahead of the data. Default 1 MiB, 0 to 1 GiB.
