@@ -1,4 +1,4 @@
-//! A sync strategy of one's own; [`metered`] is a storage of one's own.
+//! A sync strategy of one's own. [`plain_files`] is a storage of one's own, and [`metered`] one that wraps another.
 //!
 //! Say your application shares its disk with others. It may spend a tenth of its time on syncs and not
 //! more, but a power loss must never take more than 1000 of its acknowledged records. None of the
@@ -23,6 +23,7 @@
 //! ```
 
 pub mod metered;
+pub mod plain_files;
 
 use wal_core::{Claim, Decision, Loss, SyncStrategy, SyncWhen, TailView};
 

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("recovered {}:\n{report}", dir.display());
     let log = Wal::builder(DutyCycle { percent: 10, limit: 1000 })
         .on_event(|event| {
-            if let Event::Synced { upto, elapsed } = event {
+            if let Event::Synced { upto, elapsed, .. } = event {
                 println!("  synced up to LSN {upto} in {elapsed:.1?}");
             }
         })

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Io, Listing, LogStorage, Lsn, Segment, StorageLock, WriteMode,
+    Access, Capabilities, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged, StorageLock,
+    WriteMode,
 };
 
 /// What was asked for so far.
@@ -49,11 +50,15 @@ impl<S: LogStorage> Metered<S> {
         Metered { inner, meter }
     }
 
-    fn metered(&self, inner: Arc<dyn Segment>) -> Arc<dyn Segment> {
-        Arc::new(MeteredSegment { inner, meter: self.meter.clone() })
+    /// How to meter a segment.
+    fn metering(&self) -> impl FnOnce(Arc<dyn Segment>) -> Arc<dyn Segment> + Send + use<S> {
+        let meter = self.meter.clone();
+        move |inner| Arc::new(MeteredSegment { inner, meter })
     }
 }
 
+// The compiler then says what is left out.
+#[deny(clippy::missing_trait_methods)]
 impl<S: LogStorage> LogStorage for Metered<S> {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
@@ -71,18 +76,27 @@ impl<S: LogStorage> LogStorage for Metered<S> {
         self.inner.list()
     }
 
-    fn create(&self, name: Lsn, header: Bytes, capacity: u64) -> Io<'_, Arc<dyn Segment>> {
-        let created = self.inner.create(name, header, capacity);
-        Io::future(async move { Ok(self.metered(created.await?)) })
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        let metering = self.metering();
+        self.inner.stage(name, capacity).map(|staged| staged.wrap(metering))
+    }
+
+    fn create(
+        &self,
+        name: Lsn,
+        image: Bytes,
+        capacity: u64,
+        publish: Publish,
+    ) -> Io<'_, Arc<dyn Segment>> {
+        self.inner.create(name, image, capacity, publish).map(self.metering())
     }
 
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
-        let opened = self.inner.open(name, access);
-        Io::future(async move { Ok(self.metered(opened.await?)) })
+        self.inner.open(name, access).map(self.metering())
     }
 
-    fn remove(&self, name: Lsn) -> Io<'_, ()> {
-        self.inner.remove(name)
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.inner.remove(names)
     }
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
@@ -95,6 +109,7 @@ struct MeteredSegment {
     meter: Arc<Meter>,
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Segment for MeteredSegment {
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         self.meter.writes.fetch_add(1, Relaxed);
