@@ -146,7 +146,7 @@ impl<'a, C, S> Bench<'a, C, S> {
 ///
 ///     fn decode(&self, bytes: Bytes) -> Result<(u32, u32)> {
 ///         let Ok::<[u8; 8], _>(both) = bytes[..].try_into() else {
-///             return Err(Error::new(ErrorKind::Codec, "decode record").detail("not 8 bytes"));
+///             return Err(Error::new(ErrorKind::Codec, "decode record").with_detail("not 8 bytes"));
 ///         };
 ///         let both = u64::from_le_bytes(both);
 ///         Ok((both as u32, (both >> 32) as u32))
