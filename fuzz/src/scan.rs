@@ -8,8 +8,8 @@ use wal_core::format::{
     Salt, SegmentHeader, SegmentSummary, UNKNOWN_LAG,
 };
 use wal_core::{
-    CodecId, ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, Segment, Timestamp,
-    block_on,
+    CodecId, ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, Publish, Segment,
+    Timestamp, block_on,
 };
 use wal_recovery::{Inspect, Report, Verdict, Verify, View};
 
@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
     let storage = MemoryStorage::new();
     let len = bytes.len() as u64;
     let bytes = Bytes::from(bytes);
-    let segment = storage.create(header.first_lsn, bytes.clone(), len).wait();
+    let segment = storage.create(header.first_lsn, bytes.clone(), len, Publish::New).wait();
     let segment = segment.expect("memory takes it");
 
     let frames = read_frames(&segment, &header, &bytes, FrameReader::WINDOW);

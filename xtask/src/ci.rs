@@ -6,7 +6,10 @@ use crate::steps::{self, Step};
 const STEPS: &[Step] = &[
     Step::new("format", "cargo fmt --all --check"),
     Step::new("rules of the house", "cargo xtask tidy"),
-    Step::new("lints", "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings"),
+    Step::new(
+        "lints",
+        "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings",
+    ),
     Step {
         env: &[("RUSTDOCFLAGS", "-D warnings")],
         ..Step::new("documentation", "cargo doc --locked --workspace --all-features --no-deps")
@@ -51,24 +54,39 @@ const STEPS: &[Step] = &[
     Step::new("crashes", "cargo xtask faults --states 2500 --mutants none"),
     Step::new("seeded mistakes", "cargo xtask mutants --slice"),
     Step::new("unsafe code under a sanitizer", "cargo xtask sanitize"),
-    Step::new("tests of the documentation", "cargo test --locked --workspace --all-features --doc --quiet"),
+    Step::new(
+        "tests of the documentation",
+        "cargo test --locked --workspace --all-features --doc --quiet",
+    ),
     // Last, so that the run ends with a test runner's closing line.
-    Step::new("tests", "cargo test --locked --workspace --all-targets --all-features --no-fail-fast"),
+    Step::new(
+        "tests",
+        "cargo test --locked --workspace --all-targets --all-features --no-fail-fast",
+    ),
 ];
 
 /// What finds most mistakes, while one works: nothing is built with optimisation.
 const QUICK: &[Step] = &[
     Step::new("format", "cargo fmt --all --check"),
     Step::new("rules of the house", "cargo xtask tidy"),
-    Step::new("lints", "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings"),
+    Step::new(
+        "lints",
+        "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings",
+    ),
     // A strategy with each way to wait, on files that are filled ahead and recycled.
     Step::new(
         "crashes",
         "cargo run --locked --quiet --package wal-faults -- --states 500 --mutants none --storage file \
          --strategy always --strategy group --strategy batch:8,400,3ms",
     ),
-    Step::new("tests of the documentation", "cargo test --locked --workspace --all-features --doc --quiet"),
-    Step::new("tests", "cargo test --locked --workspace --all-targets --all-features --no-fail-fast"),
+    Step::new(
+        "tests of the documentation",
+        "cargo test --locked --workspace --all-features --doc --quiet",
+    ),
+    Step::new(
+        "tests",
+        "cargo test --locked --workspace --all-targets --all-features --no-fail-fast",
+    ),
 ];
 
 pub(crate) fn run() -> anyhow::Result<()> {

@@ -34,7 +34,7 @@ impl Failure {
         Failure { code: Code::Usage, ..Failure::new(message) }
     }
 
-    /// Whoever reads standard output went away. Nothing to complain about, and nobody to tell.
+    /// The reader of standard output went away. Nothing to complain about, and nobody to tell.
     pub(crate) fn silent(code: Code) -> Self {
         Failure { message: String::new(), hint: None, code }
     }

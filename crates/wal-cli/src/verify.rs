@@ -99,7 +99,7 @@ struct NoReport<'a> {
     error: String,
 }
 
-/// Nothing could be scanned at all. Whoever reads JSON wants to know why, too.
+/// Nothing could be scanned at all. A reader of the JSON wants to know why, too.
 fn print_failure(dir: &Path, failure: &Failure) -> Result<(), Failure> {
     let verdict = if failure.code == Code::Corrupt { "corrupt" } else { "unknown" };
     let json = NoReport { dir: dir.to_string_lossy(), verdict, error: failure.to_string() };

@@ -102,7 +102,7 @@ impl<C: Codec> Builder<C> {
         self
     }
 
-    /// Starts no thread: whoever opened the log calls [`Wal::drive`].
+    /// Starts no thread: the program calls [`Wal::drive`].
     ///
     /// Then nothing happens at a deadline, and no asynchronous call makes progress, unless `drive` is
     /// called. For simulations, and for programs that have an event loop of their own.

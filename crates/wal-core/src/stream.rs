@@ -42,7 +42,7 @@ impl<T> Giver<T> {
         std::future::poll_fn(|_| match item.take() {
             Some(item) => {
                 *self.0.lock() = Some(item);
-                // Whoever polls the stream finds the record, and polls again for the next one.
+                // The task that polls the stream finds the record, and polls again for the next one.
                 Poll::Pending
             }
             None => Poll::Ready(()),

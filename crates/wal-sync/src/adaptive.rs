@@ -9,7 +9,7 @@ use crate::limits;
 /// The end of the sync in flight asks again, long before this.
 const AFTER_THE_SYNC: Duration = Duration::from_secs(1);
 
-/// Every append is durable when it returns; a sync waits where company is likely and worth it.
+/// Every append is durable when it returns; a sync waits for other appends where they are likely and worth it.
 ///
 /// Without a wait, writers fall into two groups that take turns: while one is being synced the
 /// other arrives, and each sync carries half of the writers. Waiting a moment for those whom the
@@ -69,7 +69,7 @@ impl Adaptive {
         Ok(self)
     }
 
-    /// The longest wait for company.
+    /// The longest group wait.
     #[must_use]
     pub const fn max_wait(&self) -> Duration {
         self.max_wait
@@ -93,10 +93,10 @@ impl SyncStrategy for Adaptive {
         let left_behind = tail.pending_age > tail.since_last_sync;
         let groups = if left_behind { 2.0 } else { 1.0 };
         // Half a record of tolerance: the average comes close to a whole number, but not to it.
-        let company = tail.records_per_sync * groups - tail.pending_records as f64 > 0.5;
+        let others = tail.records_per_sync * groups - tail.pending_records as f64 > 0.5;
         let waited = tail.pending_age.min(tail.since_last_sync);
         let left = self.max_wait.min(tail.sync_cost / 2).saturating_sub(waited);
-        let sync = if company && !left.is_zero() { SyncWhen::Within(left) } else { SyncWhen::Now };
+        let sync = if others && !left.is_zero() { SyncWhen::Within(left) } else { SyncWhen::Now };
         Decision::durable(sync)
     }
 }

@@ -6,7 +6,7 @@ use wal_core::{Claim, Decision, Result, SyncStrategy, SyncWhen, TailView};
 
 use crate::limits;
 
-/// Every append is durable when it returns; a sync may wait for company.
+/// Every append is durable when it returns; a sync may wait for other appends (a *group wait*).
 ///
 /// Grouping happens by itself: while a sync is in flight everything that arrives is collected, and
 /// the next sync covers all of it. So [`new`](Self::new) waits for nobody. A wait is worth its
@@ -39,7 +39,7 @@ impl GroupCommit {
         GroupCommit { max_wait: Duration::ZERO, max_records: None, max_bytes: None }
     }
 
-    /// Waits up to this long for company. Default 0, 0 to 1 hour.
+    /// Waits up to this long for other appends. Default 0, 0 to 1 hour.
     ///
     /// # Errors
     /// `Invalid` if it is longer than an hour.
@@ -66,7 +66,7 @@ impl GroupCommit {
         Ok(self)
     }
 
-    /// The longest wait for company; 0 for none.
+    /// The longest group wait; 0 for none.
     #[must_use]
     pub const fn max_wait(&self) -> Duration {
         self.max_wait
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn company_and_a_full_batch_end_the_wait() {
+    fn a_full_batch_ends_the_wait() {
         let group = GroupCommit::new().with_max_wait(2 * MS).unwrap().with_max_records(3).unwrap();
         let mut tail = TailView::empty(Trigger::Append);
         tail.pending_records = 1;

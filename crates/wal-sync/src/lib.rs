@@ -9,7 +9,7 @@
 //! | strategy | acknowledged | synced | process crash loses | power loss loses |
 //! | --- | --- | --- | --- | --- |
 //! | [`Always`] | when durable | at once | nothing | nothing |
-//! | [`GroupCommit`] | when durable | at once, or after a wait for company | nothing | nothing |
+//! | [`GroupCommit`] | when durable | at once, or after a group wait | nothing | nothing |
 //! | [`Adaptive`] | when durable | as group commit, with a wait that tunes itself | nothing | nothing |
 //! | [`Batch`] | when written; when durable at a bound | at `n` records, `b` bytes or an age | nothing | at most `n-1` records, `b-1` bytes, a window of time |
 //! | [`Interval`] | when written; when durable if overdue | at an age | nothing | a window of time |

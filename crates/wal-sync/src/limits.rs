@@ -11,7 +11,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Below this no timer is exact, and a sync always takes longer.
 const MICROSECOND: Duration = Duration::from_micros(1);
 
-/// How long a caller may be made to wait for company.
+/// How long a caller may be made to wait for other appends.
 pub(crate) const WAIT: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 /// How old a record may get before it is synced. Zero would be `Always` in disguise.
 pub(crate) const AGE: RangeInclusive<Duration> = MICROSECOND..=HOUR;

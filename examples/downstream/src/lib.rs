@@ -7,7 +7,7 @@
 //! waiter. The log shows it the unsynced tail ([`TailView`]) and acts on its answer, so there is no
 //! concurrency to get wrong.
 //!
-//! What a strategy promises it states as data, in [`SyncStrategy::claim`]; whoever opens the log can
+//! What a strategy promises it states as data, in [`SyncStrategy::claim`]; a program that opens the log can
 //! read it there.
 //!
 //! ```

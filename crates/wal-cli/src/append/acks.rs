@@ -7,14 +7,14 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use wal_core::{Lsn, LsnRange};
 
-/// Whoever wants to add to that much unwritten text waits: the reader of our output is too slow.
+/// A thread that wants to add to that much unwritten text waits: the reader of our output is too slow.
 const BACKLOG_BYTES: usize = 64 * 1024;
 
 /// Prints the LSN of each acknowledged record on a line of its own.
 ///
 /// Writers acknowledge in any order. What cannot be printed yet, because a smaller LSN is still
-/// missing, is kept. Everything that can be printed is printed at once, by whoever made it possible, or
-/// by the thread that is already writing: nothing waits for company, and no thread but one waits
+/// missing, is kept. Everything that can be printed is printed at once, by the thread that made it possible, or
+/// by the thread that is already writing: nothing waits for others, and no thread but one waits
 /// for the output.
 pub(crate) struct Acks<W> {
     state: Mutex<State>,

@@ -27,7 +27,7 @@ Examples:
 
 Strategies (--sync), and what a crash may lose of the acknowledged records:
   always               one sync per append                       nothing
-  group[:WAIT,MAX]     writers share syncs; may wait for company  nothing
+  group[:WAIT,MAX]     writers share syncs; may wait for others   nothing
   adaptive             group, with a wait that tunes itself       nothing
   batch:RECORDS[,BYTES][,DELAY]
                        a power loss: less than a batch; the death of the process: nothing

@@ -122,7 +122,7 @@ impl Queues {
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         for queue in &self.queues {
-            // Whoever checked before the store is waiting by now, and is woken.
+            // A thread that checked before the store is waiting by now, and is woken.
             drop(queue.state());
             queue.changed.notify_all();
         }

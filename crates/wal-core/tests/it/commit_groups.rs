@@ -65,7 +65,7 @@ fn a_crowd_is_served_by_few_syncs_and_nobody_is_left() {
 }
 
 #[test]
-fn a_failed_sync_is_told_to_the_whole_cohort() {
+fn a_failed_sync_is_told_to_the_whole_group() {
     let (log, probe) = probe_log(always());
     probe.control.hold_syncs();
     let first = log.clone();

@@ -30,7 +30,7 @@ pub(super) fn acquire<F: FileSystem>(fs: &F, path: &Path) -> Result<LockGuard<F:
         return Err(Error::new(ErrorKind::Locked, "lock log").with_detail(holder));
     }
     // Only for people: the lock holds whatever the file says, also on a full disk.
-    // Always as long, so that a file system sees the same calls whoever makes them.
+    // Always as long, so that a file system sees the same calls from every process.
     let pid = format!("{:010}", std::process::id());
     let _ = whole::write(&file, pid.as_bytes(), 0, WriteMode::Cached)
         .and_then(|()| file.set_len(pid.len() as u64));

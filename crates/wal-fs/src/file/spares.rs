@@ -64,7 +64,7 @@ impl Spares {
         }
     }
 
-    /// Removes the spares in the directory, whoever left them there.
+    /// Removes the spares in the directory, of this process or another.
     pub(super) fn clear<F: FileSystem>(
         &self,
         fs: &F,

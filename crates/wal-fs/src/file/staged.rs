@@ -250,7 +250,7 @@ impl<F: FileSystem> Naming<'_, F> {
             self.directory.sync().map_err(|e| e.with_segment(self.name))?;
             return Err(error);
         }
-        // What was replaced goes with the spare. It is not kept for a later segment: whoever reads it goes on to.
+        // What was replaced goes with the spare. It is not kept for a later segment: a reader that has it open reads on.
         Ok(())
     }
 

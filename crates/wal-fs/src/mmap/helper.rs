@@ -10,7 +10,7 @@ type Work = Box<dyn FnOnce() + Send>;
 /// Does one piece of work after the other, on a thread that begins with the first one and ends when the
 /// helper is dropped and nothing is left to do.
 ///
-/// Without a thread, if none is wanted or none can be had, work is done by whoever brings it.
+/// Without a thread, if none is wanted or none can be had, work is done by the thread that brings it.
 pub(crate) struct Helper {
     shared: Arc<Shared>,
     threaded: bool,
@@ -45,7 +45,7 @@ impl Shared {
         loop {
             if let Some(work) = desk.work.pop_front() {
                 drop(desk);
-                // Whoever waits for the outcome is told by what the work drops.
+                // The thread that waits for the outcome is told by what the work drops.
                 let _ = catch_unwind(AssertUnwindSafe(work));
                 desk = self.desk();
                 desk.undone -= 1;

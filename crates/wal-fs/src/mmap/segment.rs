@@ -95,7 +95,7 @@ impl<H: File> MmapSegment<H> {
         view
     }
 
-    /// Maps nothing any more. Whoever goes on writing does so by ordinary calls.
+    /// Maps nothing any more. Later writes are ordinary calls.
     pub(super) fn unmap(&self) -> Result<()> {
         let mut view = self.settled(self.view());
         // If that fails, the windows stay as they are, and no sync says `Ok` any more.
@@ -151,7 +151,7 @@ impl<H: File> MmapSegment<H> {
 
     /// Has the next window prepared, and those that were left unmapped and written back.
     fn move_on(&self, Moving { left, unsynced, next }: Moving) {
-        let segment = self.own.upgrade().expect("whoever calls has it");
+        let segment = self.own.upgrade().expect("the caller has it");
         self.helper.hand(move || {
             segment.prepare(next, left);
             // Not sooner: of a page that is mapped, every processor would be told that it is written.
@@ -164,7 +164,7 @@ impl<H: File> MmapSegment<H> {
 
     /// Maps what follows `start`, beside writes before it, and unmaps what was left.
     fn prepare(&self, start: u64, left: Vec<Window>) {
-        /// Tells whoever waits, also after a panic.
+        /// Tells the thread that waits, also after a panic.
         struct Prepared<'a, H: File>(&'a MmapSegment<H>, Next);
         impl<H: File> Drop for Prepared<'_, H> {
             fn drop(&mut self) {

@@ -15,7 +15,7 @@ pub(super) trait Target: Send + Sync + 'static {
     /// The file. It is not closed before the operation is over.
     fn file(&self) -> BorrowedFd<'_>;
 
-    /// The operation is over, also if nobody waits for it any more. Called before whoever waits is woken.
+    /// The operation is over, also if nobody waits for it any more. Called before its waiter is woken.
     fn ended(&self, fine: bool);
 }
 
@@ -35,7 +35,7 @@ impl Operation {
 
     /// It is over.
     pub(super) fn finish(mut self, outcome: io::Result<()>) {
-        // Whoever is told finds the memory of its bytes free again.
+        // A waiter that is told finds the memory of its bytes free again.
         self.work = Work::sync();
         self.tell(outcome);
     }

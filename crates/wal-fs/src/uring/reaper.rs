@@ -1,5 +1,5 @@
 //! The one thread that talks to the kernel: it submits what arrived, sleeps until something is
-//! done, and tells whoever waits. All the `unsafe` code of the ring.
+//! done, and tells those who wait. All the `unsafe` code of the ring.
 //!
 //! Nobody else submits, although any thread could. The kernel keeps a pool of workers for each
 //! thread that does, and those who lead a commit change from one to the next; and what a thread

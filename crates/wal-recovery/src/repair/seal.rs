@@ -8,7 +8,7 @@ use wal_core::{Result, Segment};
 
 /// Cuts off whatever is behind the last frame, and seals the segment.
 ///
-/// The frames must be durable. So must the cut be before the footer is: whoever finds the footer does
+/// The frames must be durable. So must the cut be before the footer is: a reader that finds the footer does
 /// not look at what is in front of it.
 pub(crate) fn seal(
     segment: &dyn Segment,

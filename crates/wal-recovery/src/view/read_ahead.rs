@@ -160,7 +160,7 @@ struct Helper {
     /// `None` only while being dropped.
     windows: Option<Receiver<Window>>,
     spent: Sender<Bytes>,
-    /// Where the window begins that is being looked at, whoever read it.
+    /// Where the window begins that is being looked at, read by either thread.
     wanted: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
@@ -182,7 +182,7 @@ impl Helper {
                     bytes.truncate(len);
                     return Fetched::Window { bytes, checked_upto };
                 }
-                // Whoever reads there next is told what is wrong.
+                // The next read there is told what is wrong.
                 _ => return Fetched::NeverAgain,
             }
         }
@@ -206,7 +206,7 @@ impl Drop for Helper {
     fn drop(&mut self) {
         drop(self.windows.take());
         if let Some(thread) = self.thread.take() {
-            // If it panicked, so will whoever reads there next.
+            // If it panicked, so will the next read there.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Writers that wait for their appends: how a wait for company pays.
+//! Writers that wait for their appends: how a group wait pays.
 
 use std::time::Duration;
 

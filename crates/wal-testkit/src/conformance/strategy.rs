@@ -82,7 +82,7 @@ pub fn no_crash_takes_more_than_the_claim(proof: &Proof) -> Result<Checked, Brea
     }
 }
 
-/// Whoever waits is served, whether or not anybody appends any more.
+/// A caller that waits is served, whether or not anybody appends any more.
 pub fn whoever_waits_is_served(proof: &Proof) -> Result<Checked, Breach> {
     match proof.failure(is_about_progress) {
         None => Ok(Checked::Passed),
@@ -232,7 +232,7 @@ fn views() -> impl Iterator<Item = TailView> {
 }
 
 /// Makes a module of named tests that prove a [`SyncStrategy`](wal_core::SyncStrategy): that no crash
-/// takes more than it claims, that some crash takes all of it, and that whoever waits is served.
+/// takes more than it claims, that some crash takes all of it, and that a caller that waits is served.
 ///
 /// The first argument names the module, the second makes the strategy. Bounds should be small here:
 /// a strategy that may lose a thousand records needs a thousand appends to be driven there, and each

@@ -228,7 +228,7 @@ impl<S: LogStorage> CrashStorage<S> {
         Ok(())
     }
 
-    /// The state, whoever asks.
+    /// The state, for every caller.
     fn any_state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -234,7 +234,7 @@ impl StorageControl {
         }
         state.held += 1;
         let opening = state.openings + 1;
-        // Whoever waits for a sync to start is told; whoever waits at the gate looks again.
+        // A thread that waits for a sync to start is told; one that waits at the gate looks again.
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.0.changed.notify_all();

@@ -1,6 +1,6 @@
 //! Group commit with the cheapest wake-up there is.
 //!
-//! Whoever appends while a commit runs joins the next cohort. The first of a cohort is its leader, and
+//! A thread that appends while a commit runs joins the next cohort. The first of a cohort is its leader, and
 //! sleeps on a word of its own; the others sleep on the word of the cohort. A leader that is done wakes
 //! the next leader by name, and then its whole cohort by one system call. None of them takes the lock
 //! again.

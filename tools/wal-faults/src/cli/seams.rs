@@ -26,7 +26,7 @@ pub(super) fn look(names: &[String], story: bool) -> anyhow::Result<()> {
         let mutant = mutant.with_context(|| format!("there is no mutant {name:?}"))?;
         let mut out = io::stdout().lock();
         out.write_all(told(mutant, story).as_bytes())?;
-        // Whoever reads this shows it at once.
+        // The reader of this shows it at once.
         out.flush()?;
     }
     Ok(())

@@ -7,7 +7,7 @@
 //! | `group` | threads that wait for the same commit, woken all at once |
 //!
 //! [`Wait`] owns an invariant: **each waiter is taken exactly once**, by progress, by a failure, by the end of
-//! the log, or by a future that is dropped. Whoever takes waiters out wakes them after the short lock was let go.
+//! the log, or by a future that is dropped. The code that takes waiters out wakes them after the short lock was let go.
 
 mod group;
 mod queue;

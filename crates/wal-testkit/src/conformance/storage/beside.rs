@@ -151,7 +151,7 @@ pub fn a_listing_runs_beside_the_writer<P: Medium>(bench: &Bench<'_, P>) -> Resu
     })
 }
 
-/// Whoever opens a name while its segment is replaced finds one of the two, whole.
+/// An opener of a name whose segment is being replaced finds one of the two, whole.
 pub fn a_replacement_is_seen_whole_or_not_at_all<P: Medium>(
     bench: &Bench<'_, P>,
 ) -> Result<(), Stop> {

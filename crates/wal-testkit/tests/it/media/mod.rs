@@ -17,6 +17,7 @@ use wal_testkit::{CrashPolicy, CrashStorage, FaultFs, ModelFs, Reuse};
 
 pub(crate) mod forgetful;
 pub(crate) mod liar;
+mod liar_segment;
 
 pub(crate) const DIR: &str = "/var/wal";
 
