@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{Io, WriteMode};
 
-/// One segment of a [`LogStorage`].
+/// One segment of a [`LogStorage`](super::LogStorage).
 ///
 /// # Contract
 /// A segment is a growing array of bytes. There is one writer; readers read beside it.

@@ -161,6 +161,13 @@ fn storages() -> Vec<Mutant> {
         ),
         wrong(
             ("always", "file-plain"),
+            "replaced-segment-removed-first",
+            0,
+            "a segment that takes the place of another is created when that one was removed",
+            StorageBug::ReplacesInTwoSteps,
+        ),
+        wrong(
+            ("always", "file-plain"),
             "only-the-last-segments-kept",
             27,
             "a new segment makes the oldest ones go, whether or not they are needed",

@@ -13,6 +13,8 @@ use wal_core::{
 pub(super) enum StorageBug {
     /// The removal of a segment takes the next one with it.
     RemovesTheNext,
+    /// What is to be replaced is removed first.
+    ReplacesInTwoSteps,
     /// Only so many segments are kept.
     KeepsOnly(usize),
     /// The newest segment is listed only when it is the only one.
@@ -42,6 +44,21 @@ struct Lying {
 impl Lying {
     fn wrap(&self, inner: Arc<dyn Segment>) -> Arc<dyn Segment> {
         wrap(self.bug, inner)
+    }
+
+    fn create_wrongly(
+        &self,
+        name: Lsn,
+        image: Bytes,
+        capacity: u64,
+        publish: Publish,
+    ) -> Result<Arc<dyn Segment>> {
+        let mut how = publish;
+        if self.bug == StorageBug::ReplacesInTwoSteps && publish != Publish::New {
+            self.inner.remove(&[name]).wait()?;
+            how = Publish::New;
+        }
+        self.inner.create(name, image, capacity, how).wait()
     }
 
     fn remove_wrongly(&self, names: &[Lsn]) -> Result<()> {
@@ -100,7 +117,7 @@ impl LogStorage for Lying {
         capacity: u64,
         publish: Publish,
     ) -> Io<'_, Arc<dyn Segment>> {
-        let created = self.inner.create(name, image, capacity, publish).wait();
+        let created = self.create_wrongly(name, image, capacity, publish);
         Io::ready(created.and_then(|segment| {
             if let StorageBug::KeepsOnly(most) = self.bug {
                 self.retain(most)?;

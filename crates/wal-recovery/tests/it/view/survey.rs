@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::support::*;
 use bytes::Bytes;
 use wal_core::*;
-use wal_recovery::View;
+use wal_recovery::{View, inspect};
 
 /// What happens to the opening of a segment.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,6 +111,27 @@ fn a_header_that_does_not_check_is_believed_when_it_is_seen_twice() {
         (3, 8),
         "never the same: the last look counts"
     );
+}
+
+/// Then there is no header that could be read, which is an error and not damage of one segment among others.
+#[test]
+fn a_log_whose_only_segment_is_recycled_under_its_reader_is_looked_at_again_but_not_for_ever() {
+    let mut image = three_sessions();
+    image.retain(|name, _| *name == 1);
+    for bad in 0..4 {
+        let garbled = move |list, _| if list <= bad { Luck::Garbled } else { Luck::Good };
+        let storage = Restless::new(&image, garbled);
+        assert_eq!(View::open(storage.clone()).unwrap().headers().len(), 1);
+        assert_eq!(storage.lists(), bad + 1);
+        let report = inspect(Restless::new(&image, garbled)).unwrap();
+        assert!(report.damages.is_empty() && report.records > 0, "{report}");
+    }
+    let storage = Restless::new(&image, |_, _| Luck::Garbled);
+    assert_eq!(View::open(storage.clone()).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(storage.lists(), 8);
+    let storage = Restless::new(&image, |_, _| Luck::Garbled);
+    assert_eq!(inspect(storage.clone()).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(storage.lists(), 5);
 }
 
 #[test]
