@@ -348,7 +348,7 @@ fn too_large_and_empty_are_refused_and_use_no_number() {
     let error = a.append(&[0; 97]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("stream 1 (LSN 1)"), "{error}");
-    assert!(error.to_string().contains("101 bytes, allowed are 100"), "{error}");
+    assert!(error.chain().to_string().contains("101 bytes, allowed are 100"), "{error:?}");
     let none: [&[u8]; 0] = [];
     assert_eq!(a.append_batch(&none).unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(a.append(&[0; 96]).unwrap().get(), 1);

@@ -18,12 +18,12 @@ fn several_threads_find_what_one_does() {
     let look = |threads| {
         let mut report = Inspect::new(memory_of(&image)).threads(threads).run().unwrap();
         report.elapsed = Duration::ZERO;
-        serde_json::to_value(&report).unwrap()
+        report
     };
     let alone = look(1);
-    assert_eq!(alone["damages"].as_array().unwrap().len(), 3);
+    assert_eq!(alone.damages.len(), 3);
     for threads in [2, 3, 16] {
-        assert_eq!(look(threads), alone);
+        assert_eq!(format!("{:?}", look(threads)), format!("{alone:?}"));
     }
     let fail = |threads| {
         let recovery = Recovery::new(memory_of(&image)).verify(Verify::All).threads(threads);
@@ -119,7 +119,10 @@ fn inspecting_changes_nothing_and_needs_no_lock() {
     for part in ["verdict    corrupt", "LSN 6", "torn tail in segment 9", "segments   3"] {
         assert!(text.contains(part), "{text}");
     }
-    let json = serde_json::to_value(&report).unwrap();
-    assert_eq!(json["segments"][2]["state"], "torn");
-    assert_eq!(json["damages"][0]["kind"], "corrupt");
+    #[cfg(feature = "serde")]
+    {
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["segments"][2]["state"], "torn");
+        assert_eq!(json["damages"][0]["kind"], "corrupt");
+    }
 }
