@@ -153,7 +153,8 @@ impl<C: Codec> AsyncWal<C> {
     /// As [`Wal::read`].
     pub async fn read(&self, lsn: Lsn) -> Result<Entry<C::Decoded>> {
         let from = start(self.engine(), lsn.max(Lsn::FIRST))?;
-        let upto = readable(self.engine(), self.engine().last_lsn()).await?;
+        // Only this record has to be written.
+        let upto = readable(self.engine(), lsn.min(self.engine().last_lsn())).await?;
         read_one(&self.inner, lsn, from, upto).await
     }
 
@@ -161,7 +162,7 @@ impl<C: Codec> AsyncWal<C> {
     /// [`Lsn::ZERO`] stands for the first record that there is.
     ///
     /// # Errors
-    /// As [`Wal::iter`]; a failed write is told by the first item.
+    /// As [`Wal::iter`]; a failed write is told by an item, the last one.
     pub fn stream(&self, from: Lsn) -> Result<RecordStream<C::Decoded>>
     where
         C::Decoded: Send,
@@ -170,12 +171,23 @@ impl<C: Codec> AsyncWal<C> {
         let mut cursor = Cursor::new(inner.engine.clone(), start(&inner.engine, from)?);
         let last = inner.engine.last_lsn();
         Ok(RecordStream::new(async move |mut giver| {
-            let upto = match readable(&inner.engine, last).await {
-                Ok(upto) => upto,
-                Err(error) => return giver.give(Err(error)).await,
-            };
-            while let Some(raw) = cursor.next(upto).await {
-                giver.give(raw.and_then(|entry| Entry::decode(entry, &*inner.codec))).await;
+            let mut upto = last.min(inner.engine.written_lsn());
+            loop {
+                while let Some(raw) = cursor.next(upto).await {
+                    let item = cursor.decode(raw, &*inner.codec);
+                    giver.give(item).await;
+                }
+                if upto >= last || cursor.has_ended() {
+                    return;
+                }
+                // What is left is in the log's buffer.
+                upto = match readable(&inner.engine, last).await {
+                    Ok(upto) => upto,
+                    Err(error) => return giver.give(Err(error)).await,
+                };
+                if upto < last {
+                    return;
+                }
             }
         }))
     }
@@ -196,7 +208,8 @@ impl<C: Codec> AsyncWal<C> {
             loop {
                 let upto = cursor.durable_lsn();
                 while let Some(raw) = cursor.next(upto).await {
-                    giver.give(raw.and_then(|entry| Entry::decode(entry, &*codec))).await;
+                    let item = cursor.decode(raw, &*codec);
+                    giver.give(item).await;
                 }
                 if cursor.has_ended() || cursor.news(upto).await.is_err() {
                     return;

@@ -149,6 +149,9 @@ impl<C: Codec> Builder<C> {
 
     /// Opens the log for appending from asynchronous tasks.
     ///
+    /// Like [`open`](Self::open) it reads a few KiB on the calling thread. With a storage whose futures need this
+    /// very executor, call it where blocking is allowed (`spawn_blocking`).
+    ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_async(self, recovered: Recovered) -> Result<AsyncWal<C>> {

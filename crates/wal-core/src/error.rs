@@ -235,11 +235,12 @@ impl Error {
     }
 
     /// Whether the same call may succeed later although the caller changes nothing: the log is
-    /// [`Locked`](ErrorKind::Locked) by another writer, a recovery [ran out of time](ErrorKind::TimedOut), or the
-    /// disk was [`Full`](ErrorKind::Full) while a log was opened. A log that is poisoned or closed stays so.
+    /// [`Locked`](ErrorKind::Locked) by another writer, or a recovery [ran out of time](ErrorKind::TimedOut). After a
+    /// failed append the log is poisoned, and the record may be there after the next recovery: to append it again
+    /// could double it.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::Locked | ErrorKind::TimedOut | ErrorKind::Full)
+        matches!(self.inner.kind, ErrorKind::Locked | ErrorKind::TimedOut)
     }
 
     /// The message, and behind it those of the errors that caused this one.
@@ -334,7 +335,8 @@ mod tests {
 
     #[test]
     fn what_is_over_is_not_tried_again() {
-        let full = Error::new(ErrorKind::Full, "open log");
-        assert!(full.is_retryable() && !full.poisoned("append").is_retryable());
+        let locked = Error::new(ErrorKind::Locked, "open log");
+        assert!(locked.is_retryable() && !locked.poisoned("append").is_retryable());
+        assert!(!Error::new(ErrorKind::Full, "write").is_retryable());
     }
 }

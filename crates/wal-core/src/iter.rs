@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::io::block_on_within;
 use crate::read::Cursor;
 use crate::wal::Inner;
-use crate::{Codec, Entry, Error, ErrorKind, Lsn, Result, block_on};
+use crate::{Clock, Codec, Entry, Error, ErrorKind, Lsn, Result, SystemClock, block_on};
 
 /// Hands everything over that was appended, so that it can be read; returns the last LSN.
 fn readable(engine: &Engine) -> Result<Lsn> {
@@ -79,7 +79,7 @@ impl<C: Codec> Iterator for Iter<C> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let raw = block_on(self.cursor.next(self.upto))?;
-        Some(raw.and_then(|entry| Entry::decode(entry, &*self.inner.codec)))
+        Some(self.cursor.decode(raw, &*self.inner.codec))
     }
 }
 
@@ -141,15 +141,17 @@ impl<C: Codec> Follow<C> {
     /// # Errors
     /// As [`try_next`](Self::try_next).
     pub fn next_within(&mut self, timeout: Duration) -> Result<Followed<C::Decoded>> {
+        let clock = SystemClock::new();
         loop {
             let upto = self.cursor.durable_lsn();
             if let Some(raw) = block_on(self.cursor.next(upto)) {
-                return raw.and_then(|raw| Entry::decode(raw, &*self.codec)).map(Followed::Record);
+                return self.cursor.decode(raw, &*self.codec).map(Followed::Record);
             }
             if self.cursor.has_ended() {
                 return Ok(Followed::Ended);
             }
-            match block_on_within(self.cursor.news(upto), timeout) {
+            match block_on_within(self.cursor.news(upto), timeout.saturating_sub(clock.monotonic()))
+            {
                 Some(Ok(())) => {}
                 Some(Err(_)) => return Ok(Followed::Ended),
                 None => return Ok(Followed::NothingYet),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{FrameReader, FrameStep};
 use crate::engine::{Engine, SegmentEntry, Waiting};
 use crate::format::{Records, SegmentSummary};
-use crate::{Entry, Error, ErrorKind, Lsn, Result, Timestamp};
+use crate::{Codec, Entry, Error, ErrorKind, Lsn, Result, Timestamp};
 
 /// Reads the records of an open log in order, across segments, beside the writer.
 pub(crate) struct Cursor {
@@ -48,6 +48,17 @@ impl Cursor {
     /// Every record up to here is durable.
     pub(crate) fn durable_lsn(&self) -> Lsn {
         self.engine.durable_lsn()
+    }
+
+    /// Decodes what was read. An error ends the reading, so that no record is skipped.
+    pub(crate) fn decode<C: Codec>(
+        &mut self,
+        raw: Result<Entry<Bytes>>,
+        codec: &C,
+    ) -> Result<Entry<C::Decoded>> {
+        let decoded = raw.and_then(|entry| Entry::decode(entry, codec));
+        self.ended |= decoded.is_err();
+        decoded
     }
 
     /// Whether nothing more comes, because of an error.

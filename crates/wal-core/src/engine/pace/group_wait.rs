@@ -53,7 +53,9 @@ impl GroupSize {
             }
             let waited = now.saturating_sub(started);
             let idle = now.saturating_sub(grew);
-            if there + 1 >= expected || waited >= longest || idle >= longest / pace.group_idle_part
+            if there + 1 >= expected
+                || waited >= longest
+                || idle >= longest / pace.group_idle_part.max(1)
             {
                 return;
             }

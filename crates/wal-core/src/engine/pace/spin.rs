@@ -20,7 +20,11 @@ impl SpinScore {
 
     /// A write took so long.
     pub(crate) fn saw(&mut self, pace: &Pace, write: Duration) {
-        let score = if write < pace.spin_longest { self.0.saturating_sub(1) } else { self.0 + 1 };
+        let score = if write < pace.spin_longest {
+            self.0.saturating_sub(1)
+        } else {
+            self.0.saturating_add(1)
+        };
         self.0 = score.min(pace.spin_slow_max);
     }
 

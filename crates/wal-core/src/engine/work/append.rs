@@ -25,7 +25,10 @@ impl Engine {
         requested: Option<Durability>,
     ) -> Result<LsnRange> {
         let may_back_off = self.needs_no_commit(requested);
-        let (st, next, range) = self.place_blocking(source, requested, may_back_off)?;
+        // Lives longer than the lock: it may have to be given back to the system.
+        let mut memory = EncodeMemory::default();
+        let (st, next, range) =
+            self.place_blocking(source, &mut memory, requested, may_back_off)?;
         self.finish(st, next, range.last)?;
         Ok(range)
     }
@@ -36,11 +39,11 @@ impl Engine {
     pub(super) fn place_blocking(
         &self,
         source: &impl Source,
+        memory: &mut EncodeMemory,
         requested: Option<Durability>,
         may_back_off: bool,
     ) -> Result<(MutexGuard<'_, State>, AfterPlace, LsnRange)> {
-        let mut memory = EncodeMemory::default();
-        let mut body = source.encode(&mut memory, self.layout.limits)?;
+        let mut body = source.encode(memory, self.layout.limits)?;
         loop {
             let st = if may_back_off { self.back_off.lock(&self.state.0) } else { self.state() };
             let mut st = self.alive(st, "append")?;

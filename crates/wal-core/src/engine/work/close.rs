@@ -1,6 +1,7 @@
 //! The clean end of a log.
 
 use super::super::Engine;
+use super::super::failure::PanicGuard;
 use super::super::wait::{Outcome, wake_all};
 use super::flush::Purpose;
 use crate::sync::lock;
@@ -10,6 +11,7 @@ impl Engine {
     /// Commits everything, seals the segment, lets go of the storage. The first caller does it.
     pub(crate) fn close(&self) -> Result<()> {
         self.check("close")?;
+        let _guard = PanicGuard(self);
         let mut w = lock(&self.writer);
         // A caller that closed the log before us may have failed.
         self.check("close")?;

@@ -58,7 +58,10 @@ impl Engine {
     }
 
     /// Waits for the commit that covers `lsn`, which was appended; this thread may come to lead it.
-    fn wait_in_group(&self, mut st: MutexGuard<'_, State>, lsn: Lsn) -> Result<()> {
+    fn wait_in_group(&self, st: MutexGuard<'_, State>, lsn: Lsn) -> Result<()> {
+        let _guard = PanicGuard(self);
+        // Declared behind the guard, so that the lock is let go of before it.
+        let mut st = st;
         st.assert_promised(lsn);
         let in_flight = st.progress.in_flight_covers(lsn);
         let commit = st.wait.join_group(lsn, in_flight);

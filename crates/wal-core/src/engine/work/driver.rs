@@ -194,6 +194,15 @@ impl Drop for Driver {
     /// Ends the thread. What was acknowledged from memory is handed over; if a sync was due by some
     /// deadline it is made now, since nobody will be there to make it then.
     fn drop(&mut self) {
+        /// Also if a storage panics in the last write: followers are told, and the storage's lock is let go of.
+        struct End<'a>(&'a Engine);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.abandon();
+                self.0.release();
+            }
+        }
+        let _end = End(&self.engine);
         {
             let mut st = self.engine.state();
             st.agenda.stop();
@@ -211,7 +220,5 @@ impl Drop for Driver {
                 let _ = self.engine.sync();
             }
         }
-        self.engine.abandon();
-        self.engine.release();
     }
 }

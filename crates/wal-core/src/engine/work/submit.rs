@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::super::Engine;
 use super::super::failure::closed;
-use super::super::place::Source;
+use super::super::place::{EncodeMemory, Source};
 use super::super::wait::Level;
 use super::append::AfterPlace;
 use super::task::Waiting;
@@ -22,7 +22,9 @@ impl Engine {
     ) -> Result<Submitted<'_>> {
         // Callers may be tasks, or have a lock of their own.
         let may_back_off = false;
-        let (mut st, next, range) = self.place_blocking(source, requested, may_back_off)?;
+        let mut memory = EncodeMemory::default();
+        let (mut st, next, range) =
+            self.place_blocking(source, &mut memory, requested, may_back_off)?;
         let level = match next {
             AfterPlace::Acknowledged => {
                 self.wake_driver(&mut st);

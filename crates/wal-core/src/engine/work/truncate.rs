@@ -5,6 +5,7 @@
 //! the segments that became void is a mere clean-up, which a crash may interrupt at any point.
 
 use super::super::Engine;
+use super::super::failure::PanicGuard;
 use super::super::segments::SegmentEntry;
 use super::flush::Purpose;
 use crate::sync::lock;
@@ -13,6 +14,7 @@ use crate::{Error, ErrorKind, Event, Lsn, Result};
 impl Engine {
     /// Removes all records before `lsn`; returns where the log starts now.
     pub(crate) fn truncate_before(&self, lsn: Lsn) -> Result<Lsn> {
+        let _guard = PanicGuard(self);
         let mut w = lock(&self.writer);
         self.flush(&mut w, Purpose::Write)?;
         let starts_segment = {
@@ -58,6 +60,7 @@ impl Engine {
 
     /// Removes all records after `lsn`; their numbers are not given out again.
     pub(crate) fn truncate_after(&self, mut lsn: Lsn) -> Result<Lsn> {
+        let _guard = PanicGuard(self);
         let mut w = lock(&self.writer);
         self.flush(&mut w, Purpose::Write)?;
         {
