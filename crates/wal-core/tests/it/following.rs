@@ -95,3 +95,44 @@ fn an_error_ends_a_follower() {
     assert_eq!(follower.try_next().unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(follower.try_next().unwrap(), Followed::Ended);
 }
+
+/// Bytes, of which some cannot be decoded.
+struct Picky;
+
+impl Codec for Picky {
+    type Record = [u8];
+    type Decoded = bytes::Bytes;
+
+    fn id(&self) -> CodecId {
+        CodecId(0x8000_0002)
+    }
+    fn encode(&self, record: &[u8], out: &mut bytes::BytesMut) -> Result<()> {
+        out.extend_from_slice(record);
+        Ok(())
+    }
+    fn decode(&self, bytes: bytes::Bytes) -> Result<bytes::Bytes> {
+        if bytes == "bad" { Err(Error::new(ErrorKind::Codec, "decode")) } else { Ok(bytes) }
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_decoded_ends_every_reader_and_is_not_skipped() {
+    let recovered = MemoryStorage::new().into_empty_log().unwrap();
+    let log = Wal::builder(always()).codec(Picky).open(recovered).unwrap();
+    for record in [&b"good"[..], b"bad", b"good"] {
+        log.append(record).unwrap();
+    }
+    let kinds: Vec<_> =
+        log.iter(Lsn::ZERO).unwrap().map(|entry| entry.err().map(|e| e.kind())).collect();
+    assert_eq!(kinds, [None, Some(ErrorKind::Codec)]);
+    let mut follower = log.follow(Lsn::ZERO).unwrap();
+    assert_eq!(record(follower.try_next().unwrap()), 1);
+    let error = follower.try_next().unwrap_err();
+    assert_eq!((error.kind(), error.lsn()), (ErrorKind::Codec, Some(Lsn::new(2))));
+    assert_eq!(follower.try_next().unwrap(), Followed::Ended);
+    let tasks = log.asynchronous();
+    for stream in [tasks.stream(Lsn::ZERO).unwrap(), tasks.follow(Lsn::ZERO).unwrap()] {
+        let items = within_a_minute(stream.map(|entry| entry.is_ok()).collect::<Vec<_>>());
+        assert_eq!(items, [true, false]);
+    }
+}

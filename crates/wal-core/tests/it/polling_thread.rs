@@ -133,3 +133,24 @@ fn nothing_that_a_task_does_waits_for_the_disk_where_it_is_polled() {
     assert_eq!(*watched.watch.calls.lock().unwrap(), [""; 0]);
     assert!(watched.watch.elsewhere.load(Ordering::SeqCst) > 20, "the driver has done all of that");
 }
+
+#[test]
+fn an_old_record_is_read_without_waiting_for_the_records_behind_it() {
+    let probe = crate::support::Probe::default();
+    let log = probe.open(always(), Settings::default()).asynchronous();
+    let read = crate::support::within_a_minute(async {
+        log.append(b"old").await.unwrap();
+        probe.control.hold_syncs();
+        let blocking = log.blocking();
+        let stalled = thread::spawn(move || blocking.append(b"its sync stalls"));
+        probe.control.wait_for_stalled_sync();
+        log.append_with(b"in the buffer", Durability::Buffered).await.unwrap();
+        let read = log.read(Lsn::FIRST).await;
+        let first = log.stream(Lsn::ZERO).unwrap().next().await;
+        probe.control.release_syncs();
+        stalled.join().unwrap().unwrap();
+        (read, first)
+    });
+    assert_eq!(read.0.unwrap().record, "old");
+    assert_eq!(read.1.unwrap().unwrap().record, "old");
+}
