@@ -38,10 +38,14 @@ impl PlainFiles {
     /// `Denied`, `Full`, `Io`.
     pub fn create(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref().to_owned();
+        // The names of the directories must be durable, too: of each one that is made here.
+        let is_new = |level: &&Path| !level.as_os_str().is_empty() && !level.exists();
+        let new: Vec<_> = dir.ancestors().take_while(is_new).map(Path::to_owned).collect();
         fs::create_dir_all(&dir).map_err(|e| Error::io("create directory", e))?;
-        // The directory's own name must be durable, too.
-        let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
-        sync_dir(above.unwrap_or(Path::new("."))).map_err(|e| Error::io("sync directory", e))?;
+        for level in new.iter().rev().chain([&dir]) {
+            let above = level.parent().filter(|above| !above.as_os_str().is_empty());
+            sync_dir(above.unwrap_or(Path::new("."))).map_err(|e| Error::io("sync directory", e))?;
+        }
         Ok(PlainFiles { dir: Arc::new(dir), staged: AtomicU64::new(0) })
     }
 }

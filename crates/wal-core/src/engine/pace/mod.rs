@@ -42,7 +42,7 @@ pub(super) const TIME_OF_DAY: Duration = Duration::from_millis(20);
 
 /// How the threads of a log wait for each other: each value changes speed, and nothing else.
 ///
-/// The defaults were measured on ordinary disks and on memory; `docs/engine.md` has the figures. There is no
+/// `docs/engine.md` says what each is for, and what it gained when it was built. There is no
 /// need to set any of this. It is public for measurements, which switch one mechanism off at a time, and not
 /// part of the stable interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
