@@ -177,7 +177,7 @@ impl Recovered {
         self.0.next_generation
     }
 
-    /// What the recovery did to the log; whoever opens it is told.
+    /// What the recovery did to the log: the observer of the log is told.
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.0.events
