@@ -1,9 +1,9 @@
-//! Documents whose links lead somewhere, and no blanks at the ends of lines.
+//! Documents whose links and paths lead somewhere, and no blanks at the ends of lines.
 
 use super::Problem;
 use super::reach::joined;
 
-/// Trailing blanks, and links of a Markdown file that lead nowhere. `exists` knows the files and folders of
+/// Trailing blanks, and links and paths of a Markdown file that lead nowhere. `exists` knows the files and folders of
 /// the workspace.
 pub(super) fn check(path: &str, text: &str, exists: impl Fn(&str) -> bool) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -23,6 +23,11 @@ pub(super) fn check(path: &str, text: &str, exists: impl Fn(&str) -> bool) -> Ve
             let file = target.split('#').next().unwrap_or_default();
             if !exists(&joined(folder, file)) {
                 problems.push(Problem::new(path, at + 1, format!("a link to nothing: {target}")));
+            }
+        }
+        for file in paths(line) {
+            if !exists(file) && !exists(&format!("crates/{file}")) {
+                problems.push(Problem::new(path, at + 1, format!("a path to nothing: {file}")));
             }
         }
     }
@@ -45,6 +50,22 @@ fn targets(line: &str) -> Vec<&str> {
     let definition = line.strip_prefix('[').and_then(|rest| rest.split_once("]: "));
     targets.extend(definition.filter(|(name, _)| !name.contains(']')).map(|(_, to)| to.trim()));
     targets
+}
+
+/// What a line names in backticks and is a path in the workspace, or in its folder `crates`.
+fn paths(line: &str) -> impl Iterator<Item = &str> {
+    const ROOTS: [&str; 8] =
+        ["crates/", "tools/", "xtask/", "docs/", "bench/", "fuzz/", "examples/", "wal-"];
+    let code = line.split('`').skip(1).step_by(2);
+    code.map(|code| code.trim_end_matches('/')).filter(|code| {
+        // A word in capitals stands for a name.
+        let is_given = |part: &str| part.chars().any(|c| !c.is_ascii_uppercase());
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
+        ROOTS.iter().any(|root| code.starts_with(root))
+            && code.contains('/')
+            && code.chars().all(is_plain)
+            && code.split('/').all(is_given)
+    })
 }
 
 fn is_relative(target: &str) -> bool {
@@ -71,6 +92,24 @@ mod tests {
             ["README.md:2: a link to nothing: gone.md"]
         );
         assert_eq!(told("b.md", "`[x` [y](z.md)"), ["b.md:1: a link to nothing: z.md"]);
+    }
+
+    #[test]
+    fn a_path_to_nothing_is_a_problem() {
+        let exists = |file: &str| ["crates/wal-core/src", "docs/a.md"].contains(&file);
+        let told = |text: &str| {
+            let found = check("README.md", text, exists);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert!(told("`wal-core/src`, `crates/wal-core/src` and `docs/a.md`\n").is_empty());
+        assert!(
+            told(
+                "`wal-core` `docs/*.md` `a/b` `wal-core/src/{a,b}.rs` `docs/NAME/` wal-core/gone\n"
+            )
+            .is_empty()
+        );
+        let gone = ["README.md:1: a path to nothing: wal-core/gone.rs"];
+        assert_eq!(told("`a` and `wal-core/gone.rs`\n"), gone);
     }
 
     #[test]
