@@ -15,7 +15,7 @@ use super::suites::{SUITES, usual};
 /// What to measure, and for how long.
 #[derive(Args, Debug)]
 pub(super) struct Options {
-    /// What to measure, such as one-writer,threads. [default: all but the matrix]
+    /// What to measure, such as one-writer,threads. [default: all but pace and matrix]
     #[arg(long = "suite", value_name = "NAMES", value_delimiter = ',', value_parser = suite())]
     suites: Vec<&'static str>,
     /// Where to put the files; must lie on the disk that is to be measured.
@@ -134,10 +134,10 @@ mod tests {
     }
 
     #[test]
-    fn without_options_all_but_the_matrix_is_measured_five_times() {
+    fn without_options_what_the_log_has_to_reach_is_measured_five_times() {
         let options = parse("").unwrap();
-        assert_eq!(options.suites().len(), SUITES.len() - 1);
-        assert!(!options.suites().contains(&"matrix"));
+        assert_eq!(options.suites().len(), SUITES.len() - 2);
+        assert!(!options.suites().iter().any(|name| ["matrix", "pace"].contains(name)));
         assert_eq!((options.rounds(), options.duels()), (5, 11));
         assert_eq!(options.timing().measured.as_millis(), 1000);
         let choice = options.choice();
