@@ -27,12 +27,14 @@ impl Lsn {
 
     /// Wraps a raw number.
     #[must_use]
+    #[inline]
     pub const fn new(raw: u64) -> Self {
         Lsn(raw)
     }
 
     /// The raw number.
     #[must_use]
+    #[inline]
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -42,12 +44,14 @@ impl Lsn {
     /// # Panics
     /// Behind [`MAX`](Self::MAX), in every build.
     #[must_use]
+    #[inline]
     pub const fn next(self) -> Self {
         self.advance(1)
     }
 
     /// The LSN before this one; `ZERO` stays `ZERO`.
     #[must_use]
+    #[inline]
     pub const fn prev(self) -> Self {
         Lsn(self.0.saturating_sub(1))
     }
@@ -57,6 +61,7 @@ impl Lsn {
     /// # Panics
     /// Behind [`MAX`](Self::MAX), in every build: a number that wrapped around would be given out twice.
     #[must_use]
+    #[inline]
     pub const fn advance(self, n: u64) -> Self {
         match self.0.checked_add(n) {
             Some(lsn) => Lsn(lsn),
@@ -66,6 +71,7 @@ impl Lsn {
 
     /// How many records lie between `earlier` and `self`; 0 if `earlier` is not earlier.
     #[must_use]
+    #[inline]
     pub const fn since(self, earlier: Lsn) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -134,12 +140,14 @@ impl Timestamp {
 
     /// Wraps microseconds since the Unix epoch.
     #[must_use]
+    #[inline]
     pub const fn from_micros(micros: u64) -> Self {
         Timestamp(micros)
     }
 
     /// Microseconds since the Unix epoch.
     #[must_use]
+    #[inline]
     pub const fn as_micros(self) -> u64 {
         self.0
     }

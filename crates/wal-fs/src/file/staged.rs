@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wal_core::format::SEGMENT_HEADER_LEN;
-use wal_core::{Access, Error, Io, Lsn, Publish, Result, Segment, StagedSegment, WriteMode};
+use wal_core::{
+    Access, Error, ErrorKind, Io, Lsn, Publish, Result, Segment, StagedSegment, WriteMode,
+};
 
 use super::directory::Directory;
 use super::segment::{FileSegment, Growth};
@@ -172,7 +174,11 @@ where
         let segment = prepare(Nameless { segment, fs, path: spare.path(), end })
             .map_err(|e| e.with_segment(name))?;
         Naming { directory: &directory, name, path, how }.name(spare)?;
-        directory.sync().map_err(|e| e.with_segment(name))?;
+        // It has its name: that the directory is gone now does not mean that there was nothing to replace.
+        let synced = directory.file_system().sync_dir(directory.path());
+        synced.map_err(|source| {
+            naming_failed("sync directory", directory.path(), source).with_segment(name)
+        })?;
         Ok(segment)
     }
 }
@@ -195,6 +201,14 @@ where
     }
 }
 
+/// `NotFound` says that there is no segment to replace, and nothing else: see [`Publish::check`].
+fn naming_failed(op: &'static str, path: &Path, source: io::Error) -> Error {
+    if source.kind() != io::ErrorKind::NotFound {
+        return failed(op, path, source);
+    }
+    Error::new(ErrorKind::Io, op).with_source(source).with_detail(path.display().to_string())
+}
+
 /// How a file gets the name of a segment. The directory is synced afterwards.
 struct Naming<'a, F> {
     directory: &'a Directory<F>,
@@ -205,7 +219,7 @@ struct Naming<'a, F> {
 
 impl<F: FileSystem> Naming<'_, F> {
     fn fail(&self, source: io::Error) -> Error {
-        failed(OP, &self.path, source).with_segment(self.name)
+        naming_failed(OP, &self.path, source).with_segment(self.name)
     }
 
     fn name(&self, mut spare: Spare<F>) -> Result<()> {
@@ -245,13 +259,28 @@ impl<F: FileSystem> Naming<'_, F> {
         if let Err(error) = self.check(spare.path()) {
             // It is somebody's segment that has the spare's name now.
             let out = spare.path.take().expect("it has one");
-            fs.exchange(&out, &self.path).map_err(|source| self.fail(source))?;
+            if let Err(source) = fs.exchange(&out, &self.path) {
+                return Err(self.not_put_back(&out, source));
+            }
             spare.path = Some(out);
             self.directory.sync().map_err(|e| e.with_segment(self.name))?;
             return Err(error);
         }
         // What was replaced goes with the spare. It is not kept for a later segment: a reader that has it open reads on.
         Ok(())
+    }
+
+    /// Somebody's segment cannot get its name again. It is set aside: spares are removed at the next opening.
+    fn not_put_back(&self, out: &Path, source: io::Error) -> Error {
+        let label = format!("{}-replaced", self.name.get());
+        let kept = self.directory.keep(out, &label).unwrap_or_else(|_| out.to_path_buf());
+        Error::new(ErrorKind::Io, OP).with_segment(self.name).with_source(source).with_detail(
+            format!(
+                "{}: somebody put a segment there in the meantime, which is now {}",
+                self.path.display(),
+                kept.display()
+            ),
+        )
     }
 
     /// Whether what is at `path` may be replaced. An error of the device says nothing about the header.

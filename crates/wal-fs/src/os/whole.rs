@@ -9,8 +9,9 @@ use super::fs::File;
 static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
 
 /// Writes all of `data`.
+#[inline]
 pub(crate) fn write(file: &impl File, data: &[u8], offset: u64, mode: WriteMode) -> io::Result<()> {
-    write_blocks(file, data, offset, 1, mode)
+    write_all(file, data, offset, mode, |written| written)
 }
 
 /// Writes all of `data`, in multiples of `block` bytes.
@@ -19,17 +20,29 @@ pub(crate) fn write(file: &impl File, data: &[u8], offset: u64, mode: WriteMode)
 /// once more.
 pub(crate) fn write_blocks(
     file: &impl File,
-    mut data: &[u8],
-    mut offset: u64,
+    data: &[u8],
+    offset: u64,
     block: usize,
     mode: WriteMode,
+) -> io::Result<()> {
+    write_all(file, data, offset, mode, |written| written / block * block)
+}
+
+/// Writes until all of `data` is there; of what a call wrote, `counts` says how much need not be written again.
+#[inline]
+fn write_all(
+    file: &impl File,
+    mut data: &[u8],
+    mut offset: u64,
+    mode: WriteMode,
+    counts: impl Fn(usize) -> usize,
 ) -> io::Result<()> {
     while !data.is_empty() {
         let outcome = match mode {
             WriteMode::Cached => file.write_at(data, offset),
             WriteMode::Through => file.write_through_at(data, offset),
         };
-        match outcome.map(|n| n / block * block) {
+        match outcome.map(&counts) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => {
                 data = &data[n..];

@@ -212,6 +212,40 @@ fn what_came_in_between_is_put_back() {
 }
 
 #[test]
+fn what_cannot_be_put_back_is_kept() {
+    let (dir, storage, faults) = watched(settings());
+    let path = dir.path().join(ONE);
+    publish(&storage, &image(7), Publish::New);
+    let second = dir.path().join("second");
+    in_between(&faults, move || {
+        fs::write(&second, image(8)).unwrap();
+        fs::rename(&second, &path).unwrap();
+    });
+    faults.fail_once(Call::Rename, 2, io::ErrorKind::Other);
+    let staged = staged(&storage, &image(9)).unwrap();
+    let error = staged.publish(replace(7)).wait().map(|_| ()).unwrap_err();
+    assert_eq!((error.kind(), error.segment()), (ErrorKind::Io, Some(Lsn::FIRST)));
+    let kept = "1-replaced-1.cut";
+    assert!(error.to_string().contains(kept), "{error}");
+    // The next opening removes spares, but not this.
+    drop(storage.lock().wait().unwrap());
+    assert_eq!(names(dir.path()), [ONE, kept, "LOCK"]);
+    assert_eq!(fs::read(dir.path().join(kept)).unwrap(), image(8));
+    assert_eq!(found(&storage), image(9));
+}
+
+#[test]
+fn missing_means_only_that_there_is_nothing_to_replace() {
+    for (call, nth) in [(Call::Rename, 1), (Call::SyncDir, 1)] {
+        let (_dir, storage, faults) = watched(settings());
+        let staged = staged(&storage, &image(1)).unwrap();
+        faults.fail_once(call, nth, io::ErrorKind::NotFound);
+        let error = staged.publish(Publish::New).wait().map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{call:?}: {error}");
+    }
+}
+
+#[test]
 fn publishing_costs_what_it_must() {
     let (_dir, storage, faults) = watched(settings());
     let opens = || faults.counters().opens;

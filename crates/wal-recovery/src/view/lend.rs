@@ -70,14 +70,15 @@ impl Records {
             let timestamp = header.timestamp(created);
             for bytes in records {
                 // After a seek, or where somebody had enough in the middle of a frame.
+                let next = lsn.next();
                 if lsn >= self.next {
-                    self.next = lsn.next();
+                    self.next = next;
                     outcome = visit(Entry::new(lsn, timestamp, Lent { bytes, memory }));
                     if !matches!(outcome, Ok(Wanted::More)) {
                         break 'frames;
                     }
                 }
-                lsn = lsn.next();
+                lsn = next;
             }
             (end, count, time_delta) = (frames.offset(), behind, header.time_delta);
         }

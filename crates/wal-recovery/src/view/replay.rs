@@ -109,8 +109,7 @@ impl View {
         let mut report = ReplayReport::default();
         let mut stopwatch = Stopwatch::start(&self.time);
         let mut records = self.records(from);
-        let has_enough = |next: Lsn| matches!(until, Until::Lsn(last) if next > last);
-        if !has_enough(from) {
+        if !matches!(until, Until::Lsn(last) if from > last) {
             records.lend(|entry| {
                 let beyond = match until {
                     Until::End => false,
@@ -128,7 +127,8 @@ impl View {
                     Applied::Applied => report.applied += 1,
                     Applied::Skipped => report.skipped += 1,
                 }
-                Ok(if has_enough(lsn.next()) { Wanted::Enough } else { Wanted::More })
+                let is_last = matches!(until, Until::Lsn(last) if lsn >= last);
+                Ok(if is_last { Wanted::Enough } else { Wanted::More })
             })?;
         }
         report.elapsed = stopwatch.look(report.total)?;

@@ -100,6 +100,9 @@ impl Waiter {
 
 /// Wakes everybody. Threads first: a task's waker is foreign code, and may panic.
 pub(crate) fn wake_all(wakes: &mut Vec<Waiter>, outcome: Outcome) {
+    if wakes.is_empty() {
+        return;
+    }
     wakes.retain(|waiter| match waiter {
         Waiter::Thread(slot) => {
             slot.finish(outcome);

@@ -1,5 +1,7 @@
 //! Flushing: takes the buffer, hands it to the storage, and publishes how far that reached.
 
+use bytes::Bytes;
+
 use super::super::Engine;
 use super::super::failure::PanicGuard;
 use super::super::place::reclaim;
@@ -103,19 +105,26 @@ impl Engine {
             taken.frames.extend_from_slice(&[0; FRAME_HEADER_LEN]);
         }
         let data = std::mem::take(&mut taken.frames).freeze();
-        let mut breaks = std::mem::take(&mut taken.breaks);
+        let from = if taken.breaks.is_empty() { 0 } else { self.write_ended(w, &data, mode)? };
+        w.write_frames(&data, from..data.len(), blank, mode)?;
+        // The memory is kept for the next time.
+        w.taken.frames = reclaim(data);
+        Ok(())
+    }
+
+    /// Writes the frames of segments that end within what was taken. Returns where the rest begins.
+    fn write_ended(&self, w: &mut SegmentWriter, data: &Bytes, mode: WriteMode) -> Result<usize> {
+        let mut breaks = std::mem::take(&mut w.taken.breaks);
         let mut from = 0;
         for segment in breaks.drain(..) {
             let to = segment.at;
-            w.write_frames(&data, from..to, 0, mode)?;
+            w.write_frames(data, from..to, 0, mode)?;
             self.rotate(w, segment)?;
             from = to;
         }
-        w.write_frames(&data, from..data.len(), blank, mode)?;
-        // The memory of both is kept for the next time.
+        // The memory is kept for the next time.
         w.taken.breaks = breaks;
-        w.taken.frames = reclaim(data);
-        Ok(())
+        Ok(from)
     }
 
     /// Says how far the storage has the records, and collects those who waited for that.

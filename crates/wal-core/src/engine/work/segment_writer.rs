@@ -31,13 +31,20 @@ struct Active {
     entry: Arc<SegmentEntry>,
     /// Where the next frame goes.
     offset: u64,
+    /// Where readers were told that the frames end.
+    told: u64,
 }
 
 impl Active {
+    fn new(segment: Arc<dyn Segment>, entry: Arc<SegmentEntry>) -> Self {
+        let (offset, told) = (u64::from(entry.header.data_offset), entry.data_end());
+        Active { segment, entry, offset, told }
+    }
+
     /// Readers are told of exactly what was written.
+    #[inline]
     fn assert_extent(&self) {
-        let (is, told) = (self.offset, self.entry.data_end());
-        assert_eq!(is, told, "frames end where the segment's summary says");
+        assert_eq!(self.offset, self.told, "frames end where the segment's summary says");
     }
 }
 
@@ -103,7 +110,7 @@ impl SegmentWriter {
             .map_err(|e| e.with_segment(name).with_offset(start))?;
         self.writes += 1;
         active.offset += frames.len() as u64;
-        active.entry.extend(frames, start);
+        active.told = active.entry.extend(frames, start);
         active.assert_extent();
         Ok(())
     }
@@ -118,8 +125,7 @@ impl Engine {
         }
         self.publish_sealed(before);
         let (segment, entry) = self.create_segment(header)?;
-        let offset = u64::from(entry.header.data_offset);
-        w.active = Some(Active { segment, entry, offset });
+        w.active = Some(Active::new(segment, entry));
         Ok(())
     }
 
