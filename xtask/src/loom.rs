@@ -1,4 +1,4 @@
-//! `cargo xtask loom`: all interleavings of a few threads.
+//! `cargo xtask loom`: two and three threads, under every schedule or under those with few preemptions.
 
 use clap::Args;
 
@@ -9,7 +9,7 @@ use crate::models::Models;
 pub(crate) struct Options {
     /// Only models whose names contain this.
     model: Option<String>,
-    /// With fewer preemptions where all interleavings take long: under a minute, for CI.
+    /// With fewer preemptions in the models that take long: under a minute, for CI.
     #[arg(long)]
     slice: bool,
 }

@@ -87,10 +87,11 @@ enum Command {
         #[arg(long)]
         stable: bool,
     },
-    /// Checks all interleavings of a few threads in the commit pipeline, with loom.
+    /// Checks two and three threads in the commit pipeline, with loom.
     ///
-    /// Prints how many executions each model had. Exhaustive models have no bound on preemptions. Fails if
-    /// a model fails, or if it no longer reaches the loss that its strategy claims.
+    /// Small models run under every schedule, larger ones under every schedule with few preemptions. Prints the bound
+    /// of each model and how many executions it had. Fails if a model fails, or if it no longer reaches the loss
+    /// that its strategy claims.
     Loom(loom::Options),
     /// Seeds mistakes in the real code, one at a time, and holds that a check finds each.
     ///

@@ -1,6 +1,6 @@
 //! The synchronisation primitives of the commit pipeline: `std`'s, or those of a model checker, loom's
 //! under `--cfg wal_loom` and shuttle's under `--cfg wal_shuttle`. Everything in [`crate::engine`] takes
-//! them from here.
+//! them from here, except `OnceLock`, which is always `std`'s.
 
 #[cfg(not(any(wal_loom, wal_shuttle)))]
 pub(crate) use std::{
@@ -128,12 +128,16 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 }
 
 /// Whether nobody has it locked, at this moment.
+///
+/// Under loom the answer is always yes: `try_lock` finds every lock taken there, and what is done with a free lock
+/// would never be tried. A caller must bear a wrong answer anyway, as the lock may be taken right after it.
 pub(crate) fn is_free<T>(mutex: &Mutex<T>) -> bool {
     cfg!(wal_loom) || try_lock(mutex).is_some()
 }
 
-/// loom lets an attempt to lock wait like any other, and finds deadlocks that are none. So its models take
-/// the way of those who find the lock taken; it has all schedules of the other way, and more.
+/// loom lets an attempt to lock wait like any other, and finds deadlocks that are none. So in its models every
+/// attempt finds the lock taken. A caller then locks in the ordinary way, which has all schedules of the other way, and
+/// more.
 #[cfg(wal_loom)]
 pub(crate) fn try_lock<T>(_: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     None
@@ -141,8 +145,8 @@ pub(crate) fn try_lock<T>(_: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 
 /// Threads of loom, parked by a lock and a condition variable.
 ///
-/// loom 0.7 loses the token of an `unpark` whose thread waits for a lock at that moment, which is how
-/// the driver is kicked; the model would see a wake-up get lost that no real thread loses.
+/// loom 0.7 loses the token of an `unpark` whose thread waits for a lock at that moment, and the driver is called by
+/// `unpark`. The model would see a wake-up get lost that no real thread loses.
 #[cfg(wal_loom)]
 pub(crate) mod thread {
     use std::cell::RefCell;

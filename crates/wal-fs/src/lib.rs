@@ -64,6 +64,8 @@
 //!   take them; others refuse, which taking the lock tells. A mapping and the cache of a file are one,
 //!   so `fdatasync` covers what was copied; on btrfs and ZFS it needs space even to overwrite (see
 //!   [a store cannot fail](MmapStorage#a-store-cannot-fail)).
+//!   `UringStorage` needs Linux 5.6 or newer, and a system that allows io_uring. Otherwise opening it fails as
+//!   `Unsupported`.
 //! - **macOS, iOS**: `fsync` leaves the bytes in the drive's own cache there. The standard library calls
 //!   `fcntl(F_FULLFSYNC)` for both `sync_data` and `sync_all`, on files and directories, which is what
 //!   counts; a volume that does not support it (some network shares) answers with an error, which is
@@ -77,7 +79,6 @@
 //!   the segment created last may be missing only if none of its records was ever synced.
 //!   Locks are mandatory: nobody else can read the process id in `LOCK`.
 //!   A file cannot be cut while it is mapped; `MmapStorage` unmaps first.
-//!   `UringStorage` needs Linux 5.6, and to be allowed: opening it tells.
 //! - **Everywhere but Linux** [`DirectStorage`] is unsupported, `UringStorage` does not exist, and a sync of [`MmapStorage`] first
 //!   flushes the mapping (`msync`, `FlushViewOfFile`).
 //! - **Plain renames**, where the system has no others (NFS, and everything but Linux): a new segment looks

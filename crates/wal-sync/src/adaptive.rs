@@ -26,8 +26,9 @@ const AFTER_THE_SYNC: Duration = Duration::from_secs(1);
 ///
 /// The idea of a group commit timer that follows the load is that of Helland, Sammer, Lyon, Carr,
 /// Garrett and Reuter, "Group Commit Timers and High Volume Transaction Systems" (HPTS 1987, LNCS
-/// 359). Half the cost of a sync is what PostgreSQL's manual recommends to try for `commit_delay`,
-/// and its `commit_siblings` has the purpose of our not waiting for nobody.
+/// 359). Half the cost of a sync is what PostgreSQL's manual recommends to try for `commit_delay`. Its
+/// setting `commit_siblings` is how many other transactions must be open for a commit to wait at all. That is there for
+/// the same reason as the rule about the lone writer above.
 ///
 /// *Durability*: acknowledged when durable; nothing that was acknowledged is lost, whatever
 /// crashes.

@@ -101,7 +101,7 @@ fn threads(choice: &Choice) -> Suite {
     let (mut cells, mut bars) = (Vec::new(), Vec::new());
     for (count, over_peers) in [(4, None), (16, Some(1.25)), (64, Some(1.5))] {
         let load = Workload::threads(count, 100);
-        cells.extend([Raw::Cohorts, Raw::DirectCohorts].map(|raw| Cell::raw(raw, load)));
+        cells.extend([Raw::CommitGroups, Raw::DirectCommitGroups].map(|raw| Cell::raw(raw, load)));
         cells.extend(durable(choice, &["always", "group"], load));
         cells.extend(peers(choice, load));
         let Some(over_peers) = over_peers else { continue };
@@ -109,7 +109,7 @@ fn threads(choice: &Choice) -> Suite {
         let text = format!("{count} threads, 100 B: ours / best durable peer");
         let (ours, peer) = (pick(Kind::Ours), pick(Kind::Peer));
         bars.push(Bar::ratio(text, Figure::Rate, AtLeast(over_peers), ours, peer));
-        let text = format!("{count} threads, 100 B: ours / futex cohorts");
+        let text = format!("{count} threads, 100 B: ours / futex commit groups");
         let (ours, raw) = (pick(Kind::Ours), pick(Kind::Raw));
         bars.push(Bar::ratio(text, Figure::Rate, AtLeast(0.9), ours, raw));
     }

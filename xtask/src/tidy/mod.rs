@@ -5,7 +5,7 @@
 //! | `size` | a file is a room, a function is seen at a glance |
 //! | `rooms` | time, files and random numbers only where they may be |
 //! | `reach` | no file without a `mod` |
-//! | `prose` | links that lead somewhere, no blanks at the ends of lines |
+//! | `prose` | links, paths and file names that lead somewhere, no blanks at the ends of lines |
 //! | `source` | what of a file is code |
 
 mod prose;
@@ -21,6 +21,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
+use self::prose::Known;
 use self::reach::Reach;
 use self::source::Source;
 use crate::models::root;
@@ -54,10 +55,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let ending = |path: &str| path.rsplit_once('.').map_or("", |(_, ending)| ending).to_owned();
     let mut sources = Vec::new();
     let mut problems = Vec::new();
-    let known = known(&paths);
+    let known = Known::of(&paths);
     for path in paths.iter().filter(|path| TEXTS.contains(&ending(path).as_str())) {
         let text = fs::read_to_string(root()?.join(path)).with_context(|| path.clone())?;
-        problems.extend(prose::check(path, &text, |file| known.contains(file)));
+        problems.extend(prose::check(path, &text, &known));
         if path.ends_with(".rs") {
             sources.push(Source::new(path, text));
         }
@@ -87,14 +88,4 @@ fn listed() -> anyhow::Result<Vec<String>> {
     // What was deleted and not committed is listed, too.
     let root = root()?;
     Ok(paths.into_iter().filter(|path| root.join(path).is_file()).collect())
-}
-
-/// The files, and every folder above one.
-fn known(paths: &[String]) -> BTreeSet<&str> {
-    let mut known = BTreeSet::from([""]);
-    for path in paths {
-        known.insert(path);
-        known.extend(path.match_indices('/').map(|(at, _)| &path[..at]));
-    }
-    known
 }

@@ -1,11 +1,33 @@
-//! Documents whose links and paths lead somewhere, and no blanks at the ends of lines.
+//! Documents whose links, paths and file names lead somewhere, and no blanks at the ends of lines.
+
+use std::collections::BTreeSet;
 
 use super::Problem;
 use super::reach::joined;
 
-/// Trailing blanks, and links and paths of a Markdown file that lead nowhere. `exists` knows the files and folders of
-/// the workspace.
-pub(super) fn check(path: &str, text: &str, exists: impl Fn(&str) -> bool) -> Vec<Problem> {
+/// What is there to be named.
+pub(super) struct Known<'a> {
+    /// The files of the workspace, and every folder above one.
+    paths: BTreeSet<&'a str>,
+    /// The names of the files, without their folders.
+    names: BTreeSet<&'a str>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn of(files: &'a [String]) -> Self {
+        let mut known = Known { paths: BTreeSet::from([""]), names: BTreeSet::new() };
+        for file in files {
+            known.paths.insert(file);
+            known.paths.extend(file.match_indices('/').map(|(at, _)| &file[..at]));
+            known.names.extend(file.rsplit('/').next());
+        }
+        known
+    }
+}
+
+/// Trailing blanks, and links, paths and file names of a Markdown file that lead nowhere.
+pub(super) fn check(path: &str, text: &str, known: &Known<'_>) -> Vec<Problem> {
+    let exists = |file: &str| known.paths.contains(file);
     let mut problems = Vec::new();
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut fenced = false;
@@ -29,6 +51,9 @@ pub(super) fn check(path: &str, text: &str, exists: impl Fn(&str) -> bool) -> Ve
             if !exists(file) && !exists(&format!("crates/{file}")) {
                 problems.push(Problem::new(path, at + 1, format!("a path to nothing: {file}")));
             }
+        }
+        for name in names(line).filter(|name| !known.names.contains(name)) {
+            problems.push(Problem::new(path, at + 1, format!("no file is called {name}")));
         }
     }
     problems
@@ -56,16 +81,33 @@ fn targets(line: &str) -> Vec<&str> {
 fn paths(line: &str) -> impl Iterator<Item = &str> {
     const ROOTS: [&str; 8] =
         ["crates/", "tools/", "xtask/", "docs/", "bench/", "fuzz/", "examples/", "wal-"];
-    let code = line.split('`').skip(1).step_by(2);
-    code.map(|code| code.trim_end_matches('/')).filter(|code| {
+    in_backticks(line).map(|code| code.trim_end_matches('/')).filter(|code| {
         // A word in capitals stands for a name.
         let is_given = |part: &str| part.chars().any(|c| !c.is_ascii_uppercase());
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
         ROOTS.iter().any(|root| code.starts_with(root))
             && code.contains('/')
-            && code.chars().all(is_plain)
+            && is_plain(code)
             && code.split('/').all(is_given)
     })
+}
+
+/// What a line names in backticks and is a file's name without a folder.
+fn names(line: &str) -> impl Iterator<Item = &str> {
+    const ENDINGS: [&str; 3] = [".md", ".rs", ".toml"];
+    in_backticks(line).filter(|code| {
+        let is_file =
+            ENDINGS.iter().any(|ending| code.len() > ending.len() && code.ends_with(ending));
+        is_file && is_plain(code) && !code.contains('/')
+    })
+}
+
+fn in_backticks(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2)
+}
+
+/// Whether it is nothing but a path.
+fn is_plain(code: &str) -> bool {
+    code.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c))
 }
 
 fn is_relative(target: &str) -> bool {
@@ -77,8 +119,8 @@ mod tests {
     use super::*;
 
     fn told(path: &str, text: &str) -> Vec<String> {
-        let exists = |file: &str| ["docs/a.md", "README.md", "docs"].contains(&file);
-        check(path, text, exists).iter().map(ToString::to_string).collect()
+        let files = ["README.md", "crates/wal-core/src/lib.rs", "docs/a.md"].map(String::from);
+        check(path, text, &Known::of(&files)).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -96,20 +138,23 @@ mod tests {
 
     #[test]
     fn a_path_to_nothing_is_a_problem() {
-        let exists = |file: &str| ["crates/wal-core/src", "docs/a.md"].contains(&file);
-        let told = |text: &str| {
-            let found = check("README.md", text, exists);
-            found.iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
-        assert!(told("`wal-core/src`, `crates/wal-core/src` and `docs/a.md`\n").is_empty());
-        assert!(
-            told(
-                "`wal-core` `docs/*.md` `a/b` `wal-core/src/{a,b}.rs` `docs/NAME/` wal-core/gone\n"
-            )
-            .is_empty()
-        );
+        for good in [
+            "`wal-core/src`, `crates/wal-core/src` and `docs/a.md`\n",
+            "`wal-core` `docs/*.md` `a/b` `wal-core/src/{a,b}.rs` `docs/NAME/` wal-core/gone\n",
+        ] {
+            assert!(told("README.md", good).is_empty(), "{:?}", told("README.md", good));
+        }
         let gone = ["README.md:1: a path to nothing: wal-core/gone.rs"];
-        assert_eq!(told("`a` and `wal-core/gone.rs`\n"), gone);
+        assert_eq!(told("README.md", "`a` and `wal-core/gone.rs`\n"), gone);
+    }
+
+    #[test]
+    fn a_name_that_no_file_has_is_a_problem() {
+        let good = "`lib.rs`, `a.md` and `*.rs`; `.rs` `x::y` `a b.rs` gone.rs `gone.txt`\n```\n`gone.rs`\n";
+        assert!(told("README.md", good).is_empty(), "{:?}", told("README.md", good));
+        let gone = ["README.md:2: no file is called tail.rs"];
+        assert_eq!(told("README.md", "`lib.rs`\n(`tail.rs`)\n"), gone);
+        assert!(told("a.rs", "// `tail.rs`\n").is_empty());
     }
 
     #[test]

@@ -34,11 +34,13 @@ pub struct Capabilities {
     pub atomic_write_unit: u32,
     /// Whether one [`WriteMode::Through`] write is cheaper than a cached write and a sync.
     pub write_through: bool,
-    /// Every write of frames is to end at a multiple of this many bytes: behind its last record comes
-    /// [padding](crate::format::Padding), which takes up to this many bytes and 23 of the segment and of
-    /// the buffer. So whatever is written next begins in a block that holds nothing yet, or the blank
-    /// header of a storage that [`recycles`](Self::recycles). 1 if a write may end anywhere; otherwise the
-    /// [`alignment`](Self::alignment) is a multiple of it.
+    /// The size of a block, in bytes, if every write of frames is to end where a block ends; 1 if a write may end
+    /// anywhere. The [`alignment`](Self::alignment) must be a multiple of it.
+    ///
+    /// The engine fills the rest of the last block with [padding](crate::format::Padding), a frame without records.
+    /// Padding takes up to 23 bytes more than a block, in the segment and in memory. So the next write begins in a
+    /// block without records. That block holds nothing yet, or, if the storage [`recycles`](Self::recycles), the blank
+    /// header that was written behind the frames before.
     pub padding: u32,
 }
 
@@ -194,24 +196,24 @@ pub trait LogStorage: Send + Sync + 'static {
     ///   was [locked](Self::lock).
     fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged>;
 
-    /// Creates a segment whose first bytes are `image`, in one go: stages, writes, syncs and publishes it.
+    /// Creates a segment that begins with `data`, in one go: stages, writes, syncs and publishes it.
     ///
     /// There is no need to implement this.
     ///
     /// - **On `Ok`**, **On `Err`**, **If cancelled**, **Durability**: as for
-    ///   [`StagedSegment::publish`], with `image` as what was written.
+    ///   [`StagedSegment::publish`], with `data` as what was written.
     /// - **Concurrency**: one call at a time, by the writer.
     fn create(
         &self,
         name: Lsn,
-        image: Bytes,
+        data: Bytes,
         capacity: u64,
         publish: Publish,
     ) -> Io<'_, Arc<dyn Segment>> {
         let staged = self.stage(name, capacity);
         Io::future(async move {
             let mut staged = staged.await?;
-            staged.write_at(0, image).await?;
+            staged.write_at(0, data).await?;
             staged.sync().await?;
             staged.publish(publish).await
         })
@@ -272,11 +274,11 @@ macro_rules! forward_storage {
             fn create(
                 &self,
                 name: Lsn,
-                image: Bytes,
+                data: Bytes,
                 capacity: u64,
                 publish: Publish,
             ) -> Io<'_, Arc<dyn Segment>> {
-                (**self).create(name, image, capacity, publish)
+                (**self).create(name, data, capacity, publish)
             }
             fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
                 (**self).open(name, access)

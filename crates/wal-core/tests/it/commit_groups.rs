@@ -51,7 +51,7 @@ fn who_waits_for_a_commit_is_served_by_closing() {
 }
 
 #[test]
-fn a_crowd_is_served_by_few_syncs_and_nobody_is_left() {
+fn many_threads_are_served_by_few_syncs_and_nobody_is_left() {
     let (log, probe) = probe_log(always());
     let threads: Vec<_> = (0..32)
         .map(|_| {

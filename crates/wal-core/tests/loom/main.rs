@@ -1,5 +1,5 @@
-//! Models of the commit pipeline for loom: all interleavings of a few threads, or all with few
-//! preemptions where those are too many.
+//! Models of the commit pipeline for loom: two and three threads. Small models run under every schedule, larger ones
+//! under every schedule with few preemptions.
 //!
 //! Run with `cargo xtask loom`, which prints how many executions each model had.
 //!

@@ -1,9 +1,9 @@
-//! What happens to a log at its ends, in a crowd: rotation, truncation, a sync that fails, close.
+//! What happens to a log at its ends, beside many threads: rotation, truncation, a sync that fails, close.
 
 use wal_core::{ErrorKind, Lsn};
 
 use crate::check::{model, models};
-use crate::crowd::end;
+use crate::contention::end;
 use crate::models::{LARGE_RECORD, Plan, World, block_on};
 
 /// Four threads whose records each fill a segment, and a crash.
@@ -48,7 +48,8 @@ fn truncation(policy: &str) -> u64 {
     end(&world, others, crash)
 }
 
-/// A sync fails in the crowd. All come to an end, and whoever was acknowledged was covered before.
+/// A sync fails beside many threads. All of them come to an end, and each record that was acknowledged was covered by
+/// a sync before.
 fn failure(policy: &str, sync: u64) -> u64 {
     let world = World::with(policy, Plan { failing_sync: Some(sync) }, false);
     let mut others = Vec::new();

@@ -14,7 +14,7 @@ use crate::repair::Repair;
 use crate::repair::move_tail::move_tail;
 use crate::repair::new_segment::NewSegment;
 use crate::report::DamageKind;
-use crate::scan::chain::Role;
+use crate::scan::chain::Status;
 use crate::scan::found::{Live, Scan};
 use crate::segment::frames::{Frames, Next};
 use crate::segment::outcome::{End, time};
@@ -122,8 +122,8 @@ pub(crate) fn beyond(scan: &Scan, repair: &mut Repair<'_>) -> Result<Lsn> {
         return Ok(beyond);
     };
     beyond = beyond.max(found.name);
-    match (found.role, found.live()) {
-        (Role::Unreadable, _) => beyond = beyond.max(runs::at_most(found.name, found.len)),
+    match (found.status, found.live()) {
+        (Status::Unreadable, _) => beyond = beyond.max(runs::at_most(found.name, found.len)),
         (_, Some(live)) if matches!(live.walk.end, End::Broken { .. } | End::Unsupported(_)) => {
             let runs = runs::find(repair.storage, live.into(), &repair.scanner.watch)?;
             beyond = beyond.max(runs.beyond);

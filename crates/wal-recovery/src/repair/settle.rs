@@ -8,7 +8,7 @@ use wal_core::{Access, Event, Lsn, Result};
 use crate::repair::Repair;
 use crate::repair::new_segment::NewSegment;
 use crate::repair::seal;
-use crate::scan::chain::Role;
+use crate::scan::chain::Status;
 use crate::scan::found::{Live, Scan};
 use crate::segment::outcome::End;
 
@@ -20,13 +20,13 @@ pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     }
     // What is void at the back goes first, the newest before the others, one at a time: should the header that
     // makes it void be damaged later, what is left is still one piece behind the records that were kept.
-    for found in scan.segments.iter().rev().filter(|found| found.role == Role::Void) {
+    for found in scan.segments.iter().rev().filter(|found| found.status == Status::Void) {
         remove(&[found.name], repair)?;
     }
     // Then the front, in one call: all of it is in front of where the header of a live segment says that the log
     // starts. That header is durable, and stays, so whichever of them a crash leaves is told to be a leftover by it
     // alone.
-    let front = scan.segments.iter().filter(|found| found.role == Role::Front);
+    let front = scan.segments.iter().filter(|found| found.status == Status::Front);
     let front: Vec<Lsn> = front.map(|found| found.name).collect();
     remove(&front, repair)
 }

@@ -7,7 +7,7 @@ use wal_core::{Error, ErrorKind, Result};
 
 use crate::mode::{Mode, Until};
 use crate::repair::{Repair, end_earlier, move_tail, salvage, settle};
-use crate::scan::chain::Role;
+use crate::scan::chain::Status;
 use crate::scan::found::Scan;
 use crate::scan::scanner::Scanned;
 use crate::segment::outcome::End;
@@ -51,7 +51,7 @@ pub(crate) fn run(
 fn remove_strays(repair: &Repair<'_>) -> Result<()> {
     let scan = rescan(repair)?;
     // One at a time, though no order is relied on: each is damage, and there are few.
-    let strays = scan.segments.iter().filter(|found| found.role == Role::Unreadable);
+    let strays = scan.segments.iter().filter(|found| found.status == Status::Unreadable);
     for stray in strays.filter(|stray| repair.done.saved.contains(&stray.name)) {
         repair.storage.remove(&[stray.name]).wait().map_err(|e| e.with_segment(stray.name))?;
     }

@@ -9,7 +9,7 @@ use wal_core::{Error, Lsn};
 
 /// What a segment is to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum Status {
     /// Holds records up to `limit`, which is `None` for the newest one.
     Live { limit: Option<Lsn> },
     /// Everything in it was truncated at the back: a leftover.
@@ -20,10 +20,10 @@ pub(crate) enum Role {
     Unreadable,
 }
 
-/// The roles of all segments.
+/// The statuses of all segments.
 #[derive(Debug)]
 pub(crate) struct Chain {
-    pub(crate) roles: Vec<Role>,
+    pub(crate) statuses: Vec<Status>,
     /// Records before this one are void.
     pub(crate) log_start: Lsn,
     /// The record with which the oldest live segment goes on, if no segment is there that could
@@ -31,42 +31,42 @@ pub(crate) struct Chain {
     pub(crate) missing: Option<Lsn>,
 }
 
-/// Assigns the roles; `segments` ascending by name.
+/// Assigns the statuses; `segments` ascending by name.
 pub(crate) fn chain<'a>(
     segments: impl DoubleEndedIterator<Item = (Lsn, &'a Result<SegmentHeader, Error>)>,
 ) -> Chain {
-    let mut roles = Vec::new();
+    let mut statuses = Vec::new();
     let mut log_start = Lsn::FIRST;
     let mut oldest = None;
     let mut limit = None;
     let mut void_before = false;
     for (name, header) in segments.rev() {
-        roles.push(match (limit, header) {
-            (Some(limit), _) if limit < log_start => Role::Front,
+        statuses.push(match (limit, header) {
+            (Some(limit), _) if limit < log_start => Status::Front,
             (Some(limit), _) if name > limit => {
                 void_before = true;
-                Role::Void
+                Status::Void
             }
             (_, Err(_)) => {
                 oldest = Some(name);
                 void_before = false;
-                Role::Unreadable
+                Status::Unreadable
             }
             (_, Ok(header)) => {
-                let role = Role::Live { limit };
+                let status = Status::Live { limit };
                 oldest = Some(name);
                 void_before = false;
                 log_start = log_start.max(header.log_start);
                 limit = Some(header.follows);
-                role
+                status
             }
         });
     }
-    roles.reverse();
+    statuses.reverse();
     // A truncation removes what is void at the back before anything at the front. So if leftovers of
     // the former are still there, the segment that they followed must be, too.
     let missing = limit.filter(|&limit| void_before && limit >= log_start);
-    Chain { roles, log_start: oldest.map_or(log_start, |name| log_start.max(name)), missing }
+    Chain { statuses, log_start: oldest.map_or(log_start, |name| log_start.max(name)), missing }
 }
 
 /// Whether `next` holds what was moved from the segment before it, and behind which record.
@@ -109,27 +109,27 @@ mod tests {
         chain(segments.iter().map(|(name, header)| (*name, header)))
     }
 
-    const NEWEST: Role = Role::Live { limit: None };
-    fn upto(limit: u64) -> Role {
-        Role::Live { limit: Some(Lsn::new(limit)) }
+    const NEWEST: Status = Status::Live { limit: None };
+    fn upto(limit: u64) -> Status {
+        Status::Live { limit: Some(Lsn::new(limit)) }
     }
 
     #[test]
     fn a_plain_log_is_all_live() {
         let chain = of(&[segment(1, 0, 1), segment(11, 10, 1), segment(21, 20, 1)]);
-        assert_eq!(chain.roles, [upto(10), upto(20), NEWEST]);
+        assert_eq!(chain.statuses, [upto(10), upto(20), NEWEST]);
         assert_eq!((chain.log_start, chain.missing), (Lsn::new(1), None));
     }
 
     #[test]
     fn leftovers_of_both_truncations_are_told() {
         let back = of(&[segment(1, 0, 1), segment(11, 10, 1), segment(21, 5, 1)]);
-        assert_eq!(back.roles, [upto(5), Role::Void, NEWEST]);
+        assert_eq!(back.statuses, [upto(5), Status::Void, NEWEST]);
         let front = of(&[segment(1, 0, 1), segment(11, 10, 1), segment(21, 20, 12)]);
-        assert_eq!(front.roles, [Role::Front, upto(20), NEWEST]);
+        assert_eq!(front.statuses, [Status::Front, upto(20), NEWEST]);
         assert_eq!(front.log_start, Lsn::new(12));
         let emptied = of(&[segment(1, 0, 1), segment(11, 10, 1), segment(21, 20, 21)]);
-        assert_eq!(emptied.roles, [Role::Front, Role::Front, NEWEST]);
+        assert_eq!(emptied.statuses, [Status::Front, Status::Front, NEWEST]);
         // The front goes by being removed when it ends with a segment.
         assert_eq!(of(&[segment(11, 10, 1), segment(21, 20, 1)]).log_start, Lsn::new(11));
     }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn leftovers_without_what_they_followed_are_a_gap() {
         let chain = of(&[segment(11, 10, 1), segment(21, 5, 1)]);
-        assert_eq!(chain.roles, [Role::Void, NEWEST]);
+        assert_eq!(chain.statuses, [Status::Void, NEWEST]);
         assert_eq!(chain.missing, Some(Lsn::new(5)));
         assert_eq!(of(&[segment(11, 10, 11), segment(21, 10, 11)]).missing, None);
     }
@@ -145,13 +145,13 @@ mod tests {
     #[test]
     fn a_bad_header_matters_only_where_records_could_be() {
         assert_eq!(
-            of(&[segment(1, 0, 1), bad(11), segment(21, 20, 1)]).roles,
-            [upto(20), Role::Unreadable, NEWEST]
+            of(&[segment(1, 0, 1), bad(11), segment(21, 20, 1)]).statuses,
+            [upto(20), Status::Unreadable, NEWEST]
         );
         assert_eq!(
-            of(&[segment(1, 0, 1), bad(11), segment(21, 5, 1)]).roles,
-            [upto(5), Role::Void, NEWEST]
+            of(&[segment(1, 0, 1), bad(11), segment(21, 5, 1)]).statuses,
+            [upto(5), Status::Void, NEWEST]
         );
-        assert_eq!(of(&[segment(1, 0, 1), bad(11)]).roles, [NEWEST, Role::Unreadable]);
+        assert_eq!(of(&[segment(1, 0, 1), bad(11)]).statuses, [NEWEST, Status::Unreadable]);
     }
 }

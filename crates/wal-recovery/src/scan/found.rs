@@ -4,7 +4,7 @@ use wal_core::format::{LogId, SegmentHeader};
 use wal_core::{CodecId, Error, Lsn, Result, Timestamp};
 
 use crate::report::Damage;
-use crate::scan::chain::Role;
+use crate::scan::chain::Status;
 use crate::segment::outcome::Walk;
 use crate::segment::runs::Damaged;
 
@@ -33,7 +33,7 @@ pub(crate) struct Found {
     pub(crate) name: Lsn,
     pub(crate) len: u64,
     pub(crate) header: Result<SegmentHeader>,
-    pub(crate) role: Role,
+    pub(crate) status: Status,
     /// What it holds; of live segments only.
     pub(crate) walk: Option<Walk>,
 }
@@ -67,7 +67,7 @@ impl<'a> From<Live<'a>> for Damaged<'a> {
 
 impl Found {
     pub(crate) fn live(&self) -> Option<Live<'_>> {
-        let Role::Live { limit } = self.role else { return None };
+        let Status::Live { limit } = self.status else { return None };
         let (Ok(header), Some(walk)) = (&self.header, &self.walk) else { return None };
         Some(Live { header, walk, limit, len: self.len })
     }
@@ -79,7 +79,7 @@ impl Found {
 
     /// Whether a truncation left it.
     pub(crate) fn is_leftover(&self) -> bool {
-        matches!(self.role, Role::Void | Role::Front)
+        matches!(self.status, Status::Void | Status::Front)
     }
 }
 

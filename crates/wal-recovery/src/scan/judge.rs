@@ -1,7 +1,7 @@
 //! What is wrong with a log, told from how its segments end.
 
 use crate::report::{Damage, DamageKind};
-use crate::scan::chain::Role;
+use crate::scan::chain::Status;
 use crate::scan::found::{Live, Scan};
 use crate::segment::outcome::End;
 
@@ -21,7 +21,7 @@ pub(super) fn judge(scan: &mut Scan) {
         });
     }
     for found in &scan.segments {
-        if let (Role::Unreadable, Err(error)) = (found.role, &found.header) {
+        if let (Status::Unreadable, Err(error)) = (found.status, &found.header) {
             damages.push(Damage {
                 kind: DamageKind::Header,
                 segment: found.name,

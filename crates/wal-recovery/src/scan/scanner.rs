@@ -3,7 +3,7 @@
 use wal_core::{Access, Error, Listing, LogStorage, Result};
 
 use crate::mode::Verify;
-use crate::scan::chain::{Role, chain, moved_behind};
+use crate::scan::chain::{Status, chain, moved_behind};
 use crate::scan::found::{Found, Scan};
 use crate::scan::identity::{check_identity, list};
 use crate::scan::judge::judge;
@@ -54,12 +54,13 @@ impl Scanner {
             watch.check()?;
             let opened = header::read(storage, names[i])?;
             let (len, header) = (opened.len, opened.header);
-            Ok(Found { name: names[i], len, header, role: Role::Unreadable, walk: None })
+            Ok(Found { name: names[i], len, header, status: Status::Unreadable, walk: None })
         })?;
         let identity = check_identity(found.iter().map(|f| &f.header))?;
         let chain = chain(found.iter().map(|f| (f.name, &f.header)));
-        let live: Vec<usize> =
-            (0..found.len()).filter(|&i| matches!(chain.roles[i], Role::Live { .. })).collect();
+        let live: Vec<usize> = (0..found.len())
+            .filter(|&i| matches!(chain.statuses[i], Status::Live { .. }))
+            .collect();
         watch.begin(live.len(), live.iter().map(|&i| found[i].len).sum())?;
         let walks = parallel::map(live.len(), self.threads, |at| {
             let next = live.get(at + 1).map(|&i| &found[i]);
@@ -70,8 +71,8 @@ impl Scanner {
         for (&i, walk) in live.iter().zip(walks) {
             found[i].walk = Some(walk);
         }
-        for (found, role) in found.iter_mut().zip(chain.roles) {
-            found.role = role;
+        for (found, status) in found.iter_mut().zip(chain.statuses) {
+            found.status = status;
         }
         let mut scan = Scan {
             segments: found,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use wal_core::format::SegmentHeader;
 use wal_core::{LogStorage, Lsn, Result};
 
-use crate::scan::chain::{Role, chain};
+use crate::scan::chain::{Status, chain};
 use crate::scan::identity::{check_identity, list, may_be_a_change};
 use crate::segment::header;
 
@@ -78,10 +78,12 @@ impl Survey {
         }
         let chain = chain(headers.iter().map(|(name, header)| (*name, header)));
         let segments =
-            headers.into_iter().zip(chain.roles).filter_map(|((name, header), role)| match role {
-                Role::Live { limit } => Some(Surveyed { name, header, limit }),
-                Role::Unreadable => Some(Surveyed { name, header, limit: None }),
-                Role::Void | Role::Front => None,
+            headers.into_iter().zip(chain.statuses).filter_map(|((name, header), status)| {
+                match status {
+                    Status::Live { limit } => Some(Surveyed { name, header, limit }),
+                    Status::Unreadable => Some(Surveyed { name, header, limit: None }),
+                    Status::Void | Status::Front => None,
+                }
             });
         Ok(Survey { segments: segments.collect(), log_start: chain.log_start })
     }

@@ -43,7 +43,7 @@ struct Cached {
 
 /// A change of the names that may or may not have happened.
 pub(super) enum InFlight {
-    Create { name: Lsn, image: Bytes, how: Publish },
+    Create { name: Lsn, data: Bytes, how: Publish },
     Remove { names: Vec<Lsn> },
     Nothing,
 }

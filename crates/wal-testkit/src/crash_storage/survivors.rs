@@ -20,8 +20,8 @@ pub(super) fn carry_out(
         settle(&**below, &survivors[&name])?;
     }
     match decided(state, choose) {
-        Happened::Created { name, image, how } => {
-            inner.create(name, image.clone(), image.len() as u64, how).wait().map(drop)
+        Happened::Created { name, data, how } => {
+            inner.create(name, data.clone(), data.len() as u64, how).wait().map(drop)
         }
         Happened::Removed(names) => inner.remove(&names).wait(),
     }
@@ -41,7 +41,7 @@ pub(super) fn copy(
         }
     }
     match decided(state, choose) {
-        Happened::Created { name, image, .. } => drop(segments.insert(name, image.to_vec())),
+        Happened::Created { name, data, .. } => drop(segments.insert(name, data.to_vec())),
         Happened::Removed(names) => segments.retain(|name, _| !names.contains(name)),
     }
     for (name, bytes) in segments {
@@ -82,7 +82,7 @@ fn overwrite(bytes: &mut [u8], offset: u64, data: &[u8]) {
 
 /// What of that which was under way has happened.
 enum Happened<'s> {
-    Created { name: Lsn, image: &'s Bytes, how: Publish },
+    Created { name: Lsn, data: &'s Bytes, how: Publish },
     Removed(Vec<Lsn>),
 }
 
@@ -94,8 +94,8 @@ fn decided<'s>(state: &'s State, choose: &mut dyn FnMut(&Atom) -> Fate) -> Happe
         choose(&atom) == Fate::Kept
     };
     match &state.in_flight {
-        Some(InFlight::Create { name, image, how }) if happened(name, true) => {
-            Happened::Created { name: *name, image, how: *how }
+        Some(InFlight::Create { name, data, how }) if happened(name, true) => {
+            Happened::Created { name: *name, data, how: *how }
         }
         Some(InFlight::Remove { names }) => {
             Happened::Removed(names.iter().filter(|name| happened(name, false)).copied().collect())

@@ -3,11 +3,11 @@
 //! - `file`: a write and a sync, or none, on a growing and on a written file
 //! - `direct`: one call that writes past the page cache, and through the device's
 //! - `copy`: records with their checksum into memory, without a disk
-//! - `cohorts`: threads that share syncs and are woken as cheaply as can be
+//! - `commit_groups`: threads that share syncs and are woken as cheaply as can be
 //! - `sketch`: tasks that share syncs, in sixty lines
 //! - `scan`: reading and checking what was written
 
-mod cohorts;
+mod commit_groups;
 mod copy;
 mod direct;
 mod file;
@@ -40,10 +40,10 @@ pub(super) enum Raw {
     Unsynced,
     /// The same buffer, never written.
     Copy,
-    /// Threads in cohorts over [`Raw::Written`].
-    Cohorts,
-    /// Threads in cohorts over [`Raw::Direct`].
-    DirectCohorts,
+    /// Threads in commit groups over [`Raw::Written`].
+    CommitGroups,
+    /// Threads in commit groups over [`Raw::Direct`].
+    DirectCommitGroups,
     /// Tasks that leave wakers, and one committer, over [`Raw::Written`].
     Sketch,
 }
@@ -61,8 +61,8 @@ impl Raw {
             Raw::Direct(block) => format!("raw direct {block}"),
             Raw::Unsynced => "raw unsynced".into(),
             Raw::Copy => "raw copy+crc".into(),
-            Raw::Cohorts => "raw cohorts".into(),
-            Raw::DirectCohorts => "raw cohorts direct".into(),
+            Raw::CommitGroups => "raw commit groups".into(),
+            Raw::DirectCommitGroups => "raw commit groups direct".into(),
             Raw::Sketch => "raw sketch".into(),
         }
     }
@@ -83,9 +83,9 @@ impl Raw {
             },
             Raw::Unsynced => measured(copy::unsynced(file::Written::create(dir)?, load, timing)),
             Raw::Copy => measured(copy::copy(load, timing)),
-            Raw::Cohorts => cohorts::measure(file::Written::create(dir)?, load, timing),
-            Raw::DirectCohorts => match direct::create(dir, 4096)? {
-                Ok(disk) => cohorts::measure(disk, load, timing),
+            Raw::CommitGroups => commit_groups::measure(file::Written::create(dir)?, load, timing),
+            Raw::DirectCommitGroups => match direct::create(dir, 4096)? {
+                Ok(disk) => commit_groups::measure(disk, load, timing),
                 Err(why) => Ok(Measured::Skipped(why)),
             },
             Raw::Sketch => measured(sketch::measure(file::Written::create(dir)?, load, timing)),

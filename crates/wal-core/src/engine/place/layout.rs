@@ -9,7 +9,8 @@ pub(crate) struct Layout {
     pub(crate) log_id: LogId,
     pub(crate) codec: CodecId,
     pub(crate) data_offset: u32,
-    /// How far frames reach at most. If nothing is padded, so does the blank behind them.
+    /// Frames end at this offset at the latest, padding included. Without padding so does the blank behind the last
+    /// frame; with padding the blank comes behind this offset.
     pub(crate) segment_size: u64,
     pub(crate) buffer_bytes: usize,
     /// Writes end at multiples of this; 1 if anywhere.

@@ -72,7 +72,7 @@ fn frames_of_other_generations_and_logs_are_no_records_and_no_proof() {
     next_life.generation = 2;
     let other_log = partly_synced(3, 30);
     for stale in [&old[&1], &other_log[&1]] {
-        // The header of a new life over the bytes of the old one, with and without a terminator.
+        // The header of a new life over the bytes of the old one, with and without a blank.
         for blank in [0, format::FRAME_HEADER_LEN] {
             let mut bytes = stale.clone();
             bytes[..128].copy_from_slice(&next_life.encode());

@@ -23,18 +23,18 @@ fn replace(generation: u64) -> Publish {
 const REPLACE_UNREADABLE: Publish = Publish::Replace { generation: None };
 
 /// A whole segment of this generation: a header that can be read, and bytes behind it.
-fn image(storage: &impl LogStorage, name: u64, number: u64) -> Bytes {
-    let mut image = generation(storage, name, number).to_vec();
-    image.extend_from_slice(&pattern(number as u8, 3000));
-    image.into()
+fn whole(storage: &impl LogStorage, name: u64, number: u64) -> Bytes {
+    let mut whole = generation(storage, name, number).to_vec();
+    whole.extend_from_slice(&pattern(number as u8, 3000));
+    whole.into()
 }
 
 /// Stages a segment and writes it in pieces, the last one first, with a sync in between.
-fn staged(storage: &impl LogStorage, name: u64, image: &Bytes) -> Result<Staged> {
+fn staged(storage: &impl LogStorage, name: u64, whole: &Bytes) -> Result<Staged> {
     let mut staged = storage.stage(lsn(name), CAPACITY).wait()?;
-    let piece = image.len().div_ceil(PIECES);
-    for at in (0..image.len()).step_by(piece).rev() {
-        staged.write_at(at as u64, image.slice(at..image.len().min(at + piece))).wait()?;
+    let piece = whole.len().div_ceil(PIECES);
+    for at in (0..whole.len()).step_by(piece).rev() {
+        staged.write_at(at as u64, whole.slice(at..whole.len().min(at + piece))).wait()?;
         if at == 2 * piece {
             staged.sync().wait()?;
         }
@@ -48,7 +48,7 @@ fn publish(
     number: u64,
     how: Publish,
 ) -> Result<Arc<dyn Segment>> {
-    staged(storage, name, &image(storage, name, number))?.publish(how).wait()
+    staged(storage, name, &whole(storage, name, number))?.publish(how).wait()
 }
 
 /// That a publication was refused so.
@@ -63,7 +63,7 @@ fn refused(outcome: Result<Arc<dyn Segment>>, how: Publish, kind: ErrorKind) -> 
 /// That a segment is there, whole.
 fn expect_whole(storage: &impl LogStorage, name: u64, number: u64) -> Result<(), Stop> {
     let segment = storage.open(lsn(name), Access::Read).wait()?;
-    expect(&segment, name, 0, &image(storage, name, number))
+    expect(&segment, name, 0, &whole(storage, name, number))
 }
 
 fn expect_names(storage: &impl LogStorage, expected: &[u64]) -> Result<(), Stop> {
@@ -82,7 +82,7 @@ pub fn a_staged_segment_has_no_name<P: Medium>(bench: &Bench<'_, P>) -> Result<(
     let lock = storage.lock().wait()?;
     create(&storage, 1, 1)?;
     let [given_up, second, first] =
-        [9, 17, 25].map(|name| staged(&storage, name, &image(&storage, name, name)));
+        [9, 17, 25].map(|name| staged(&storage, name, &whole(&storage, name, name)));
     let (given_up, second, first) = (given_up?, second?, first?);
     let nothing_new = |expected: &[u64]| -> Result<(), Stop> {
         expect_names(&storage, expected)?;
@@ -102,7 +102,7 @@ pub fn a_staged_segment_has_no_name<P: Medium>(bench: &Bench<'_, P>) -> Result<(
     nothing_new(&[1, 17, 25])?;
     // The name is as free as it was, in this process and in the next.
     publish(&storage, 9, 3, Publish::New)?;
-    drop(staged(&storage, 33, &image(&storage, 33, 33))?);
+    drop(staged(&storage, 33, &whole(&storage, 33, 33))?);
     drop((lock, storage));
     let next = bench.watch(medium.open());
     let _lock = next.lock().wait()?;
@@ -126,9 +126,9 @@ pub fn a_staged_segment_is_written_in_pieces<P: Medium>(bench: &Bench<'_, P>) ->
     let _lock = storage.lock().wait()?;
     for (name, publish) in [(1, Publish::New), (9, Publish::New), (1, replace(1))] {
         let number = if publish == Publish::New { name } else { 2 };
-        let image = image(&storage, name, number);
-        let far = image.len() as u64 + 500;
-        let mut staged = staged(&storage, name, &image)?;
+        let whole = whole(&storage, name, number);
+        let far = whole.len() as u64 + 500;
+        let mut staged = staged(&storage, name, &whole)?;
         // Behind a gap, as far as beyond the capacity, and not synced.
         let tail = pattern(0x55, CAPACITY as usize);
         staged.write_at(far, tail.clone()).wait()?;
@@ -136,7 +136,7 @@ pub fn a_staged_segment_is_written_in_pieces<P: Medium>(bench: &Bench<'_, P>) ->
         expect_whole(&storage, name, number)?;
         expect(&segment, name, far, &tail)?;
         if !storage.capabilities().recycles {
-            expect_zeros(name, image.len() as u64, &segment.read_at(far - 500, 500).wait()?)?;
+            expect_zeros(name, whole.len() as u64, &segment.read_at(far - 500, 500).wait()?)?;
         }
         let end = far + tail.len() as u64;
         write(&segment, end, &tail)?;
@@ -159,7 +159,7 @@ pub fn publishing_as_new_replaces_nothing<P: Medium>(bench: &Bench<'_, P>) -> Re
     for name in [1, 9] {
         refused(publish(&storage, name, 2, Publish::New), Publish::New, ErrorKind::Exists)?;
         let created =
-            storage.create(lsn(name), image(&storage, name, 2), CAPACITY, Publish::New).wait();
+            storage.create(lsn(name), whole(&storage, name, 2), CAPACITY, Publish::New).wait();
         refused(created, Publish::New, ErrorKind::Exists)?;
     }
     expect_names(&storage, &[1, 9])?;
@@ -191,7 +191,7 @@ pub fn a_replacement_replaces_only_what_it_names<P: Medium>(
         (17, REPLACE_UNREADABLE, ErrorKind::NotFound),
     ] {
         refused(publish(&storage, name, 7, how), how, kind)?;
-        let created = storage.create(lsn(name), image(&storage, name, 7), CAPACITY, how).wait();
+        let created = storage.create(lsn(name), whole(&storage, name, 7), CAPACITY, how).wait();
         refused(created, how, kind)?;
     }
     expect_names(&storage, &[1, 9])?;

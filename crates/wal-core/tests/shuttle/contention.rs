@@ -1,4 +1,4 @@
-//! Every strategy with a crowd: threads and tasks that append, one that syncs, one that drives, and a
+//! Every strategy under contention: threads and tasks that append, a thread that syncs, a thread that drives, and a
 //! crash at any moment.
 
 use shuttle::thread::JoinHandle;
@@ -7,9 +7,9 @@ use wal_core::Lsn;
 use crate::check::{model, models};
 use crate::models::{Plan, World};
 
-/// Three threads, two tasks and one who syncs now and then; this thread drives until all are done.
-/// With the crash: eight threads.
-fn crowd(policy: &str) -> u64 {
+/// Three threads append, two tasks append, and one thread syncs. A further thread crashes the disk, and this one
+/// drives until all are done: eight threads.
+fn contended(policy: &str) -> u64 {
     let world = World::new(policy);
     let crash = world.crash_beside();
     let mut others = Vec::new();
@@ -34,7 +34,7 @@ fn crowd(policy: &str) -> u64 {
     lost
 }
 
-/// Four tasks under the log's own driver, which sleeps until it is kicked.
+/// Four tasks under the log's own driver, which sleeps until it is called.
 fn tasks(policy: &str) -> u64 {
     let world = World::with(policy, Plan::default(), true);
     let tasks = [(); 4].map(|()| {
@@ -63,14 +63,14 @@ pub(crate) fn end(
 }
 
 models! {
-    always_crowd: || crowd("always");
-    group_crowd: || crowd("group");
-    group_with_a_wait_crowd: || crowd("group:1ms,4");
-    adaptive_crowd: || crowd("adaptive");
-    batch_crowd: || crowd("batch:3");
-    batch_with_a_delay_crowd: || crowd("batch:4,6B,10ms");
-    interval_crowd: || crowd("interval:10ms");
-    os_crowd: || crowd("os");
+    always_contended: || contended("always");
+    group_contended: || contended("group");
+    group_with_a_wait_contended: || contended("group:1ms,4");
+    adaptive_contended: || contended("adaptive");
+    batch_contended: || contended("batch:3");
+    batch_with_a_delay_contended: || contended("batch:4,6B,10ms");
+    interval_contended: || contended("interval:10ms");
+    os_contended: || contended("os");
     always_tasks: || tasks("always");
     os_tasks: || tasks("os");
 }

@@ -1,9 +1,8 @@
 //! Group commit with the cheapest wake-up there is.
 //!
-//! A thread that appends while a commit runs joins the next cohort. The first of a cohort is its leader, and
-//! sleeps on a word of its own; the others sleep on the word of the cohort. A leader that is done wakes
-//! the next leader by name, and then its whole cohort by one system call. None of them takes the lock
-//! again.
+//! A thread that appends while a commit runs joins the next commit group. The first thread of a group is its leader,
+//! and sleeps on a word of its own. The others sleep on the word of the group. A leader that is done wakes the next
+//! leader first, and then its whole group by one system call. None of them takes the lock again.
 
 use wal_load::{Timing, Workload};
 
@@ -12,7 +11,7 @@ use super::Disk;
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn measure(_: impl Disk, _: &Workload, _: &Timing) -> anyhow::Result<Measured> {
-    Ok(Measured::Skipped("cohorts sleep on futexes, which are of Linux".into()))
+    Ok(Measured::Skipped("commit groups sleep on futexes, which are of Linux".into()))
 }
 
 #[cfg(target_os = "linux")]
@@ -21,9 +20,9 @@ pub(super) fn measure(
     load: &Workload,
     timing: &Timing,
 ) -> anyhow::Result<Measured> {
-    let group = linux::Group::new(disk);
+    let log = linux::GroupedLog::new(disk);
     let bytes = vec![b'r'; load.bytes_per_call()];
-    let writer = || || Ok(group.append(&bytes)?);
+    let writer = || || Ok(log.append(&bytes)?);
     let writers = (0..load.writers.count()).map(|_| writer()).collect();
     super::measured(wal_load::threads(load, timing, writers))
 }
@@ -42,9 +41,9 @@ mod linux {
     const DONE: u32 = 1;
     const FAILED: u32 = 2;
 
-    /// Those whose bytes are written together.
+    /// The threads whose bytes are written together.
     #[derive(Default)]
-    struct Cohort {
+    struct CommitGroup {
         outcome: AtomicU32,
         leader: AtomicU32,
     }
@@ -52,63 +51,63 @@ mod linux {
     #[derive(Default)]
     struct Next {
         bytes: Vec<u8>,
-        cohort: Arc<Cohort>,
+        group: Arc<CommitGroup>,
         members: usize,
-        /// A commit runs; it will name this cohort's leader when it ends.
+        /// A commit runs. When it ends, its leader wakes the leader of this group.
         busy: bool,
     }
 
-    pub(super) struct Group<D> {
+    pub(super) struct GroupedLog<D> {
         next: Mutex<Next>,
         disk: Mutex<(D, Vec<u8>)>,
     }
 
-    impl<D: Disk> Group<D> {
+    impl<D: Disk> GroupedLog<D> {
         pub(super) fn new(disk: D) -> Self {
-            Group { next: Mutex::default(), disk: Mutex::new((disk, Vec::new())) }
+            GroupedLog { next: Mutex::default(), disk: Mutex::new((disk, Vec::new())) }
         }
 
         /// Returns when the bytes are durable.
         pub(super) fn append(&self, bytes: &[u8]) -> io::Result<()> {
-            let (cohort, first, at_once) = {
+            let (group, first, at_once) = {
                 let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
                 next.bytes.extend_from_slice(bytes);
                 next.members += 1;
                 let at_once = !std::mem::replace(&mut next.busy, true);
-                (next.cohort.clone(), next.members == 1, at_once)
+                (next.group.clone(), next.members == 1, at_once)
             };
             if !first {
-                return told(sleep(&cohort.outcome));
+                return told(sleep(&group.outcome));
             }
             if !at_once {
-                sleep(&cohort.leader);
+                sleep(&group.leader);
             }
             self.lead()
         }
 
         fn lead(&self) -> io::Result<()> {
-            let (cohort, outcome) = {
+            let (group, outcome) = {
                 let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
                 let (disk, spare) = &mut *disk;
-                let cohort = {
+                let group = {
                     let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
                     std::mem::swap(&mut next.bytes, spare);
                     next.members = 0;
-                    std::mem::take(&mut next.cohort)
+                    std::mem::take(&mut next.group)
                 };
                 let outcome = disk.append(spare);
                 spare.clear();
-                (cohort, outcome)
+                (group, outcome)
             };
             let named = {
                 let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
                 next.busy = next.members > 0;
-                next.busy.then(|| next.cohort.clone())
+                next.busy.then(|| next.group.clone())
             };
             if let Some(next) = named {
                 wake(&next.leader, DONE, 1);
             }
-            wake(&cohort.outcome, if outcome.is_ok() { DONE } else { FAILED }, i32::MAX as u32);
+            wake(&group.outcome, if outcome.is_ok() { DONE } else { FAILED }, i32::MAX as u32);
             outcome
         }
     }
@@ -132,7 +131,7 @@ mod linux {
     fn told(outcome: u32) -> io::Result<()> {
         match outcome {
             DONE => Ok(()),
-            _ => Err(io::Error::other("the leader of the cohort failed to write")),
+            _ => Err(io::Error::other("the leader of the group failed to write")),
         }
     }
 
@@ -156,13 +155,13 @@ mod linux {
 
         fn run(fails: bool) -> (usize, usize) {
             let (bytes, errors) = (AtomicUsize::new(0), AtomicUsize::new(0));
-            let group = Group::new(Counter(&bytes, fails));
+            let log = GroupedLog::new(Counter(&bytes, fails));
             thread::scope(|scope| {
                 for _ in 0..8 {
                     scope.spawn(|| {
                         for _ in 0..1000 {
                             errors.fetch_add(
-                                usize::from(group.append(b"abc").is_err()),
+                                usize::from(log.append(b"abc").is_err()),
                                 Ordering::SeqCst,
                             );
                         }
@@ -178,7 +177,7 @@ mod linux {
         }
 
         #[test]
-        fn a_failure_is_told_to_the_whole_cohort() {
+        fn a_failure_is_told_to_the_whole_group() {
             assert_eq!(run(true), (24_000, 8000));
         }
     }
