@@ -24,6 +24,7 @@ use crate::simulation::Workload;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Case {
     /// The strategy, as it is spelled.
     pub strategy: String,

@@ -12,6 +12,7 @@ use crate::promise::{FaultKind, Lost, Violation};
 
 /// The worst loss seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Worst {
     /// Acknowledged records.
     pub records: u64,
@@ -39,6 +40,7 @@ impl Worst {
 /// Whether some crash reached a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::exhaustive_enums, reason = "a claim is tight or it is not")]
 pub enum Tightness {
     /// Every bound was reached; where there is none, something was lost.
     Tight,
@@ -79,6 +81,7 @@ impl Tightness {
 
 /// A promise that was not kept, and how to see it.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Failure {
     /// What was violated.
     pub violation: Violation,
@@ -98,6 +101,7 @@ impl fmt::Display for Failure {
 
 /// What an exploration found.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The strategy, as it is spelled.
     pub strategy: String,

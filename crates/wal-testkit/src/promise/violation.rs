@@ -6,6 +6,7 @@ use serde::Serialize;
 
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Violation {
     /// The oracle: `O1` to `O10`, `lock`, `progress`, `panic`.
     pub oracle: String,
