@@ -58,7 +58,8 @@ impl Reach {
         let dead = sources.iter().filter(|source| !self.reached.contains(&source.path));
         let dead = dead.map(|source| told(source, "no `mod` leads to this file"));
         let apart = sources.iter().filter(|source| is_apart(&source.path));
-        let apart = apart.map(|source| told(source, "the tests of a package are one program: `tests/it`"));
+        let apart =
+            apart.map(|source| told(source, "the tests of a package are one program: `tests/it`"));
         dead.chain(apart).collect()
     }
 }
@@ -161,8 +162,12 @@ mod tests {
             ("a/tests/support/mod.rs", ""),
             ("a/benches/speed.rs", ""),
         ]);
-        let dead = ["a/src/dead.rs", "a/src/c/main.rs", "a/src/c/tests/dead.rs", "a/tests/it/dead.rs"];
-        assert_eq!(found(&files), dead.map(|path| format!("{path}:1: no `mod` leads to this file")));
+        let dead =
+            ["a/src/dead.rs", "a/src/c/main.rs", "a/src/c/tests/dead.rs", "a/tests/it/dead.rs"];
+        assert_eq!(
+            found(&files),
+            dead.map(|path| format!("{path}:1: no `mod` leads to this file"))
+        );
     }
 
     #[test]

@@ -40,7 +40,10 @@ fn writes(code: &str) -> bool {
 /// The modules of the crate that a file names, in an import or elsewhere.
 fn named(code: &str) -> Vec<&str> {
     let paths = code.match_indices("crate::").map(|(at, root)| &code[at + root.len()..]);
-    paths.flat_map(|path| path.strip_prefix('{').map_or_else(|| vec![path], items)).map(word).collect()
+    paths
+        .flat_map(|path| path.strip_prefix('{').map_or_else(|| vec![path], items))
+        .map(word)
+        .collect()
 }
 
 /// What stands side by side in braces, from behind the first of them on.
@@ -106,5 +109,8 @@ fn each_way_to_write_and_to_import_is_seen() {
         assert!(!writes(&code(reads)), "{reads}");
     }
     assert_eq!(named("use crate::scan;\nfn f() { crate::repair::g() }"), ["scan", "repair"]);
-    assert_eq!(named("use crate::{\n    a::{b, c},\n    view::d,\n};\nuse x::e;"), ["a", "view", ""]);
+    assert_eq!(
+        named("use crate::{\n    a::{b, c},\n    view::d,\n};\nuse x::e;"),
+        ["a", "view", ""]
+    );
 }
