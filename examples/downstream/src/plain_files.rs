@@ -50,8 +50,7 @@ impl<F: FileSystem> PlainFiles<F> {
     /// `Denied`, `Full`, `Io`.
     pub fn create_with_file_system(files: F, dir: impl AsRef<Path>) -> Result<Self> {
         let path = dir.as_ref().to_owned();
-        let is_new =
-            |level: &&Path| !level.as_os_str().is_empty() && files.kind(level).is_err();
+        let is_new = |level: &&Path| !level.as_os_str().is_empty() && files.kind(level).is_err();
         let mut new: Vec<_> = path.ancestors().take_while(is_new).collect();
         new.reverse();
         for level in &new {
@@ -261,9 +260,8 @@ impl<F: FileSystem> StagedFile<F> {
     fn publish(&mut self, how: Publish) -> Result<Arc<dyn Segment>> {
         let os = |e| Error::io("publish segment", e);
         let (dir, path) = (&self.dir, self.dir.segment(self.name));
-        let may = |how: Publish| {
-            how.check(self.name, dir.header(self.name).map_err(os)?.as_deref())
-        };
+        let may =
+            |how: Publish| how.check(self.name, dir.header(self.name).map_err(os)?.as_deref());
         // First the bytes, then the name, then the directory.
         self.segment.sync_now()?;
         if how == Publish::New {
