@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     Step::new("what is public", "cargo xtask api --check"),
     Step::new("example quickstart", "cargo run --locked --quiet --example quickstart"),
     Step::new("example kv", "cargo run --locked --quiet --example kv"),
+    Step::of("downstream project: format", "examples/downstream", "cargo fmt --check"),
     Step::of(
         "downstream project: lints",
         "examples/downstream",
@@ -47,6 +48,12 @@ const STEPS: &[Step] = &[
         "cargo test --locked --quiet --target-dir ../target/fuzz/stable",
     ),
     Step::of("peers: format", "bench/peers", "cargo fmt --check"),
+    // Without the engines of others, whose C takes minutes.
+    Step::of(
+        "peers: this log among them",
+        "bench/peers",
+        "cargo check --locked --quiet --no-default-features --target-dir ../../target/peers",
+    ),
     Step::new("what would be published", "cargo xtask package"),
     // Slices: without options these commands go on for minutes.
     Step::new("loom models", "cargo xtask loom --slice"),

@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 use engines::{ENGINES, Engine};
 use wal_load::{Timing, Workload, Writers, threads};
 
+#[cfg(feature = "others")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

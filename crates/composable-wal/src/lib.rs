@@ -13,7 +13,6 @@
 //! This crate adds [`open`], [`open_async`] and [`Options`], the usual composition. Nothing in it is needed: the
 //! parts can be put together by hand, with [`Wal::builder`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![warn(missing_debug_implementations, clippy::exhaustive_structs, clippy::exhaustive_enums)]
 
 #[doc(inline)]
 pub use wal_core::*;

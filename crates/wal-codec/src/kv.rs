@@ -7,8 +7,8 @@ use wal_core::{Codec, CodecId, Error, ErrorKind, Result, Timestamp};
 
 /// One change of a key-value store.
 ///
-/// Not `non_exhaustive`: a replay that skips an operation it does not know is worse than a compile
-/// error, so a new operation will be a breaking change.
+/// A new operation will be a breaking change: a replay that skips an operation it does not know is worse
+/// than a compile error.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,6 +22,7 @@ use wal_core::{Codec, CodecId, Error, ErrorKind, Result, Timestamp};
 /// assert_eq!(KvRecord::delete("session", 2).version(), 2);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a replay has to know every operation")]
 pub enum KvRecord {
     /// The key has this value from now on.
     Put {
@@ -138,6 +139,7 @@ const DELETE: u8 = 3;
 /// # Ok::<(), wal_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing to set")]
 pub struct KeyValue;
 
 impl Codec for KeyValue {

@@ -13,7 +13,6 @@
 //! | the bytes | [`format`](mod@format), and [`FrameReader`] to read them |
 //! | a storage for tests, a strategy | [`MemoryStorage`], [`Always`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![warn(missing_debug_implementations, clippy::exhaustive_structs, clippy::exhaustive_enums)]
 
 mod always;
 mod async_wal;

@@ -70,6 +70,7 @@ impl FromStr for Mode {
 ///
 /// The numbers of the records that are cut are not given out again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Until {
     /// At its last record.
     #[default]
@@ -85,6 +86,7 @@ pub enum Until {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
 pub enum Verify {
     /// Their headers and footers: costs the number of segments, not their bytes. A footer proves that
     /// every byte before it was durable; rot since then is found when the record is read.

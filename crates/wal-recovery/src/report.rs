@@ -232,6 +232,7 @@ pub struct Hole {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[expect(clippy::exhaustive_enums, reason = "whoever acts on a verdict has to know each of them")]
 pub enum Verdict {
     /// Nothing is wrong.
     Clean,

@@ -3,6 +3,7 @@
 /// Names a stream. Any number; the caller gives them out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+#[expect(clippy::exhaustive_structs, reason = "a number and nothing else")]
 pub struct StreamId(pub u64);
 
 impl std::fmt::Display for StreamId {

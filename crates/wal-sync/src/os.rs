@@ -16,6 +16,7 @@ use wal_core::{Claim, Decision, Loss, SyncStrategy, SyncWhen, TailView};
 /// assert_eq!(wal_sync::Os.claim(), Claim::written(Loss::UNBOUNDED));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing to set")]
 pub struct Os;
 
 impl Os {

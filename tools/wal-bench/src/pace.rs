@@ -1,7 +1,7 @@
 //! What each way of waiting brings: the log as it is, beside the log without it.
 //!
 //! On the loads that the bars are about, and on shapes that nobody tuned for: 37 bytes and 5 KiB, 3, 24 and 96
-//! threads.
+//! threads or tasks.
 
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ use super::ours::Ours;
 use super::report::Bound::AtLeast;
 use super::storages::Storage;
 use super::suites::{STRIDE, Suite};
+
+/// Bytes of a large record.
+const LARGE: usize = 5 << 10;
 
 /// A mechanism of the engine that changes speed and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,20 +77,25 @@ impl Mechanism {
         let threads = |counts: &[usize]| {
             let mut loads: Vec<_> =
                 counts.iter().map(|count| Workload::threads(*count, 100)).collect();
-            for record in [37, 5 << 10] {
+            for record in [37, LARGE] {
                 loads.extend([3, 24, 96].map(|count| Workload::threads(count, record)));
             }
             loads
         };
+        let tasks = |shapes: &[(usize, usize)]| -> Vec<_> {
+            shapes.iter().map(|(count, record)| Workload::tasks(*count, *record)).collect()
+        };
         match self {
             Mechanism::BackOff | Mechanism::Spin => threads(&[2, 4]),
-            Mechanism::GroupWait => threads(&[16, 64]),
-            Mechanism::IdleSpin => {
-                let mut loads: Vec<_> =
-                    [1, 16, 64].iter().map(|count| Workload::tasks(*count, 100)).collect();
-                loads.extend([3, 24, 96].map(|count| Workload::tasks(count, 37)));
-                loads
+            // Tasks only in shapes of the idle spin: the log as it is was measured with those.
+            Mechanism::GroupWait => {
+                [threads(&[16, 64]), tasks(&[(16, 100), (64, 100), (24, LARGE)])].concat()
             }
+            Mechanism::IdleSpin => [
+                tasks(&[(1, 100), (16, 100), (64, 100)]),
+                tasks(&[(3, 37), (24, 37), (96, 37), (3, LARGE), (24, LARGE)]),
+            ]
+            .concat(),
         }
     }
 }
@@ -115,4 +123,27 @@ pub(super) fn pace(choice: &Choice) -> Suite {
         }
     }
     Suite { name: "pace", title: "What each way of waiting brings", cells, bars }
+}
+
+#[cfg(test)]
+mod tests {
+    use wal_load::Writers;
+
+    use super::*;
+
+    #[test]
+    fn what_tasks_wait_for_is_measured_with_small_and_large_records() {
+        let tasks = |mechanism: Mechanism| -> Vec<_> {
+            let loads = mechanism.loads().into_iter();
+            loads.filter(|load| matches!(load.writers, Writers::Tasks(_))).collect()
+        };
+        let idle = tasks(Mechanism::IdleSpin);
+        let group = tasks(Mechanism::GroupWait);
+        for loads in [&idle, &group] {
+            assert!(loads.iter().any(|load| load.record <= 100), "{loads:?}");
+            assert!(loads.iter().any(|load| load.record == LARGE), "{loads:?}");
+        }
+        // They share the cells of the log as it is.
+        assert!(group.iter().all(|load| idle.contains(load)), "{group:?}");
+    }
 }

@@ -21,6 +21,7 @@ pub enum Progress {
 
 /// What is to be done before a part is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a part of a run ends by number or by time")]
 pub enum Length {
     /// Jobs that end.
     Jobs(usize),

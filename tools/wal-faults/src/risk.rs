@@ -15,6 +15,7 @@ pub struct Risk {
 
 /// What was found of a claim.
 #[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "whoever acts on a verdict has to know each of them")]
 pub enum Verdict<'a> {
     /// It was kept, and some crash took as much as it says.
     Tight,

@@ -11,6 +11,7 @@ use wal_core::{Clock, SystemClock};
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// The progress of a run. Its bar goes when it is dropped.
+#[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
     clock: SystemClock,

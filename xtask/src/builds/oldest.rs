@@ -26,7 +26,8 @@ pub(super) fn run(packages: &[Package]) -> anyhow::Result<()> {
     let target = target_dir()?.join("oldest");
     cargo(|cargo| {
         cargo.arg(format!("+{toolchain}"));
-        cargo.args(["check", "--locked", "--quiet", "--workspace", "--target-dir"]).arg(target);
+        cargo.args(["check", "--locked", "--quiet", "--workspace", "--all-features"]);
+        cargo.arg("--target-dir").arg(target);
         // Set by the cargo that runs this; they would decide for the other one.
         cargo.env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTC").env_remove("CARGO");
     })

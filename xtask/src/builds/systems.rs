@@ -1,4 +1,4 @@
-//! The systems that are promised and are not this one: whether the crates compile for them.
+//! The systems that are promised and are not this one: whether the crates compile for them, with all features.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,7 +19,7 @@ pub(super) fn run(packages: &[Package]) -> anyhow::Result<()> {
             continue;
         }
         cargo(|cargo| {
-            cargo.args(["check", "--locked", "--quiet", "--target", target]);
+            cargo.args(["check", "--locked", "--quiet", "--all-features", "--target", target]);
             shipped(packages).for_each(|package| {
                 cargo.args(["--package", &package.name]);
             });

@@ -1,9 +1,25 @@
-//! Each file is a module of some crate: a file that no `mod` names is compiled by nobody.
+//! Each file is a module of some crate: a file that no `mod` names is compiled by nobody. And the tests of a package
+//! are one program, which is linked once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Problem;
 use super::source::{Source, words};
+
+/// Folders in which cargo takes each file, and each `main.rs` in a folder of its own, for a program.
+const PROGRAMS: &[&str] = &["bin", "tests", "benches", "examples", "fuzz_targets"];
+
+/// Programs of tests beside a package's `tests/it`, and why.
+const TESTS_APART: &[(&str, &str)] = &[
+    ("bench/peers/tests/syncs.rs", "all tests of that package"),
+    ("crates/wal-core/tests/allocations.rs", "replaces the allocator"),
+    ("crates/wal-core/tests/loom/main.rs", "is built for loom"),
+    ("crates/wal-core/tests/shuttle/main.rs", "is built for shuttle"),
+    ("crates/wal-fs/tests/allocations.rs", "replaces the allocator"),
+    ("crates/wal-streams/tests/allocations.rs", "replaces the allocator"),
+    ("fuzz/tests/guard.rs", "hangs and takes memory on purpose"),
+    ("fuzz/tests/replay.rs", "measures the memory of the whole process"),
+];
 
 /// Which files were reached, and which of them for tests only.
 pub(super) struct Reach {
@@ -36,25 +52,37 @@ impl Reach {
         !self.shipped.contains(path)
     }
 
-    /// Files in a `src` that nobody reaches.
+    /// Files that nobody reaches, and tests that are a program of their own without need.
     pub(super) fn check(&self, sources: &[Source]) -> Vec<Problem> {
-        let dead = sources.iter().filter(|source| {
-            source.path.split('/').any(|part| part == "src") && !self.reached.contains(&source.path)
-        });
-        dead.map(|source| Problem::new(&source.path, 1, "no `mod` leads to this file".into()))
-            .collect()
+        let told = |source: &Source, what: &str| Problem::new(&source.path, 1, what.into());
+        let dead = sources.iter().filter(|source| !self.reached.contains(&source.path));
+        let dead = dead.map(|source| told(source, "no `mod` leads to this file"));
+        let apart = sources.iter().filter(|source| is_apart(&source.path));
+        let apart =
+            apart.map(|source| told(source, "the tests of a package are one program: `tests/it`"));
+        dead.chain(apart).collect()
     }
 }
 
 /// Whether cargo compiles it without being told by another file.
 fn is_root(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let folder = path.strip_suffix(name).unwrap_or_default().trim_end_matches('/');
-    match folder.rsplit('/').next().unwrap_or_default() {
-        "src" => ["lib.rs", "main.rs"].contains(&name),
-        "bin" | "tests" | "benches" | "examples" | "fuzz_targets" => true,
-        _ => name == "build.rs" || name == "main.rs",
+    let parts: Vec<&str> = path.split('/').collect();
+    let is_free = |above: &[&str]| !above.contains(&"src");
+    match &parts[..] {
+        [.., "src", "lib.rs" | "main.rs"] => true,
+        [above @ .., "build.rs"] if is_free(above) => true,
+        [above @ .., "src", "bin", _] => is_free(above),
+        [above @ .., folder, _] if PROGRAMS.contains(folder) => is_free(above),
+        [above @ .., folder, _, "main.rs"] if PROGRAMS.contains(folder) => is_free(above),
+        _ => false,
     }
+}
+
+/// Whether it is a program of tests, is not its package's only one, and has no reason for it.
+fn is_apart(path: &str) -> bool {
+    let in_tests = path.split('/').any(|part| part == "tests");
+    let is_known = TESTS_APART.iter().any(|(known, _)| *known == path);
+    in_tests && is_root(path) && !path.ends_with("tests/it/main.rs") && !is_known
 }
 
 /// The files that the `mod`s of a file may mean.
@@ -112,6 +140,10 @@ mod tests {
         files.iter().map(|(path, text)| Source::new(*path, *text)).collect()
     }
 
+    fn found(files: &[Source]) -> Vec<String> {
+        Reach::of(files).check(files).iter().map(ToString::to_string).collect()
+    }
+
     #[test]
     fn a_file_without_a_mod_is_a_problem() {
         let files = sources(&[
@@ -122,10 +154,33 @@ mod tests {
             ("a/src/odd.rs", ""),
             ("a/src/dead.rs", ""),
             ("a/src/bin/tool.rs", ""),
+            ("a/src/c/main.rs", ""),
+            ("a/src/c/tests/dead.rs", ""),
+            ("a/tests/it/main.rs", "mod b;\n#[path = \"../support/mod.rs\"]\nmod support;"),
+            ("a/tests/it/b.rs", ""),
+            ("a/tests/it/dead.rs", ""),
+            ("a/tests/support/mod.rs", ""),
+            ("a/benches/speed.rs", ""),
         ]);
-        let found: Vec<_> =
-            Reach::of(&files).check(&files).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["a/src/dead.rs:1: no `mod` leads to this file"]);
+        let dead =
+            ["a/src/dead.rs", "a/src/c/main.rs", "a/src/c/tests/dead.rs", "a/tests/it/dead.rs"];
+        assert_eq!(
+            found(&files),
+            dead.map(|path| format!("{path}:1: no `mod` leads to this file"))
+        );
+    }
+
+    #[test]
+    fn a_second_program_of_tests_is_a_problem_unless_it_has_a_reason() {
+        let files = sources(&[
+            ("a/tests/it/main.rs", ""),
+            ("a/tests/more.rs", ""),
+            ("a/tests/slow/main.rs", ""),
+            (TESTS_APART[0].0, ""),
+        ]);
+        let told = ["a/tests/more.rs", "a/tests/slow/main.rs"]
+            .map(|path| format!("{path}:1: the tests of a package are one program: `tests/it`"));
+        assert_eq!(found(&files), told);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! these are held here, for code that ships, and the others again with the places that may.
 
 use super::Problem;
-use super::source::{Source, words};
+use super::source::{Source, is_word, words};
 
 /// What only some may use.
 struct Rule {
@@ -78,7 +78,7 @@ fn judge(rule: &Rule, sources: &[(&Source, String)]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut used = vec![false; rule.rooms.len()];
     for (source, shipped) in sources {
-        let Some(first) = rule.signs.iter().flat_map(|sign| words(shipped, sign)).min() else {
+        let Some(first) = rule.signs.iter().flat_map(|sign| uses(shipped, sign)).min() else {
             continue;
         };
         match rule.rooms.iter().position(|(room, _)| source.path.starts_with(room)) {
@@ -94,6 +94,30 @@ fn judge(rule: &Rule, sources: &[(&Source, String)]) -> Vec<Problem> {
         problems.push(Problem::new("xtask/src/tidy/rooms.rs", 1, told));
     }
     problems
+}
+
+/// Where a sign stands. A module of the standard library is found in every path to it, `std::{env, fs}` and
+/// `std::os::unix::fs` among them.
+fn uses(code: &str, sign: &str) -> Vec<usize> {
+    match sign.strip_prefix("std::") {
+        None => words(code, sign).collect(),
+        Some(module) => words(code, "std").filter(|at| leads_to(&code[*at..], module)).collect(),
+    }
+}
+
+/// Whether the path that begins here, or one of those in its braces, goes through a module.
+fn leads_to(code: &str, module: &str) -> bool {
+    let mut braces = 0_u32;
+    let end = code.bytes().position(|byte| {
+        match byte {
+            b'{' => braces += 1,
+            b'}' => braces = braces.saturating_sub(1),
+            b':' => {}
+            _ => return braces == 0 && !is_word(byte),
+        }
+        false
+    });
+    words(&code[..end.unwrap_or(code.len())], module).next().is_some()
 }
 
 /// Tests, benches and examples may use what they like.
@@ -140,6 +164,10 @@ mod tests {
     fn each_rule_finds_what_it_is_for() {
         for (text, what) in [
             ("use std::fs;", "the file system"),
+            ("use std::{env, fs};", "the file system"),
+            ("use std::{\n    env,\n    fs::File,\n};", "the file system"),
+            ("use std::os::unix::fs::FileExt;", "the file system"),
+            ("fn f() { std::fs::read(p) }", "the file system"),
             ("fn f() { let t = Instant::now(); }", "a clock"),
             ("fn f() { std::time::SystemTime::now(); }", "a clock"),
             ("use std::thread; fn f() { thread::sleep(D) }", "sleeping"),
@@ -151,6 +179,10 @@ mod tests {
             let here: Vec<_> = found.iter().filter(|p| p.path.starts_with("crates/")).collect();
             assert_eq!(here.len(), 1, "{text}: {found:?}");
             assert!(here[0].what.starts_with(what), "{text}: {found:?}");
+        }
+        for text in ["use std::{env, io}; use wal::fs;", "fn f(fs: &F) { std::io::stdin() }"] {
+            let source = Source::new("crates/x/src/lib.rs", text);
+            assert!(check(&[source], |_| false).iter().all(|p| !p.path.starts_with("crates/")));
         }
         let test = || Source::new("crates/x/tests/a.rs", "use std::fs;");
         assert!(check(&[test()], |_| false).iter().all(|p| !p.path.starts_with("crates/")));

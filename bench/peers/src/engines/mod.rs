@@ -1,9 +1,14 @@
 //! The engines, each opened so that a call returns only when its records are on the disk.
 
+#[cfg(feature = "others")]
 mod fjall;
+#[cfg(feature = "others")]
 mod okaywal;
+#[cfg(feature = "others")]
 mod raft_engine;
+#[cfg(feature = "others")]
 mod redb;
+#[cfg(feature = "others")]
 mod sqlite;
 mod wal;
 
@@ -24,10 +29,15 @@ pub(crate) struct Engine {
 
 /// All of them.
 pub(crate) const ENGINES: &[Engine] = &[
+    #[cfg(feature = "others")]
     Engine { name: "okaywal", writers: okaywal::writers },
+    #[cfg(feature = "others")]
     Engine { name: "raft-engine", writers: raft_engine::writers },
+    #[cfg(feature = "others")]
     Engine { name: "fjall", writers: fjall::writers },
+    #[cfg(feature = "others")]
     Engine { name: "sqlite", writers: sqlite::writers },
+    #[cfg(feature = "others")]
     Engine { name: "redb", writers: redb::writers },
     Engine { name: "wal", writers: wal::writers },
 ];

@@ -162,6 +162,25 @@ fn memory_survives_nothing_and_says_so() {
 }
 
 #[test]
+fn each_capability_has_a_setter_of_its_name() {
+    let set = Capabilities::volatile()
+        .survives_power_loss(true)
+        .survives_process_crash(true)
+        .recycles(true)
+        .alignment(512)
+        .atomic_write_unit(4096)
+        .write_through(true)
+        .padding(256);
+    let mut assigned = Capabilities::volatile();
+    assigned.survives_power_loss = true;
+    assigned.survives_process_crash = true;
+    assigned.recycles = true;
+    (assigned.alignment, assigned.atomic_write_unit) = (512, 4096);
+    (assigned.write_through, assigned.padding) = (true, 256);
+    assert_eq!(set, assigned);
+}
+
+#[test]
 fn the_format_s_numbers_are_those_of_its_specification() {
     assert_eq!([1, 2, 10, 1000].map(record_overhead), [24, 24 + 8, 24 + 40, 24 + 4000]);
     for number in 1..=8 {

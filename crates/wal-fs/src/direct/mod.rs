@@ -300,13 +300,8 @@ impl<F: FileSystem> LogStorage for DirectStorage<F> {
     forward!(stage_segment: create_staged);
 
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = self.files.capabilities();
-        capabilities.write_through = true;
-        capabilities.alignment = self.alignment();
-        if self.is_padded() {
-            capabilities.padding = self.alignment();
-        }
-        capabilities
+        let files = self.files.capabilities().write_through(true).alignment(self.alignment());
+        if self.is_padded() { files.padding(self.alignment()) } else { files }
     }
 
     fn lock(&self) -> Io<'_, StorageLock> {

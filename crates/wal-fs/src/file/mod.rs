@@ -165,10 +165,9 @@ fn as_it_is<F: FileSystem>(Nameless { segment, .. }: Nameless<'_, F>) -> Result<
 #[deny(clippy::missing_trait_methods)]
 impl<F: FileSystem> LogStorage for FileStorage<F> {
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::durable();
-        capabilities.recycles = self.settings().max_spares > 0;
-        capabilities.write_through = self.settings().write_through;
-        capabilities
+        Capabilities::durable()
+            .recycles(self.settings().max_spares > 0)
+            .write_through(self.settings().write_through)
     }
 
     fn describe(&self) -> String {

@@ -15,6 +15,10 @@ use wal_core::Access;
 
 /// One name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "every file system makes them, and has to say all of it"
+)]
 pub struct DirEntry {
     /// The name, without its directory.
     pub name: OsString,
@@ -34,6 +38,7 @@ pub enum NodeKind {
 
 /// A file opened by [`FileSystem::open_direct`].
 #[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "what wraps a file system has to pass on all of it")]
 pub struct DirectFile<H> {
     /// The file.
     pub file: H,

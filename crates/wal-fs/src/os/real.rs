@@ -17,6 +17,7 @@ use super::{names, through};
 ///
 /// What its syncs are worth on each platform is told in the [crate's notes](crate#platform-notes).
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing to set")]
 pub struct RealFs;
 
 impl FileSystem for RealFs {

@@ -213,9 +213,7 @@ impl LogStorage for UringStorage {
     forward!(stage_segment: create_staged);
 
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = self.files.capabilities();
-        capabilities.write_through = true;
-        capabilities
+        self.files.capabilities().write_through(true)
     }
 
     fn lock(&self) -> Io<'_, StorageLock> {

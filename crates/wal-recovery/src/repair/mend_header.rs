@@ -6,13 +6,12 @@
 
 use bytes::{Bytes, BytesMut};
 use wal_core::format::{SEGMENT_HEADER_LEN, SegmentHeader};
-use wal_core::{
-    Access, ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, Result, Segment, block_on,
-};
+use wal_core::{Access, ErrorKind, FrameReader, LogStorage, Lsn, Result, Segment};
 
 use crate::repair::{Repair, new_segment};
 use crate::report::{Damage, DamageKind};
 use crate::scan::identity::list;
+use crate::segment::frames::{Frames, Next};
 use crate::segment::header::{self, FirstFrame, Opened};
 
 /// Replaces every segment whose header can be corrected, after a copy of it was set aside. What was
@@ -62,14 +61,14 @@ fn corrected(bytes: &[u8], name: Lsn) -> Option<(SegmentHeader, usize)> {
     })
 }
 
-/// Whether the segment goes on as the header says: with a valid frame, or empty.
+/// Whether the segment goes on as the header says: with a valid frame in its place, or empty.
 fn is_confirmed(storage: &dyn LogStorage, header: &SegmentHeader, len: u64) -> Result<bool> {
     let segment = storage.open(header.first_lsn, Access::Read).wait()?;
     if let FirstFrame::Elsewhere(_) = header::first_frame(&segment, header, len)? {
         return Ok(false);
     }
-    let mut reader = FrameReader::new(segment, header, u64::from(header.data_offset), len);
-    Ok(!matches!(block_on(reader.next())?, FrameStep::Bad { .. }))
+    let reader = FrameReader::new(segment, header, u64::from(header.data_offset), len);
+    Ok(!matches!(Frames::new(reader, 0).next()?, Next::Bad { .. } | Next::Stray(_)))
 }
 
 /// Everything behind the header.

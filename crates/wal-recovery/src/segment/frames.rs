@@ -1,9 +1,10 @@
 //! The frames of one segment, in order, each in its place.
 //!
 //! A frame whose checksum is right may still stand where it does not belong: a sector went astray, or
-//! bytes were copied. But a frame says how many records of the segment are in front of it. It is held
-//! against the records that were counted here and nowhere else. What a frame in the wrong place means is
-//! up to the caller.
+//! bytes were copied. But a frame says how many records of the segment are in front of it. That is held
+//! against the records that were counted, for all of this crate here. (An open log reads its own frames, and
+//! compares in the same way: `read/cursor.rs` of `wal-core`.) What a frame in the wrong place means is up to
+//! the caller.
 
 use bytes::Bytes;
 use wal_core::format::{FrameHeader, FrameKind, RecordsIn};

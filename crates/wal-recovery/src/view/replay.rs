@@ -13,6 +13,7 @@ use crate::watch::TimeLimit;
 
 /// What was done with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Applied {
     /// It took effect.
     Applied,

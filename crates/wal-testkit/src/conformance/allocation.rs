@@ -19,6 +19,7 @@ use std::cell::Cell;
 /// assert_eq!((bytes, buffer.len()), (Some(1000), 1000));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing to set")]
 pub struct AllocationWatch;
 
 thread_local! {

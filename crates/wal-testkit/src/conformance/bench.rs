@@ -1,6 +1,7 @@
 //! `Bench`: where one check of a storage runs.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 
 use bytes::Bytes;
 use wal_core::{LogStorage, Publish, Result, StorageLock};
@@ -192,6 +193,12 @@ impl<'a, P: Medium> Bench<'a, P> {
             }
         }
         Ok(())
+    }
+}
+
+impl<P: Medium> fmt::Debug for Bench<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bench").field("promise", &self.promise.get()).finish_non_exhaustive()
     }
 }
 

@@ -8,6 +8,7 @@ use wal_core::Error;
 /// How a check ended that found nothing wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a check that was skipped has shown nothing"]
+#[non_exhaustive]
 pub enum Checked {
     /// The promise was kept wherever the check looked.
     Passed,
@@ -17,6 +18,7 @@ pub enum Checked {
 
 /// A promise that was broken. Its `Display` is the message of the failing test.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Breach {
     /// Who broke it: what the storage or codec calls itself.
     pub who: String,

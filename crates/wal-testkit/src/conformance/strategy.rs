@@ -1,6 +1,6 @@
 //! The checks of a sync strategy: its claim is held against every crash that can be explored.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +49,13 @@ impl Proof {
 
     fn failure(&self, of: impl Fn(&Failure) -> bool) -> Option<&Failure> {
         self.explored.iter().filter_map(|explored| explored.failure.as_ref()).find(|f| of(f))
+    }
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let strategy = self.strategy.name();
+        f.debug_struct("Proof").field("strategy", &strategy).finish_non_exhaustive()
     }
 }
 

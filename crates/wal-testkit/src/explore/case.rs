@@ -4,8 +4,6 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
-
 use super::fates;
 use crate::Call;
 use crate::simulation::Workload;
@@ -24,6 +22,7 @@ use crate::simulation::Workload;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Case {
     /// The strategy, as it is spelled.
     pub strategy: String,
@@ -165,8 +164,9 @@ impl FromStr for Case {
     }
 }
 
-impl Serialize for Case {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+#[cfg(feature = "serde")]
+impl serde::Serialize for Case {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }

@@ -1,5 +1,6 @@
 //! Which workloads are crashed, and for how long.
 
+use std::fmt;
 use std::time::Duration;
 
 use wal_core::{Clock, SystemClock};
@@ -224,5 +225,14 @@ impl Explorer {
             return (workload, self.density(fates::MOST_EXHAUSTIVE));
         }
         (workload, self.density(4))
+    }
+}
+
+impl fmt::Debug for Explorer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("Explorer");
+        f.field("subject", &self.subject).field("mutant", &self.mutant);
+        f.field("seed", &self.seed).field("states", &self.states).field("time", &self.time);
+        f.finish_non_exhaustive()
     }
 }

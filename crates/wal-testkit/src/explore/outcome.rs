@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
 use wal_core::{Claim, Loss};
 
 use super::Case;
 use crate::promise::{FaultKind, Lost, Violation};
 
 /// The worst loss seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Worst {
     /// Acknowledged records.
     pub records: u64,
@@ -37,8 +38,10 @@ impl Worst {
 }
 
 /// Whether some crash reached a claim.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[expect(clippy::exhaustive_enums, reason = "a claim is tight or it is not")]
 pub enum Tightness {
     /// Every bound was reached; where there is none, something was lost.
     Tight,
@@ -78,7 +81,9 @@ impl Tightness {
 }
 
 /// A promise that was not kept, and how to see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Failure {
     /// What was violated.
     pub violation: Violation,
@@ -97,7 +102,9 @@ impl fmt::Display for Failure {
 }
 
 /// What an exploration found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Outcome {
     /// The strategy, as it is spelled.
     pub strategy: String,

@@ -36,6 +36,7 @@ pub enum Call {
 
 /// One call that changes something.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Op {
     /// What it was asked to do.
     pub kind: OpKind,

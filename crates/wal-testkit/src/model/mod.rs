@@ -67,6 +67,7 @@ pub enum SyncFault {
 
 /// Which sync of a file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a file has these two calls")]
 pub enum SyncKind {
     /// `sync_data`.
     Data,

@@ -63,6 +63,7 @@ enum Seam {
 
 /// What became of a mutant.
 #[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a mutant is caught or it is not")]
 pub enum Status {
     /// It was found.
     Caught {

@@ -1,10 +1,9 @@
 //! What can befall a log: the kinds of fault that states are counted by.
 
-use serde::Serialize;
-
 /// The kinds of fault that states are counted by. A state counts for each kind it contains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum FaultKind {
     /// The process died; the cache survived.

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
-
 /// A promise that was not kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Violation {
     /// The oracle: `O1` to `O10`, `lock`, `progress`, `panic`.
     pub oracle: String,

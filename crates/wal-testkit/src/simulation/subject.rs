@@ -154,6 +154,7 @@ impl fmt::Debug for StorageUnderTest {
 
 /// A strategy on a storage.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Subject {
     /// The strategy.
     pub strategy: Arc<dyn SyncStrategy>,

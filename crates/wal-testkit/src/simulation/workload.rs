@@ -16,6 +16,7 @@ use super::Step;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Workload {
     /// The segments' size in bytes. Small ones make every workload rotate.
     pub segment_size: u64,

@@ -28,6 +28,8 @@ pub fn bad_if(bad: bool) -> &'static str {
 }
 
 /// Text that is no markup, wherever it stands.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "what it wraps and nothing else")]
 pub struct Text<T>(pub T);
 
 impl<T: fmt::Display> fmt::Display for Text<T> {

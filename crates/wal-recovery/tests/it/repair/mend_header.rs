@@ -1,6 +1,7 @@
 //! Salvage corrects a header in which one bit is wrong.
 
 use crate::support::*;
+use wal_core::format::{FrameHeader, SEGMENT_HEADER_LEN};
 use wal_core::*;
 use wal_recovery::{DamageKind, Mode, Verdict};
 
@@ -67,6 +68,25 @@ fn what_cannot_be_corrected_or_confirmed_is_as_it_was() {
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         assert_eq!(image_of(&storage), image);
     }
+}
+
+#[test]
+fn a_frame_in_the_wrong_place_confirms_nothing() {
+    let mut image = single();
+    let bytes = image.get_mut(&1).unwrap();
+    let behind = |at: usize| at + FrameHeader::decode(&bytes[at..]).frame_len() as usize;
+    let second = behind(SEGMENT_HEADER_LEN);
+    let stray = second..behind(second);
+    bytes.copy_within(stray, SEGMENT_HEADER_LEN);
+    // Under the right header it is a valid frame, of other records than those due here.
+    let (_, report) = recover(memory_of(&image), Mode::Salvage).unwrap();
+    assert!(report.to_string().contains("a valid frame of LSN 2"), "{report}");
+
+    image.get_mut(&1).unwrap()[20] ^= 1;
+    let storage = memory_of(&image);
+    let error = recover(storage.clone(), Mode::Salvage).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert_eq!(image_of(&storage), image);
 }
 
 #[test]

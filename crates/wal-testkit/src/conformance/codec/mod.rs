@@ -14,6 +14,7 @@ mod records;
 use std::any::type_name;
 use std::borrow::Borrow;
 use std::cell::Cell;
+use std::fmt;
 
 use proptest::strategy::Strategy;
 use wal_core::Codec;
@@ -102,6 +103,12 @@ impl<'a, C, S> Bench<'a, C, S> {
     fn promise(&self, promise: &'static str) -> Result<(), Stop> {
         self.promise.set(promise);
         if self.dry { Err(Stop::Dry) } else { Ok(()) }
+    }
+}
+
+impl<C, S> fmt::Debug for Bench<'_, C, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bench").field("promise", &self.promise.get()).finish_non_exhaustive()
     }
 }
 

@@ -1,20 +1,20 @@
-//! Our strategy on our storage beside the shipped ones, explored as `cargo xtask faults` explores those of the
-//! workspace: with a report, and a page to show.
-
-mod forgetful;
+//! Our strategy on our storages, explored as `cargo xtask faults` explores those of the workspace: with a report,
+//! and a page to show.
 
 use std::sync::Arc;
 
 use downstream::DutyCycle;
 use downstream::metered::{Meter, Metered};
-use forgetful::Forgetful;
+use downstream::plain_files::PlainFiles;
 use wal_core::LogStorage;
 use wal_faults::{Faults, StorageUnderTest, Verdict};
 use wal_fs::{FileSettings, FileStorage};
 
+use crate::forgetful::Forgetful;
+
 const OURS: DutyCycle = DutyCycle { percent: 10, limit: 9 };
 
-/// Our storage, with files on whatever file system it is given: here a model that loses what a power loss
+/// The storage that we wrapped, with files on whatever file system it is given: here a model that loses what a power loss
 /// may lose.
 fn metered(meter: &Arc<Meter>) -> StorageUnderTest {
     let meter = meter.clone();
@@ -26,13 +26,20 @@ fn metered(meter: &Arc<Meter>) -> StorageUnderTest {
     })
 }
 
+/// The one that we wrote, on the same model.
+fn plain_files() -> StorageUnderTest {
+    StorageUnderTest::new("plain-files", |files| {
+        Ok(Arc::new(PlainFiles::create_with_file_system(files, "/log")?) as Arc<dyn LogStorage>)
+    })
+}
+
 #[test]
-fn our_claim_is_kept_and_reached_on_our_storage() {
+fn our_claim_is_kept_and_reached_on_our_storages() {
     let meter = Arc::new(Meter::default());
     let report = Faults::new()
         .strategy("duty-cycle", OURS)
         .storage(metered(&meter))
-        .storage(StorageUnderTest::named("file").expect("it is shipped"))
+        .storage(plain_files())
         .states(1500)
         .run()
         .unwrap();
@@ -50,7 +57,7 @@ fn our_claim_is_kept_and_reached_on_our_storage() {
     report.html(&file).unwrap();
     let page = std::fs::read_to_string(file).unwrap();
     assert!(page.contains("Every claim was kept, and every claim was reached."));
-    assert!(page.contains("duty-cycle") && page.contains("metered, file"));
+    assert!(page.contains("duty-cycle") && page.contains("metered, plain-files"));
 }
 
 #[test]

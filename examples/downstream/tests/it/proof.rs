@@ -1,8 +1,6 @@
 //! The strategy's claim, proven: every crash that the test kit can think of, on the real engine, storage
 //! and recovery over a file system in memory. `docs/proving.md` tells how to read a failure.
 
-mod forgetful;
-
 use downstream::DutyCycle;
 
 // Small bounds: the kit drives the log to the limit and crashes at every append on the way.
@@ -14,7 +12,7 @@ mod wrong {
     use downstream::DutyCycle;
     use wal_testkit::conformance::strategy::{Proof, no_crash_takes_more_than_the_claim};
 
-    use super::forgetful::Forgetful;
+    use crate::forgetful::Forgetful;
 
     #[test]
     fn is_caught_with_the_steps_that_lead_there() {

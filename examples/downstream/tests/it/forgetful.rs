@@ -4,7 +4,7 @@ use downstream::DutyCycle;
 use wal_core::{Claim, Decision, SyncStrategy, TailView};
 
 /// `DutyCycle`, but it looks at what is pending and forgets the sync in flight.
-pub struct Forgetful(pub DutyCycle);
+pub(crate) struct Forgetful(pub(crate) DutyCycle);
 
 impl SyncStrategy for Forgetful {
     fn name(&self) -> String {
