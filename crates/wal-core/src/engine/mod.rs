@@ -14,7 +14,7 @@
 //! | `segments` | what readers need to know |
 //! | `failure` | the first failure, announced before anybody is woken |
 //!
-//! What is done with them is in `work`; what only changes speed is in `pace`.
+//! What is done with them is in `work`; how threads wait to be quicker, which changes nothing else, is in `pace`.
 //!
 //! # Locks
 //! Taken in this order, never the other way round: `writer`, `syncer`, `state`. `state` is held for a few hundred

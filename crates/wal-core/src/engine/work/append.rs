@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use super::super::Engine;
 use super::super::failure::closed;
-use super::super::pace::WRITE_BYTES;
 use super::super::place::{Body, EncodeMemory, NoRoom, Source};
 use super::super::state::State;
 use super::super::wait::Level;
 use crate::sync::MutexGuard;
 use crate::{Durability, Lsn, LsnRange, Result, Trigger};
+
+/// Records acknowledged from memory are to be written when this many bytes of frames have gathered.
+const WRITE_BYTES: usize = 256 * 1024;
 
 /// How an append that was framed goes on.
 pub(super) enum AfterPlace {

@@ -176,7 +176,7 @@ impl Engine {
         self.collect_durable(st, &mut wakes.0);
         let woken = st.wait.covered() + wakes.0.len() as u64;
         let complete = st.wait.complete_commit(&self.groups);
-        st.seen.group.saw(woken, st.wait.gathered());
+        st.seen.group.saw(&self.pace, woken, st.wait.gathered());
         st.seen.idle.woke(woken > 0);
         complete
     }
