@@ -26,7 +26,9 @@
 //! | --- | --- | --- | --- |
 //! | syncer | a caller that waits for durability and finds it free, or the driver | to a thread of the next commit group, else to the first thread in the queue | free; the driver is called if a sync is planned |
 //! | writer | a caller that waits for a write and finds it free, or the driver | never: it becomes free, and the first thread in the queue is woken to look | free |
-//! | buffer taker | the first thread that finds the buffer full | never: it ends when the buffer was taken | free |
+//!
+//! To take a full buffer is no role: the first thread that finds it full promises it, and whoever writes first keeps
+//! the promise.
 
 mod agenda;
 mod failure;

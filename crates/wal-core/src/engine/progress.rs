@@ -233,6 +233,11 @@ impl Progress {
         self.in_flight.is_some()
     }
 
+    /// Whether records are being written, by a commit or without one.
+    pub(super) fn is_write_in_flight(&self) -> bool {
+        self.writing_since.is_some() || self.is_sync_in_flight()
+    }
+
     /// Whether the sync in flight covers this record.
     pub(super) fn in_flight_covers(&self, lsn: Lsn) -> bool {
         self.in_flight.as_ref().is_some_and(|sync| lsn <= sync.mark.lsn)
@@ -345,5 +350,19 @@ mod tests {
     fn records_that_are_appended_leave_no_gap() {
         let (mut progress, _) = three_records();
         progress.append(Lsn::new(15), 1, 10, NOW);
+    }
+
+    #[test]
+    fn records_are_being_written_until_that_is_published() {
+        let (mut progress, reached) = three_records();
+        assert!(!progress.is_write_in_flight());
+        let captured = progress.begin_write();
+        assert!(progress.is_write_in_flight());
+        progress.publish_written(&captured, false, &reached);
+        assert!(!progress.is_write_in_flight());
+        let captured = progress.begin_sync(NOW);
+        assert!(progress.is_write_in_flight());
+        progress.publish_synced(captured, NOW, NOW, &reached);
+        assert!(!progress.is_write_in_flight());
     }
 }
