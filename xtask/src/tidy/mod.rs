@@ -3,7 +3,7 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `size` | a file is a room, a function is seen at a glance |
-//! | `rooms` | time, files and random numbers only where they may be |
+//! | `rooms` | time, files, random numbers, sleeping and spinning only where they may be |
 //! | `reach` | no file without a `mod`, one program for the tests of a package |
 //! | `prose` | links, paths and file names that lead somewhere, no blanks at the ends of lines |
 //! | `source` | what of a file is code |

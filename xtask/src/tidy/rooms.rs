@@ -1,8 +1,8 @@
 //! Time, files and random numbers are used in few places: elsewhere they enter through `Clock`,
 //! `FileSystem` and `LogId::random`, so that a simulated world can stand in for them.
 //!
-//! Clippy holds what it can (`clippy.toml`): the clocks and random numbers, everywhere. Sleeping and
-//! files it cannot tell apart by place: tests use both, which would need an `expect` in dozens of them. So
+//! Clippy holds what it can (`clippy.toml`): the clocks and random numbers, everywhere. Sleeping, spinning and
+//! files it cannot tell apart by place: tests use them, which would need an `expect` in dozens of them. So
 //! these are held here, for code that ships, and the others again with the places that may.
 
 use super::Problem;
@@ -30,11 +30,19 @@ const RULES: &[Rule] = &[
     },
     Rule {
         what: "sleeping",
-        signs: &["thread::sleep", "sleep_until"],
+        signs: &["thread::sleep", "sleep_until", "park_timeout"],
         instead: "wait for what you wait for, or let the engine's driver do it",
         rooms: &[
             ("crates/wal-cli/src/dump.rs", "`dump --follow` looks for new records now and then"),
-            ("crates/wal-core/src/engine/", "backs off from a crowded lock, never in a model"),
+            (
+                "crates/wal-core/src/engine/pace/backoff.rs",
+                "backs off from a crowded lock, never in a model",
+            ),
+            (
+                "crates/wal-core/src/engine/work/driver.rs",
+                "the driver sleeps until something is due",
+            ),
+            ("crates/wal-core/src/io.rs", "blocks a thread on a future, with a time limit"),
             (
                 "crates/wal-fs/src/uring",
                 "the kernel's queue is full, and nothing tells when it is not",
@@ -42,6 +50,18 @@ const RULES: &[Rule] = &[
             ("fuzz/", "a guard looks at a thread that may hang"),
             ("tools/wal-soak/", "works on real time"),
             ("xtask/src/mutants/killer.rs", "looks at a command that may hang"),
+        ],
+    },
+    Rule {
+        what: "spinning",
+        signs: &["spin_loop", "yield_now"],
+        instead: "sleep until you are woken; what is quicker awake belongs to the engine's pace",
+        rooms: &[
+            ("crates/wal-core/src/engine/pace/", "the engine's ways of waiting, off in a model"),
+            (
+                "crates/wal-testkit/src/conformance/storage/beside.rs",
+                "waits until syncs have begun, on another thread",
+            ),
         ],
     },
     Rule {
@@ -171,6 +191,9 @@ mod tests {
             ("fn f() { let t = Instant::now(); }", "a clock"),
             ("fn f() { std::time::SystemTime::now(); }", "a clock"),
             ("use std::thread; fn f() { thread::sleep(D) }", "sleeping"),
+            ("fn f() { std::thread::park_timeout(D) }", "sleeping"),
+            ("fn f() { std::hint::spin_loop() }", "spinning"),
+            ("use std::thread; fn f() { thread::yield_now() }", "spinning"),
             ("fn f() { getrandom::fill(&mut b) }", "a random number"),
             ("fn f() { rand::random() }", "a random number"),
         ] {

@@ -40,8 +40,6 @@ pub(super) enum Role {
     Sync,
     /// Writes.
     Write,
-    /// Waits for the writer, to take a buffer that is full.
-    TakeBuffer,
 }
 
 /// Under the short lock.
@@ -50,7 +48,9 @@ pub(super) struct Agenda {
     write_at: Option<Duration>,
     rest: Rest,
     /// By [`Role`].
-    taken: [bool; 3],
+    taken: [bool; 2],
+    /// No role: the next who takes the buffer keeps the promise, and that need not be the one who gave it.
+    room_promised: bool,
     sync_wanted: bool,
     write_wanted: bool,
     life: Life,
@@ -74,7 +74,8 @@ impl Agenda {
             sync_at: None,
             write_at: None,
             rest: Rest::None,
-            taken: [false; 3],
+            taken: [false; 2],
+            room_promised: false,
             sync_wanted: false,
             write_wanted: false,
             life: Life::Open,
@@ -122,6 +123,11 @@ impl Agenda {
         self.sync_wanted
     }
 
+    /// Whether a write is wanted at once or by a deadline, or somebody has the role.
+    pub(super) fn is_write_planned(&self) -> bool {
+        self.write_wanted || self.write_at.is_some() || self.has(Role::Write)
+    }
+
     /// Whether a sync is wanted at once or by a deadline.
     pub(super) fn is_sync_planned(&self) -> bool {
         self.sync_wanted || self.sync_at.is_some()
@@ -131,11 +137,21 @@ impl Agenda {
         self.sync_at.is_some()
     }
 
-    /// The buffer was taken to be written: wishes for a write are fulfilled.
+    /// Promises that the full buffer is about to be taken; false if somebody else has, and it was not taken since.
+    pub(super) fn promise_room(&mut self) -> bool {
+        !std::mem::replace(&mut self.room_promised, true)
+    }
+
+    /// Whether the promised room is yet to be made.
+    pub(super) fn is_room_promised(&self) -> bool {
+        self.room_promised
+    }
+
+    /// The buffer was taken to be written: wishes for a write are fulfilled, and there is room.
     pub(super) fn begin_write(&mut self) {
         self.write_wanted = false;
         self.write_at = None;
-        self.taken[Role::TakeBuffer as usize] = false;
+        self.room_promised = false;
     }
 
     /// The same, and a sync follows: what wanted one wants no other.
@@ -308,6 +324,14 @@ mod tests {
         assert!(agenda.take(Role::Write), "another role");
         agenda.give_back(Role::Sync);
         assert!(agenda.take(Role::Sync));
+    }
+
+    #[test]
+    fn room_is_promised_once_until_somebody_takes_the_buffer() {
+        let mut agenda = Agenda::new();
+        assert!(agenda.promise_room() && !agenda.promise_room());
+        agenda.begin_write();
+        assert!(!agenda.is_room_promised() && agenda.promise_room());
     }
 
     #[test]

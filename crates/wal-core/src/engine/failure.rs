@@ -43,7 +43,12 @@ impl Engine {
         if let Some(error) = self.failure.first() {
             return Some(error.poisoned(op));
         }
-        self.state().agenda.is_closed().then(|| Error::new(ErrorKind::Closed, op))
+        self.state().agenda.is_closed().then(|| closed(op))
+    }
+
+    /// The error for a caller whose wait was ended because the log failed or was closed.
+    pub(super) fn wait_ended(&self, op: &'static str) -> Error {
+        self.refusal(op).unwrap_or_else(|| closed(op))
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -81,17 +86,26 @@ impl Engine {
 /// forever. Declare it before taking any lock, so that it is dropped after the locks.
 pub(super) struct PanicGuard<'a>(pub(super) &'a Engine);
 
+impl PanicGuard<'_> {
+    /// Nothing has panicked. To drop it would be to look whether something has, which an append spares itself.
+    #[inline]
+    pub(super) fn disarm(self) {
+        std::mem::forget(self);
+    }
+}
+
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.fail(
-                Error::new(ErrorKind::Io, "commit").with_detail("a storage or strategy panicked"),
+                Error::new(ErrorKind::Poisoned, "run")
+                    .with_detail("a panic in the storage, in the strategy or in the log itself"),
             );
         }
     }
 }
 
 /// What callers of a closed log are told.
-pub(super) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "append").with_detail("the log was closed")
+pub(super) fn closed(op: &'static str) -> Error {
+    Error::new(ErrorKind::Closed, op).with_detail("the log was closed")
 }

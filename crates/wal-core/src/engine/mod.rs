@@ -14,7 +14,7 @@
 //! | `segments` | what readers need to know |
 //! | `failure` | the first failure, announced before anybody is woken |
 //!
-//! What is done with them is in `work`; what only changes speed is in `pace`.
+//! What is done with them is in `work`; how threads wait to be quicker, which changes nothing else, is in `pace`.
 //!
 //! # Locks
 //! Taken in this order, never the other way round: `writer`, `syncer`, `state`. `state` is held for a few hundred
@@ -26,7 +26,9 @@
 //! | --- | --- | --- | --- |
 //! | syncer | a caller that waits for durability and finds it free, or the driver | to a thread of the next commit group, else to the first thread in the queue | free; the driver is called if a sync is planned |
 //! | writer | a caller that waits for a write and finds it free, or the driver | never: it becomes free, and the first thread in the queue is woken to look | free |
-//! | buffer taker | the first thread that finds the buffer full | never: it ends when the buffer was taken | free |
+//!
+//! To take a full buffer is no role: the first thread that finds it full promises it, and whoever writes first keeps
+//! the promise.
 
 mod agenda;
 mod failure;

@@ -6,7 +6,7 @@
 //! - **Published = captured.** What a sync publishes was captured before the write began that the sync follows.
 //!   A [`Captured`] has no other constructor than [`capture`](Progress::capture) and its sisters, cannot be
 //!   copied, and is consumed by publishing. Nothing reads "how far are we" after a sync to decide what it
-//!   covered.
+//!   covered. What a rotation publishes ends before the segment that it begins.
 
 use std::time::Duration;
 
@@ -94,6 +94,12 @@ impl Progress {
     #[inline]
     pub(super) fn append(&mut self, last: Lsn, records: u32, bytes: u64, now: Duration) {
         debug_assert!(last > self.appended.lsn, "LSNs ascend");
+        // An opening may leave a gap, behind a truncation.
+        debug_assert!(
+            self.is_untouched() || last == self.appended.lsn.advance(u64::from(records)),
+            "LSNs are contiguous: {records} records up to {last} follow {}",
+            self.appended.lsn
+        );
         self.appended = Mark {
             lsn: last,
             records: self.appended.records + u64::from(records),
@@ -154,8 +160,11 @@ impl Progress {
     }
 
     /// A segment was sealed, so everything up to its end is written and durable. A commit may be in flight
-    /// beside that.
-    pub(super) fn publish_sealed(&mut self, upto: Captured, reached: &Reached) {
+    /// beside that. `next` is the first record that does not belong to it: a capture that was made too late would
+    /// count records that nobody has written.
+    pub(super) fn publish_sealed(&mut self, upto: Captured, next: Lsn, reached: &Reached) {
+        let last = upto.lsn();
+        assert!(last < next, "what a sealed segment publishes, {last}, ends before record {next}");
         self.advance_written(upto.0, reached);
         self.advance_durable(upto, reached);
     }
@@ -204,6 +213,12 @@ impl Progress {
         (self.appended.records, self.appended.bytes)
     }
 
+    /// Whether nothing was appended since the log was opened.
+    #[inline]
+    pub(super) fn is_untouched(&self) -> bool {
+        self.appended.records == 0
+    }
+
     /// Whether every record is durable.
     pub(super) fn all_durable(&self) -> bool {
         self.durable.records == self.appended.records
@@ -216,6 +231,11 @@ impl Progress {
 
     pub(super) fn is_sync_in_flight(&self) -> bool {
         self.in_flight.is_some()
+    }
+
+    /// Whether records are being written, by a commit or without one.
+    pub(super) fn is_write_in_flight(&self) -> bool {
+        self.writing_since.is_some() || self.is_sync_in_flight()
     }
 
     /// Whether the sync in flight covers this record.
@@ -308,10 +328,41 @@ mod tests {
         let before = progress.capture();
         progress.append(Lsn::new(14), 1, 10, NOW);
         let captured = progress.begin_sync(NOW);
-        progress.publish_sealed(before, &reached);
+        progress.publish_sealed(before, Lsn::new(14), &reached);
         assert_eq!((reached.written(), reached.durable()), (Lsn::new(13), Lsn::new(13)));
         progress.publish_written(&captured, true, &reached);
         progress.publish_synced(captured, NOW, NOW, &reached);
         assert_eq!(reached.durable(), Lsn::new(14));
+    }
+
+    #[test]
+    #[should_panic(expected = "what a sealed segment publishes, 14, ends before record 14")]
+    fn what_was_captured_behind_a_break_cannot_be_published_for_it() {
+        let (mut progress, reached) = three_records();
+        progress.append(Lsn::new(14), 1, 10, NOW);
+        let late = progress.capture();
+        progress.publish_sealed(late, Lsn::new(14), &reached);
+    }
+
+    #[test]
+    #[should_panic(expected = "LSNs are contiguous")]
+    #[cfg(debug_assertions)]
+    fn records_that_are_appended_leave_no_gap() {
+        let (mut progress, _) = three_records();
+        progress.append(Lsn::new(15), 1, 10, NOW);
+    }
+
+    #[test]
+    fn records_are_being_written_until_that_is_published() {
+        let (mut progress, reached) = three_records();
+        assert!(!progress.is_write_in_flight());
+        let captured = progress.begin_write();
+        assert!(progress.is_write_in_flight());
+        progress.publish_written(&captured, false, &reached);
+        assert!(!progress.is_write_in_flight());
+        let captured = progress.begin_sync(NOW);
+        assert!(progress.is_write_in_flight());
+        progress.publish_synced(captured, NOW, NOW, &reached);
+        assert!(!progress.is_write_in_flight());
     }
 }

@@ -6,7 +6,7 @@ use super::agenda::Agenda;
 use super::pace::Seen;
 use super::place::{Body, Layout, LogTime, NoRoom, Placement, Start};
 use super::progress::Progress;
-use super::wait::Wait;
+use super::wait::{Level, Wait};
 use crate::{Clock, Durability, Lsn, LsnRange, Stats, TailView, Trigger};
 
 /// Protected by the log's short lock.
@@ -84,19 +84,111 @@ impl State {
         }
     }
 
-    /// Nobody waits in vain: a record that is waited for has a sync wanted, planned or in flight.
-    pub(super) fn assert_promised(&self, lsn: Lsn) {
+    /// Nobody waits in vain: a record that is waited for has a sync wanted, planned or in flight, or a write, if
+    /// that is what is waited for.
+    pub(super) fn assert_promised(&self, level: Level, lsn: Lsn) {
+        let (what, is_promised) = match level {
+            Level::Written => {
+                ("write", self.agenda.is_write_planned() || self.progress.is_write_in_flight())
+            }
+            Level::Durable => {
+                ("sync", self.agenda.is_sync_planned() || self.progress.is_sync_in_flight())
+            }
+            // Nobody is to hurry for them.
+            Level::Followed => return,
+        };
         assert!(
-            lsn > self.progress.appended()
-                || self.agenda.is_sync_planned()
-                || self.progress.is_sync_in_flight()
-                || self.agenda.is_closed(),
-            "record {lsn} is waited for, and no sync is wanted, planned or in flight"
+            is_promised || lsn > self.progress.appended() || self.agenda.is_closed(),
+            "record {lsn} is waited for, and no {what} is wanted, planned or in flight"
+        );
+    }
+
+    /// Room was promised while the buffer was full, and the promise ends when the buffer is taken.
+    pub(super) fn assert_room_is_due(&self) {
+        assert!(
+            !self.agenda.is_room_promised() || self.placement.buffered() > 0,
+            "room is promised, and the buffer was taken"
         );
     }
 
     pub(super) fn stats(&self) -> Stats {
         let (records, bytes) = self.progress.totals();
         Stats { records, bytes, ..self.stats }
+    }
+}
+
+#[cfg(all(test, not(any(wal_loom, wal_shuttle))))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::agenda::Role;
+    use super::*;
+    use crate::format::LogId;
+    use crate::recovered::RecoveredParts;
+    use crate::{MemoryStorage, StorageLock, SyncWhen};
+
+    const NOW: Duration = Duration::ZERO;
+
+    /// A record was appended, and nothing is to be done about it.
+    fn one_record() -> State {
+        let storage = Arc::new(MemoryStorage::new());
+        let parts = RecoveredParts::new(storage, StorageLock::new(()), LogId([7; 16]));
+        let mut st = State::new(&Start::of(&parts));
+        st.progress.append(Lsn::FIRST, 1, 1, NOW);
+        st
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "record 1 is waited for, and no sync is wanted, planned or in flight"
+    )]
+    fn nobody_waits_for_a_sync_that_nobody_wants() {
+        one_record().assert_promised(Level::Durable, Lsn::FIRST);
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "record 1 is waited for, and no write is wanted, planned or in flight"
+    )]
+    fn nobody_waits_for_a_write_that_nobody_wants() {
+        let mut st = one_record();
+        st.agenda.want_sync();
+        st.assert_promised(Level::Written, Lsn::FIRST);
+    }
+
+    #[test]
+    fn what_is_wanted_planned_or_in_flight_is_waited_for() {
+        type Prepare = fn(&mut State);
+        let ways: [(Level, Prepare); 9] = [
+            (Level::Durable, |st| st.agenda.want_sync()),
+            (Level::Durable, |st| {
+                st.agenda.plan_sync(SyncWhen::Within(Duration::from_secs(1)), NOW);
+            }),
+            (Level::Durable, |st| _ = st.progress.begin_sync(NOW)),
+            (Level::Durable, |st| assert!(st.agenda.begin_close())),
+            (Level::Written, |st| st.agenda.want_write()),
+            (Level::Written, |st| st.agenda.want_write_by(NOW)),
+            (Level::Written, |st| assert!(st.agenda.take(Role::Write))),
+            (Level::Written, |st| _ = st.progress.begin_write()),
+            (Level::Written, |st| assert!(st.agenda.begin_close())),
+        ];
+        for (level, prepare) in ways {
+            let mut st = one_record();
+            prepare(&mut st);
+            st.assert_promised(level, Lsn::FIRST);
+        }
+        let st = one_record();
+        st.assert_promised(Level::Followed, Lsn::FIRST);
+        for level in [Level::Written, Level::Durable] {
+            st.assert_promised(level, Lsn::new(2));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "room is promised, and the buffer was taken")]
+    fn a_promise_of_room_ends_when_the_buffer_is_taken() {
+        let mut st = one_record();
+        assert!(st.agenda.promise_room());
+        st.assert_room_is_due();
     }
 }

@@ -10,7 +10,7 @@
 //! | `segments`, `padding`, `golden_bytes`, `frames` | the bytes |
 //! | `reading`, `following` | reading an open log |
 //! | `recovered` | opening holds what it was given against the storage |
-//! | `counters`, `errors` | what a log tells of itself |
+//! | `counters`, `errors`, `refusals` | what a log tells of itself |
 //!
 //! `support` has a storage in memory with gates, failures and counters.
 
@@ -30,6 +30,7 @@ mod pipeline;
 mod polling_thread;
 mod reading;
 mod recovered;
+mod refusals;
 mod segments;
 mod tail_view;
 mod tasks;

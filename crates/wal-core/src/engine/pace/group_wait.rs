@@ -2,7 +2,7 @@
 //!
 //! The callers that a commit wakes append again within microseconds. A leader that begins at once leaves them
 //! behind. From then on two halves of the callers take turns, and each pays for a sync of its own. So a leader
-//! that follows a commit waits for the callers that were seen lately: for no longer than half of what a sync
+//! that follows a commit waits for the callers that were seen lately: for no longer than a part of what a sync
 //! takes, and only while they keep coming. A caller that is alone waits for nobody.
 //!
 //! PostgreSQL has the same idea as two settings, `commit_delay` and `commit_siblings`.
@@ -18,9 +18,10 @@ pub(crate) struct GroupSize(u64);
 
 impl GroupSize {
     /// A commit woke `woken` callers beside its leader, while `left` others came to wait for the next one.
-    pub(crate) fn saw(&mut self, woken: u64, left: u64) {
+    pub(crate) fn saw(&mut self, pace: &Pace, woken: u64, left: u64) {
         // A caller that stays away is forgotten after some commits.
-        self.0 = (1 + woken + left).max(self.0 - self.0.div_ceil(8));
+        let forgotten = self.0.div_ceil(pace.group_forget_part.max(1));
+        self.0 = (1 + woken + left).max(self.0 - forgotten);
     }
 
     /// Waits until the callers are there that are expected, or are no more worth waiting for.
@@ -42,7 +43,7 @@ impl GroupSize {
             return;
         }
         let started = clock.monotonic();
-        let longest = (sync_cost / 2).min(pace.group_wait);
+        let longest = (sync_cost / pace.group_sync_part.max(1)).min(pace.group_wait);
         let mut grew = started;
         loop {
             std::thread::yield_now();
@@ -60,5 +61,56 @@ impl GroupSize {
                 return;
             }
         }
+    }
+}
+
+#[cfg(all(test, not(any(wal_loom, wal_shuttle))))]
+mod tests {
+    use super::super::ticking::Ticking;
+    use super::*;
+
+    fn of(callers: u64) -> GroupSize {
+        GroupSize(callers)
+    }
+
+    /// For how long a leader waits that expects 16 callers, if nobody comes, and a sync takes a millisecond.
+    fn waited(pace: &Pace) -> u128 {
+        let clock = Ticking::default();
+        of(16).wait(pace, &clock, Duration::from_millis(1), || 0);
+        clock.passed().as_micros()
+    }
+
+    #[test]
+    fn a_leader_that_nobody_joins_waits_for_a_part_of_a_part_of_a_sync() {
+        let mut pace = Pace::default();
+        let half = 1000 / 2;
+        assert_eq!(waited(&pace), half / 4);
+        pace.group_idle_part = 1;
+        assert_eq!(waited(&pace), half);
+        pace.group_sync_part = 4;
+        assert_eq!(waited(&pace), half / 2);
+        pace.group_wait = Duration::from_micros(100);
+        assert_eq!(waited(&pace), 100);
+        assert_eq!(waited(&Pace::OFF), 0);
+    }
+
+    #[test]
+    fn a_leader_goes_on_as_soon_as_those_are_there_that_it_expects() {
+        let (pace, clock) = (Pace::default(), Ticking::default());
+        of(16).wait(&pace, &clock, Duration::from_millis(1), || 15);
+        of(pace.group_largest + 1).wait(&pace, &clock, Duration::from_millis(1), || 0);
+        assert_eq!(clock.passed(), Duration::ZERO);
+    }
+
+    #[test]
+    fn callers_that_stay_away_are_forgotten_part_by_part() {
+        let (mut pace, mut group) = (Pace::default(), of(16));
+        group.saw(&pace, 3, 0);
+        assert_eq!(group.0, 14);
+        pace.group_forget_part = 2;
+        group.saw(&pace, 3, 0);
+        assert_eq!(group.0, 7);
+        group.saw(&pace, 8, 2);
+        assert_eq!(group.0, 11, "those who come are expected at once");
     }
 }

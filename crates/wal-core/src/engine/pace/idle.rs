@@ -24,7 +24,7 @@ impl IdleSpin {
         std::mem::take(&mut self.0) && !pace.idle_spin.is_zero()
     }
 
-    /// Stays awake until `called`, for half of what a sync takes at most.
+    /// Stays awake until `called`, for a part of what a sync takes at most.
     pub(crate) fn spin(
         pace: &Pace,
         clock: &dyn Clock,
@@ -32,9 +32,30 @@ impl IdleSpin {
         called: impl Fn() -> bool,
     ) {
         let started = clock.monotonic();
-        let longest = (sync_cost / 2).min(pace.idle_spin);
+        let longest = (sync_cost / pace.idle_sync_part.max(1)).min(pace.idle_spin);
         while !called() && clock.monotonic().saturating_sub(started) < longest {
             std::thread::yield_now();
         }
+    }
+}
+
+#[cfg(all(test, not(any(wal_loom, wal_shuttle))))]
+mod tests {
+    use super::super::ticking::Ticking;
+    use super::*;
+
+    #[test]
+    fn the_driver_stays_awake_for_a_part_of_a_sync() {
+        let spun = |pace: &Pace| {
+            let clock = Ticking::default();
+            IdleSpin::spin(pace, &clock, Duration::from_millis(1), || false);
+            clock.passed().as_micros()
+        };
+        let mut pace = Pace::default();
+        assert_eq!(spun(&pace), 1000 / 2);
+        pace.idle_sync_part = 10;
+        assert_eq!(spun(&pace), 100);
+        pace.idle_spin = Duration::from_micros(50);
+        assert_eq!(spun(&pace), 50);
     }
 }

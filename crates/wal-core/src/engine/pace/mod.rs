@@ -1,4 +1,4 @@
-//! What changes speed, and nothing else.
+//! How threads wait to be quicker.
 //!
 //! | file | a thread that | instead of |
 //! | --- | --- | --- |
@@ -10,11 +10,16 @@
 //! Nothing in here knows the engine, and no decision of the engine depends on it: each mechanism only delays a
 //! thread that was about to go on anyway. With [`Pace::OFF`] every call returns at once. Model checkers run
 //! like that, as they know no moments and would try every number of rounds.
+//!
+//! Every number of these mechanisms is a field of [`Pace`]. Other numbers are constants beside the code that they
+//! belong to, as they delay nobody: they say how large memory is, when a write is wanted, or how old a time may be.
 
 mod backoff;
 mod group_wait;
 mod idle;
 mod spin;
+#[cfg(all(test, not(any(wal_loom, wal_shuttle))))]
+mod ticking;
 
 use std::time::Duration;
 
@@ -22,23 +27,6 @@ pub(super) use backoff::BackOff;
 pub(super) use group_wait::GroupSize;
 pub(super) use idle::IdleSpin;
 pub(super) use spin::{SpinScore, spin};
-
-/// Records acknowledged from memory are handed on when this many bytes of frames have gathered.
-pub(super) const WRITE_BYTES: usize = 256 * 1024;
-
-/// The room that a buffer of the log has at least, in bytes.
-pub(super) const BUFFER_BYTES: usize = 64 * 1024;
-
-/// A frame of at least so many bytes becomes the buffer itself, if that is empty. Smaller ones are copied: that
-/// costs little, and the buffer's memory is the one that the processor has at hand.
-pub(super) const SWAP_BYTES: usize = 16 * 1024;
-
-/// Memory in which a thread encodes is kept up to this many bytes. A larger buffer does not change places with a
-/// smaller frame, as its memory would be given back.
-pub(super) const KEEP_BYTES: usize = 1 << 20;
-
-/// The time of day is read again after so long; in between, the time that passed is added up.
-pub(super) const TIME_OF_DAY: Duration = Duration::from_millis(20);
 
 /// How the threads of a log wait for each other: each value changes speed, and nothing else.
 ///
@@ -68,16 +56,21 @@ pub struct Pace {
     pub spin_slow_from: u8,
     /// The score grows up to here.
     pub spin_slow_max: u8,
-    /// Group wait: the longest time that a leader waits for others before its commit begins. It also waits
-    /// for half of what a sync takes at most. Zero switches it off.
+    /// Group wait: the longest time that a leader waits for others before its commit begins. Zero switches it
+    /// off.
     pub group_wait: Duration,
+    /// It also waits for this part of what a sync takes at most.
+    pub group_sync_part: u32,
     /// A larger group is not waited for: it fills a commit while the one before is in flight.
     pub group_largest: u64,
     /// A leader that nobody joined for this part of its longest wait waits no more.
     pub group_idle_part: u32,
-    /// Idle spin: how long the driver stays awake after a commit; half of what a sync takes at most. Zero
-    /// switches it off.
+    /// If fewer callers commit together than lately, this part of those expected is forgotten with each commit.
+    pub group_forget_part: u64,
+    /// Idle spin: how long the driver stays awake after a commit. Zero switches it off.
     pub idle_spin: Duration,
+    /// It stays awake for this part of what a sync takes at most.
+    pub idle_sync_part: u32,
 }
 
 impl Pace {
@@ -100,9 +93,12 @@ impl Pace {
         spin_slow_from: 3,
         spin_slow_max: 6,
         group_wait: Duration::from_micros(500),
+        group_sync_part: 2,
         group_largest: 256,
         group_idle_part: 4,
+        group_forget_part: 8,
         idle_spin: Duration::from_micros(500),
+        idle_sync_part: 2,
     };
 
     /// Without what waits for threads that run beside: there are none.

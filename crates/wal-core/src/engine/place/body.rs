@@ -2,8 +2,12 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::super::pace::{KEEP_BYTES, SWAP_BYTES};
+use super::buffer::KEEP_BYTES;
 use crate::format::FRAME_HEADER_LEN;
+
+/// A frame of at least so many bytes becomes the buffer itself, if that is empty. Smaller ones are copied: that
+/// costs little, and the buffer's memory is the one that the processor has at hand.
+const SWAP_BYTES: usize = 16 * 1024;
 
 /// The body of one frame to be.
 pub(crate) struct Body<'a> {

@@ -6,7 +6,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::pace::BUFFER_BYTES;
+/// The room that a buffer has at least, in bytes.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Memory in which a thread encodes is kept up to this many bytes. A larger buffer does not change places with a
+/// smaller frame, as its memory would be given back.
+pub(super) const KEEP_BYTES: usize = 1 << 20;
 
 /// An empty buffer.
 pub(crate) fn new_buffer() -> BytesMut {

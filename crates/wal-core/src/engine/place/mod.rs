@@ -9,7 +9,8 @@
 //! | `time` | the time of an append |
 //!
 //! [`Placement`] owns three invariants: LSNs are contiguous, times never decrease, and every byte in the buffer
-//! belongs to the segment that the last break before it begins.
+//! belongs to the segment that the last break before it begins. It asserts them when the buffer is taken and when a
+//! segment is begun, in debug builds also when a frame is placed.
 
 mod body;
 mod buffer;
@@ -66,6 +67,8 @@ struct Filling {
 /// From `at` in the buffer on, bytes belong to a new segment.
 pub(super) struct Break {
     pub(super) at: usize,
+    /// Offset behind the last frame of the segment before it; 0 if there is none.
+    end: u64,
     /// The end of the log before it.
     pub(super) before: Captured,
     pub(super) header: SegmentHeader,
@@ -78,6 +81,8 @@ pub(super) struct Taken {
     pub(super) breaks: Vec<Break>,
     /// What is still to be put behind `frames`.
     pub(super) padding: Option<(Padding, Salt)>,
+    /// Offset behind all of it, in its last segment. What is taken next goes on there.
+    pub(super) end: u64,
 }
 
 /// The buffer has no room; the caller must wait for a write.
@@ -139,6 +144,9 @@ impl Placement {
         wall: Timestamp,
         progress: &Progress,
     ) -> Result<LsnRange, NoRoom> {
+        if cfg!(debug_assertions) {
+            self.assert_order(progress);
+        }
         let frame_len = body.frame_len();
         if !self.buf.is_empty() && self.buf.len() + frame_len > layout.buffer_bytes {
             return Err(NoRoom);
@@ -166,10 +174,21 @@ impl Placement {
         filling.used += frame_len as u64;
         debug_assert!(filling.used <= layout.segment_size, "a frame lies within its segment");
 
-        self.last_time = time;
+        self.note_time(time);
         self.next_lsn = first.advance(u64::from(body.records));
         self.last_lsn = self.next_lsn.prev();
         Ok(LsnRange { first, last: self.last_lsn })
+    }
+
+    /// The time of what is placed now.
+    #[inline]
+    fn note_time(&mut self, time: Timestamp) {
+        debug_assert!(
+            time >= self.last_time,
+            "times never decrease: {time} after {}",
+            self.last_time
+        );
+        self.last_time = time;
     }
 
     /// Gives up the space up to where a write may end: the padding for it, which belongs behind the last
@@ -196,11 +215,13 @@ impl Placement {
 
     /// Begins a new segment: what is placed from now on belongs to it.
     pub(super) fn roll(&mut self, layout: &Layout, wall: Timestamp, progress: &Progress) {
+        self.assert_order(progress);
         if let Some((padding, salt)) = self.pad(layout, progress) {
             padding.put(&mut self.buf, salt);
         }
+        let end = self.end();
         // The next append may have read its clock before this thread did.
-        self.last_time = wall.max(self.last_time);
+        self.note_time(wall.max(self.last_time));
         let header = SegmentHeader {
             log_id: layout.log_id,
             generation: self.next_generation,
@@ -218,18 +239,48 @@ impl Placement {
             salt: Salt::new(header.log_id, header.generation),
             used: u64::from(layout.data_offset),
         });
-        self.breaks.push(Break { at: self.buf.len(), before: progress.capture(), header });
+        self.breaks.push(Break { at: self.buf.len(), end, before: progress.capture(), header });
     }
 
     /// Swaps what was framed for the empty buffer in `taken`.
     pub(super) fn take(&mut self, layout: &Layout, taken: &mut Taken, progress: &Progress) {
-        debug_assert!(
-            taken.frames.is_empty() && taken.breaks.is_empty(),
-            "what was taken is written"
-        );
+        assert!(taken.frames.is_empty() && taken.breaks.is_empty(), "what was taken is written");
+        self.assert_order(progress);
+        self.assert_belonging(taken.end);
         std::mem::swap(&mut self.buf, &mut taken.frames);
         std::mem::swap(&mut self.breaks, &mut taken.breaks);
         taken.padding = self.pad(layout, progress);
+        taken.end = self.end();
+    }
+
+    /// Offset behind the last frame that was placed, in its segment.
+    fn end(&self) -> u64 {
+        self.filling.as_ref().map_or(0, |filling| filling.used)
+    }
+
+    /// What is placed next comes behind what was placed last, in number and in time.
+    fn assert_order(&self, progress: &Progress) {
+        let (next, appended) = (self.next_lsn, progress.appended());
+        // An opening may leave a gap, behind a truncation.
+        let is_next = next.since(appended) == 1 || progress.is_untouched();
+        assert!(is_next, "LSNs are contiguous: {next} is to follow {appended}");
+        let created = self.filling.as_ref().map(|filling| filling.created);
+        assert!(
+            created.is_none_or(|created| created <= self.last_time),
+            "times never decrease: the segment was begun at {created:?}, the last frame at {}",
+            self.last_time
+        );
+    }
+
+    /// Every byte in the buffer belongs to the segment that the last break before it begins: between two breaks
+    /// lies what that segment has counted. `taken` is the offset at which the buffer begins.
+    fn assert_belonging(&self, taken: u64) {
+        let (mut at, mut end) = (0, taken);
+        for next in &self.breaks {
+            assert_eq!(end + (next.at - at) as u64, next.end, "{BELONGING}");
+            (at, end) = (next.at, u64::from(next.header.data_offset));
+        }
+        assert_eq!(end + (self.buf.len() - at) as u64, self.end(), "{BELONGING}");
     }
 
     /// From now on the log starts at `lsn`; the next segment says so.
@@ -248,6 +299,8 @@ impl Placement {
     }
 }
 
+const BELONGING: &str = "bytes in the buffer belong to the segment of their break";
+
 /// How many records before this one are not known to be durable, as a frame says it.
 #[inline]
 fn durable_lag(first: Lsn, progress: &Progress) -> u32 {
@@ -264,27 +317,143 @@ mod tests {
     use crate::format::LogId;
     use crate::{Capabilities, CodecId, Settings};
 
+    const BEGUN: Timestamp = Timestamp::from_micros(1000);
+
+    /// A placement with a segment, into which nothing was placed.
+    struct Begun {
+        layout: Layout,
+        placement: Placement,
+        progress: Progress,
+    }
+
+    impl Begun {
+        fn new() -> Self {
+            let settings = Settings::default().segment_size(4096).buffer_bytes(4096);
+            let capabilities = Capabilities::durable();
+            let layout = Layout::new(LogId([0; 16]), CodecId::RAW, &settings, &capabilities);
+            let start = Start {
+                last_lsn: Lsn::ZERO,
+                next_lsn: Lsn::FIRST,
+                log_start: Lsn::FIRST,
+                next_generation: 1,
+                last_time: Timestamp::EPOCH,
+            };
+            let (placement, progress) = (Placement::new(&start), Progress::new(Lsn::ZERO));
+            let mut begun = Begun { layout: layout.unwrap(), placement, progress };
+            begun.roll();
+            begun
+        }
+
+        fn roll(&mut self) {
+            self.placement.roll(&self.layout, BEGUN, &self.progress);
+        }
+
+        /// Places a record, and does not count it.
+        fn place(&mut self, wall: Timestamp) -> Lsn {
+            let (crc, bytes) = (crc32c::crc32c(b"x"), BodyBytes::Lent(b"x"));
+            let mut body = Body { records: 1, record_bytes: 1, crc, bytes };
+            let placed = self.placement.place(&self.layout, &mut body, wall, &self.progress);
+            placed.unwrap_or_else(|NoRoom| panic!("there is room")).last
+        }
+
+        fn append(&mut self) {
+            let last = self.place(BEGUN);
+            self.progress.append(last, 1, 1, Duration::ZERO);
+        }
+
+        fn take(&mut self, taken: &mut Taken) {
+            self.placement.take(&self.layout, taken, &self.progress);
+        }
+    }
+
     #[test]
     fn an_append_that_read_its_clock_before_the_segment_was_begun_is_not_earlier() {
-        let settings = Settings::default().segment_size(4096).buffer_bytes(4096);
-        let capabilities = Capabilities::durable();
-        let layout = Layout::new(LogId([0; 16]), CodecId::RAW, &settings, &capabilities).unwrap();
-        let start = Start {
-            last_lsn: Lsn::ZERO,
-            next_lsn: Lsn::FIRST,
-            log_start: Lsn::FIRST,
-            next_generation: 1,
-            last_time: Timestamp::EPOCH,
-        };
-        let (mut placement, mut progress) = (Placement::new(&start), Progress::new(Lsn::ZERO));
-        placement.roll(&layout, Timestamp::from_micros(1000), &progress);
-        let (crc, bytes) = (crc32c::crc32c(b"x"), BodyBytes::Lent(b"x"));
-        let mut body = Body { records: 1, record_bytes: 1, crc, bytes };
-        let earlier = Timestamp::from_micros(900);
-        let placed = placement.place(&layout, &mut body, earlier, &progress);
-        assert!(placed.is_ok_and(|range| range.last == Lsn::FIRST));
-        progress.append(Lsn::FIRST, 1, 1, Duration::ZERO);
-        assert_eq!(placement.last_time, Timestamp::from_micros(1000));
-        assert_eq!(FrameHeader::decode(&placement.buf).time_delta, 0);
+        let mut begun = Begun::new();
+        assert_eq!(begun.place(Timestamp::from_micros(900)), Lsn::FIRST);
+        assert_eq!(begun.placement.last_time, BEGUN);
+        assert_eq!(FrameHeader::decode(&begun.placement.buf).time_delta, 0);
+    }
+
+    #[test]
+    fn what_is_taken_goes_on_where_the_last_ended() {
+        let (mut begun, mut taken) = (Begun::new(), Taken::default());
+        for rolls in [false, true, false, false] {
+            begun.append();
+            if rolls {
+                begun.roll();
+                begun.append();
+                begun.roll();
+            }
+            begun.append();
+            begun.take(&mut taken);
+            assert_eq!(taken.end, begun.placement.filling.as_ref().unwrap().used);
+            taken.frames.clear();
+            taken.breaks.clear();
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "what was taken is written")]
+    fn the_buffer_is_not_taken_before_the_last_one_was_written() {
+        let (mut begun, mut taken) = (Begun::new(), Taken::default());
+        begun.append();
+        begun.take(&mut taken);
+        begun.take(&mut taken);
+    }
+
+    #[test]
+    #[should_panic(expected = "LSNs are contiguous: 3 is to follow 1")]
+    fn no_segment_is_begun_while_a_record_was_placed_and_not_counted() {
+        let mut begun = Begun::new();
+        begun.append();
+        begun.place(BEGUN);
+        begun.roll();
+    }
+
+    #[test]
+    #[should_panic(expected = "times never decrease: the segment was begun at")]
+    fn a_segment_is_not_younger_than_its_frames() {
+        let mut begun = Begun::new();
+        begun.placement.last_time = Timestamp::from_micros(999);
+        begun.take(&mut Taken::default());
+    }
+
+    #[test]
+    #[should_panic(expected = "times never decrease")]
+    #[cfg(debug_assertions)]
+    fn time_does_not_go_back() {
+        Begun::new().placement.note_time(Timestamp::from_micros(999));
+    }
+
+    #[test]
+    #[should_panic(expected = "bytes in the buffer belong to the segment of their break")]
+    fn no_byte_is_in_the_buffer_that_no_segment_has_counted() {
+        let mut begun = Begun::new();
+        begun.append();
+        begun.placement.buf.extend_from_slice(b"x");
+        begun.take(&mut Taken::default());
+    }
+
+    #[test]
+    #[should_panic(expected = "bytes in the buffer belong to the segment of their break")]
+    fn a_break_lies_between_two_segments() {
+        let mut begun = Begun::new();
+        begun.append();
+        begun.roll();
+        begun.append();
+        begun.placement.breaks[1].at -= 1;
+        begun.take(&mut Taken::default());
+    }
+
+    #[test]
+    #[should_panic(expected = "the start moves forward, to the end at most")]
+    fn the_start_does_not_move_back() {
+        Begun::new().placement.start_at(Lsn::FIRST);
+    }
+
+    #[test]
+    #[should_panic(expected = "the end moves back")]
+    fn the_end_does_not_move_forward() {
+        Begun::new().placement.end_at(Lsn::FIRST);
     }
 }

@@ -5,9 +5,8 @@ use std::cell::Cell;
 
 use bytes::BytesMut;
 
-use super::super::pace::KEEP_BYTES;
 use super::body::{Body, BodyBytes};
-use super::buffer::new_buffer;
+use super::buffer::{KEEP_BYTES, new_buffer};
 use crate::format::{BatchTable, FRAME_HEADER_LEN};
 use crate::{Codec, Error, ErrorKind, Result};
 

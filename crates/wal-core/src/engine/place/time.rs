@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::pace::TIME_OF_DAY;
 use crate::{Clock, Recent, Timestamp};
+
+/// The time of day is read again after so long; in between, the time that passed is added up. So a time of day that
+/// was set meanwhile is seen so much later.
+const TIME_OF_DAY: Duration = Duration::from_millis(20);
 
 /// Under the short lock, so that times do not go back from one thread to the next.
 #[derive(Default)]
@@ -20,7 +23,7 @@ impl LogTime {
         clock.monotonic_since(&mut self.recent)
     }
 
-    /// The time of day. The clock is read again every few milliseconds, in between time is added up.
+    /// The time of day. The clock is read again after [`TIME_OF_DAY`], in between time is added up.
     #[inline]
     pub(crate) fn wall(&mut self, clock: &dyn Clock, now: Duration) -> Timestamp {
         match self.anchor {

@@ -36,6 +36,17 @@ pub(crate) enum Level {
     Followed,
 }
 
+impl Level {
+    /// What an error calls waiting for it.
+    pub(super) fn op(self) -> &'static str {
+        match self {
+            Level::Written => "wait for write",
+            Level::Durable => "wait for durability",
+            Level::Followed => "follow",
+        }
+    }
+}
+
 /// The next leader of a commit.
 pub(super) enum Successor {
     /// One of the threads that wait for this commit.

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::super::Engine;
-use super::super::failure::closed;
-use super::super::pace::WRITE_BYTES;
+use super::super::failure::{PanicGuard, closed};
 use super::super::place::{Body, EncodeMemory, NoRoom, Source};
 use super::super::state::State;
 use super::super::wait::Level;
 use crate::sync::MutexGuard;
 use crate::{Durability, Lsn, LsnRange, Result, Trigger};
+
+/// Records acknowledged from memory are to be written when this many bytes of frames have gathered.
+const WRITE_BYTES: usize = 256 * 1024;
 
 /// How an append that was framed goes on.
 pub(super) enum AfterPlace {
@@ -44,10 +46,23 @@ impl Engine {
         may_back_off: bool,
     ) -> Result<(MutexGuard<'_, State>, AfterPlace, LsnRange)> {
         let mut body = source.encode(memory, self.layout.limits)?;
+        let guard = PanicGuard(self);
+        let placed = self.place_when_room(&mut body, requested, may_back_off);
+        guard.disarm();
+        placed
+    }
+
+    #[inline]
+    fn place_when_room(
+        &self,
+        body: &mut Body<'_>,
+        requested: Option<Durability>,
+        may_back_off: bool,
+    ) -> Result<(MutexGuard<'_, State>, AfterPlace, LsnRange)> {
         loop {
             let st = if may_back_off { self.back_off.lock(&self.state.0) } else { self.state() };
             let mut st = self.alive(st, "append")?;
-            match self.place(&mut st, &mut body, requested) {
+            match self.place(&mut st, body, requested) {
                 Ok((next, range)) => return Ok((st, next, range)),
                 Err(NoRoom) => self.wait_for_buffer(st)?,
             }
@@ -83,7 +98,7 @@ impl Engine {
     ) -> Result<MutexGuard<'a, State>> {
         self.check(op)?;
         if st.agenda.is_closed() {
-            return Err(closed());
+            return Err(closed(op));
         }
         Ok(st)
     }

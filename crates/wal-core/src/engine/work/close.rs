@@ -25,7 +25,8 @@ impl Engine {
         let mut in_vain = Vec::new();
         let last_lsn = {
             let mut st = self.state();
-            st.progress.publish_sealed(flushed.captured, &self.reached);
+            let next = st.placement.next_lsn();
+            st.progress.publish_sealed(flushed.captured, next, &self.reached);
             self.collect_durable(&mut st, &mut wakes);
             st.agenda.forget_syncs();
             st.agenda.end();

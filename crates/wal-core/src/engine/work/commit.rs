@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::Engine;
 use super::super::agenda::Role;
-use super::super::failure::{PanicGuard, closed};
+use super::super::failure::PanicGuard;
 use super::super::progress::Captured;
 use super::super::state::State;
 use super::super::wait::{CommitNumber, Level, Outcome, Slot, Successor, Waiter, Wakes};
@@ -31,7 +31,7 @@ impl Engine {
     /// Waits on the calling thread until `lsn` is durable; it need not have been appended yet.
     pub(crate) fn wait_durable(&self, lsn: Lsn) -> Result<()> {
         while !self.has_reached(Level::Durable, lsn) {
-            let mut st = self.live("wait for durability")?;
+            let mut st = self.live(Level::Durable.op())?;
             if self.has_reached(Level::Durable, lsn) {
                 break;
             }
@@ -62,7 +62,7 @@ impl Engine {
         let _guard = PanicGuard(self);
         // Declared behind the guard, so that the lock is let go of before it.
         let mut st = st;
-        st.assert_promised(lsn);
+        st.assert_promised(Level::Durable, lsn);
         let in_flight = st.progress.in_flight_covers(lsn);
         let commit = st.wait.join_group(lsn, in_flight);
         drop(st);
@@ -70,19 +70,23 @@ impl Engine {
             Outcome::Lead => self.lead(),
             // Not even a mistake in counting commits may acknowledge what is not durable.
             _ if lsn <= self.durable_lsn() => Ok(()),
-            _ => Err(self.refusal("wait for commit").unwrap_or_else(closed)),
+            _ => Err(self.wait_ended(Level::Durable.op())),
         }
     }
 
     /// Waits for a record that is yet to be appended; this thread may come to lead its commit.
-    fn wait_in_queue(&self, mut st: MutexGuard<'_, State>, lsn: Lsn) -> Result<()> {
+    fn wait_in_queue(&self, st: MutexGuard<'_, State>, lsn: Lsn) -> Result<()> {
+        let _guard = PanicGuard(self);
+        // Declared behind the guard, so that the lock is let go of before it.
+        let mut st = st;
+        st.assert_promised(Level::Durable, lsn);
         let slot = Slot::of_this_thread();
         st.wait.join(Level::Durable, lsn, Waiter::Thread(slot.clone()));
         drop(st);
         match slot.wait() {
             Outcome::Done => Ok(()),
             Outcome::Lead => self.lead(),
-            Outcome::Failed => Err(self.refusal("wait for commit").unwrap_or_else(closed)),
+            Outcome::Failed => Err(self.wait_ended(Level::Durable.op())),
         }
     }
 
@@ -132,7 +136,7 @@ impl Engine {
         }
         drop(wakes);
         outcome?;
-        self.check("append")
+        self.check("commit")
     }
 
     /// Makes everything durable that was appended before this call, and tells how long that took. Called by the
@@ -176,7 +180,7 @@ impl Engine {
         self.collect_durable(st, &mut wakes.0);
         let woken = st.wait.covered() + wakes.0.len() as u64;
         let complete = st.wait.complete_commit(&self.groups);
-        st.seen.group.saw(woken, st.wait.gathered());
+        st.seen.group.saw(&self.pace, woken, st.wait.gathered());
         st.seen.idle.woke(woken > 0);
         complete
     }

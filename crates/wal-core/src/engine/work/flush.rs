@@ -54,6 +54,7 @@ impl Engine {
         w: &mut SegmentWriter,
         purpose: Purpose,
     ) -> Flushed {
+        st.assert_room_is_due();
         st.placement.take(&self.layout, &mut w.taken, &st.progress);
         let nothing_unsynced = st.progress.written_is_durable();
         let captured = match purpose {

@@ -123,7 +123,7 @@ impl Engine {
         if let Some(last_lsn) = self.seal_active(w)? {
             assert!(last_lsn <= before.lsn(), "a segment ends before the break behind it");
         }
-        self.publish_sealed(before);
+        self.publish_sealed(before, header.first_lsn);
         let (segment, entry) = self.create_segment(header)?;
         w.active = Some(Active::new(segment, entry));
         Ok(())
@@ -189,12 +189,12 @@ impl Engine {
         Ok(Some(last_lsn))
     }
 
-    /// Sealing a segment made everything before its end durable.
-    pub(super) fn publish_sealed(&self, before: Captured) {
+    /// Sealing a segment made everything before its end durable. The next segment begins with the record `next`.
+    fn publish_sealed(&self, before: Captured, next: Lsn) {
         let mut wakes = Vec::new();
         {
             let mut st = self.state();
-            st.progress.publish_sealed(before, &self.reached);
+            st.progress.publish_sealed(before, next, &self.reached);
             self.collect_durable(&mut st, &mut wakes);
         }
         wake_all(&mut wakes, Outcome::Done);

@@ -45,9 +45,9 @@ impl Engine {
         if self.has_reached(level, lsn) {
             return Ok(());
         }
-        self.check("append")?;
+        self.check(level.op())?;
         if st.agenda.is_closed() {
-            return Err(closed());
+            return Err(closed(level.op()));
         }
         // While nobody waited, nobody had to see to it.
         if level == Level::Durable {

@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 
 use super::super::Engine;
 use super::super::agenda::Role;
-use super::super::failure::closed;
-use super::super::place::{EncodeMemory, Source};
+use super::super::failure::{PanicGuard, closed};
+use super::super::place::{Body, EncodeMemory, Source};
 use super::super::state::State;
 use super::super::wait::{Level, Ticket, Waiter};
 use super::append::AfterPlace;
@@ -33,7 +33,7 @@ impl Engine {
     /// A future for "`lsn` is durable"; starts a sync if the record was appended.
     pub(crate) fn durable_future(&self, lsn: Lsn) -> Result<Waiting<'_>> {
         if !self.has_reached(Level::Durable, lsn) {
-            let mut st = self.live("wait for durability")?;
+            let mut st = self.live(Level::Durable.op())?;
             if lsn <= st.progress.appended() {
                 st.agenda.want_sync();
             }
@@ -81,22 +81,60 @@ impl<'a> Waiting<'a> {
 
     /// Joins the queue.
     fn join(&mut self, st: &mut State, cx: &Context<'_>) {
+        if cfg!(debug_assertions) {
+            st.assert_promised(self.level, self.lsn);
+        }
         let ticket = st.wait.join(self.level, self.lsn, Waiter::Task(cx.waker().clone()));
         self.id = Some(ticket.id);
     }
-}
 
-impl Future for Waiting<'_> {
-    type Output = Result<()>;
+    /// Puts a frame into the buffer, and goes on as was decided. `first` becomes the LSN of its first record.
+    #[inline]
+    fn place(
+        &mut self,
+        body: &mut Body<'_>,
+        requested: Option<Durability>,
+        first: &mut Lsn,
+        cx: &Context<'_>,
+    ) -> Result<Poll<()>> {
+        let engine = self.engine;
+        let mut st = engine.live("append")?;
+        let Ok((next, range)) = engine.place(&mut st, body, requested) else {
+            st.wait.join_for_buffer_once(cx.waker());
+            st.agenda.want_write();
+            engine.wake_driver(&mut st);
+            return Ok(Poll::Pending);
+        };
+        (*first, self.lsn) = (range.first, range.last);
+        match next {
+            AfterPlace::Acknowledged => {
+                engine.wake_driver(&mut st);
+                Ok(Poll::Ready(()))
+            }
+            AfterPlace::Wait(level) if engine.leads_in_place(&mut st, level) => {
+                engine.lead_in_place(st, level).map(Poll::Ready)
+            }
+            AfterPlace::Wait(level) => {
+                if level == Level::Written {
+                    st.agenda.want_write();
+                }
+                self.level = level;
+                self.join(&mut st, cx);
+                engine.wake_driver(&mut st);
+                Ok(Poll::Pending)
+            }
+        }
+    }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    /// Ready if the record has got so far, or never will; otherwise the task is in the queue.
+    fn look(&mut self, cx: &Context<'_>) -> Poll<Result<()>> {
         let (engine, level, lsn) = (self.engine, self.level, self.lsn);
         if engine.has_reached(level, lsn) {
             self.id = None;
             return Poll::Ready(Ok(()));
         }
         let mut st = engine.state();
-        if let Err(error) = engine.check("append") {
+        if let Err(error) = engine.check(level.op()) {
             return Poll::Ready(Err(error));
         }
         if engine.has_reached(level, lsn) {
@@ -106,19 +144,30 @@ impl Future for Waiting<'_> {
         // A log that is being closed makes durable what was appended before it says so.
         let is_closing = !st.agenda.is_over() && lsn <= st.progress.appended();
         if st.agenda.is_closed() && !is_closing {
-            return Poll::Ready(Err(closed()));
+            return Poll::Ready(Err(closed(level.op())));
         }
         let kept = self.ticket().is_some_and(|ticket| st.wait.update(level, ticket, cx.waker()));
         if !kept {
-            self.join(&mut st, cx);
             // The record may have been appended, and acknowledged earlier than durable, after this wait
             // was begun and before anybody knew of it.
             if level == Level::Durable && lsn <= st.progress.appended() {
                 st.promise_sync();
                 engine.wake_driver(&mut st);
             }
+            self.join(&mut st, cx);
         }
         Poll::Pending
+    }
+}
+
+impl Future for Waiting<'_> {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let guard = PanicGuard(self.engine);
+        let polled = self.look(cx);
+        guard.disarm();
+        polled
     }
 }
 
@@ -157,36 +206,13 @@ impl<'a, S: Source, F> AppendFuture<'a, S, F> {
     /// Frames the records; ready if they are acknowledged with that. Otherwise the task was put among those
     /// who wait for a commit, or, if there was no room, for a write.
     fn frame(&mut self, cx: &Context<'_>) -> Result<Poll<()>> {
-        let AppendFuture { source, waiting, first, requested, .. } = self;
-        let engine = waiting.engine;
         let mut memory = EncodeMemory::default();
-        let mut body = source.encode(&mut memory, engine.layout.limits)?;
-        let mut st = engine.live("append")?;
-        let Ok((next, range)) = engine.place(&mut st, &mut body, *requested) else {
-            st.wait.join_for_buffer_once(cx.waker());
-            st.agenda.want_write();
-            engine.wake_driver(&mut st);
-            return Ok(Poll::Pending);
-        };
-        (*first, waiting.lsn) = (range.first, range.last);
-        match next {
-            AfterPlace::Acknowledged => {
-                engine.wake_driver(&mut st);
-                Ok(Poll::Ready(()))
-            }
-            AfterPlace::Wait(level) if engine.leads_in_place(&mut st, level) => {
-                engine.lead_in_place(st, level).map(Poll::Ready)
-            }
-            AfterPlace::Wait(level) => {
-                if level == Level::Written {
-                    st.agenda.want_write();
-                }
-                waiting.level = level;
-                waiting.join(&mut st, cx);
-                engine.wake_driver(&mut st);
-                Ok(Poll::Pending)
-            }
-        }
+        let engine = self.waiting.engine;
+        let mut body = self.source.encode(&mut memory, engine.layout.limits)?;
+        let guard = PanicGuard(engine);
+        let placed = self.waiting.place(&mut body, self.requested, &mut self.first, cx);
+        guard.disarm();
+        placed
     }
 }
 

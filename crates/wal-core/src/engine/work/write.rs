@@ -6,7 +6,7 @@
 
 use super::super::Engine;
 use super::super::agenda::Role;
-use super::super::failure::{PanicGuard, closed};
+use super::super::failure::PanicGuard;
 use super::super::pace::{SpinScore, spin};
 use super::super::state::State;
 use super::super::wait::{Level, Outcome, Slot, Waiter};
@@ -28,13 +28,10 @@ impl Engine {
                 return self.lead_write(st);
             }
             if has_spun {
-                let slot = Slot::of_this_thread();
-                st.wait.join(Level::Written, lsn, Waiter::Thread(slot.clone()));
-                drop(st);
-                match slot.wait() {
+                match self.wait_for_write(st, lsn) {
                     Outcome::Done => return Ok(()),
                     Outcome::Lead => {}
-                    Outcome::Failed => return Err(self.refusal("write").unwrap_or_else(closed)),
+                    Outcome::Failed => return Err(self.wait_ended(Level::Written.op())),
                 }
             } else {
                 let (looks, before) = (st.seen.writes.looks(&self.pace), self.written_lsn());
@@ -51,8 +48,20 @@ impl Engine {
             if self.has_reached(Level::Written, lsn) {
                 return Ok(());
             }
-            self.check("write")?;
+            self.check(Level::Written.op())?;
         }
+    }
+
+    /// Sleeps until `lsn` was written, or until this thread is to see to that.
+    fn wait_for_write(&self, st: MutexGuard<'_, State>, lsn: Lsn) -> Outcome {
+        let _guard = PanicGuard(self);
+        // Declared behind the guard, so that the lock is let go of before it.
+        let mut st = st;
+        st.assert_promised(Level::Written, lsn);
+        let slot = Slot::of_this_thread();
+        st.wait.join(Level::Written, lsn, Waiter::Thread(slot.clone()));
+        drop(st);
+        slot.wait()
     }
 
     /// Writes, and gives the role of the writer back. Called by the writer.
@@ -93,7 +102,7 @@ impl Engine {
     /// Waits until the full buffer was taken. The first thread that finds it full does so, as soon as the write
     /// before is done, and the others go on while it writes.
     pub(super) fn wait_for_buffer(&self, mut st: MutexGuard<'_, State>) -> Result<()> {
-        if !st.agenda.take(Role::TakeBuffer) {
+        if !st.agenda.promise_room() {
             let slot = Slot::of_this_thread();
             st.wait.join_for_buffer(Waiter::Thread(slot.clone()));
             drop(st);
@@ -104,7 +113,7 @@ impl Engine {
         drop(st);
         let mut w = lock(&self.writer);
         // Or somebody else has taken it meanwhile.
-        if self.state().agenda.has(Role::TakeBuffer) {
+        if self.state().agenda.is_room_promised() {
             self.flush(&mut w, Purpose::Write).map(|_| ())
         } else {
             Ok(())
