@@ -117,9 +117,8 @@ impl Settings {
 
     /// The largest frame body that can be written when frames begin at `data_offset`.
     pub(crate) fn body_limit(&self, data_offset: u32) -> u64 {
-        let terminator_and_header = 2 * FRAME_HEADER_LEN as u64;
-        let segment =
-            self.segment_size.saturating_sub(u64::from(data_offset) + terminator_and_header);
+        let blank_and_header = 2 * FRAME_HEADER_LEN as u64;
+        let segment = self.segment_size.saturating_sub(u64::from(data_offset) + blank_and_header);
         let buffer = self.buffer_bytes - FRAME_HEADER_LEN as u64;
         self.max_batch_bytes.unwrap_or(u64::MAX).min(segment).min(buffer)
     }

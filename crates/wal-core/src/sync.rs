@@ -127,7 +127,8 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Whether nobody has it locked, at this moment.
+/// Whether nobody has it locked, at this moment. Under loom always, as an attempt would wait (see `try_lock`): the caller
+/// then waits for the lock.
 pub(crate) fn is_free<T>(mutex: &Mutex<T>) -> bool {
     cfg!(wal_loom) || try_lock(mutex).is_some()
 }
@@ -142,7 +143,7 @@ pub(crate) fn try_lock<T>(_: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 /// Threads of loom, parked by a lock and a condition variable.
 ///
 /// loom 0.7 loses the token of an `unpark` whose thread waits for a lock at that moment, which is how
-/// the driver is kicked; the model would see a wake-up get lost that no real thread loses.
+/// the driver is woken; the model would see a wake-up get lost that no real thread loses.
 #[cfg(wal_loom)]
 pub(crate) mod thread {
     use std::cell::RefCell;

@@ -84,11 +84,11 @@ impl<S: LogStorage> LogStorage for Metered<S> {
     fn create(
         &self,
         name: Lsn,
-        image: Bytes,
+        content: Bytes,
         capacity: u64,
         publish: Publish,
     ) -> Io<'_, Arc<dyn Segment>> {
-        self.inner.create(name, image, capacity, publish).map(self.metering())
+        self.inner.create(name, content, capacity, publish).map(self.metering())
     }
 
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {

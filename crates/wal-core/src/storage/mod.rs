@@ -19,6 +19,13 @@ pub use staged::{Publish, Staged, StagedSegment};
 
 /// What a storage can do. The engine adapts to it, and the conformance suite skips what does not
 /// apply.
+///
+/// ```
+/// use wal_core::Capabilities;
+/// let blocks = Capabilities::durable().alignment(4096).write_through(true);
+/// assert!(blocks.survives_power_loss && blocks.write_through);
+/// assert_eq!((blocks.alignment, blocks.pad_to), (4096, 1));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -34,12 +41,14 @@ pub struct Capabilities {
     pub atomic_write_unit: u32,
     /// Whether one [`WriteMode::Through`] write is cheaper than a cached write and a sync.
     pub write_through: bool,
-    /// Every write of frames is to end at a multiple of this many bytes: behind its last record comes
-    /// [padding](crate::format::Padding), which takes up to this many bytes and 23 of the segment and of
-    /// the buffer. So whatever is written next begins in a block that holds nothing yet, or the blank
-    /// header of a storage that [`recycles`](Self::recycles). 1 if a write may end anywhere; otherwise the
-    /// [`alignment`](Self::alignment) is a multiple of it.
-    pub padding: u32,
+    /// Every write of frames is to end at a multiple of this many bytes: the size of the storage's blocks. 1 if a
+    /// write may end anywhere; otherwise the [`alignment`](Self::alignment) is a multiple of it.
+    ///
+    /// The engine then ends each write with a frame of [padding](crate::format::Padding), so the next write begins
+    /// in a block that holds no record. That block is empty, or, in a storage that [`recycles`](Self::recycles),
+    /// begins with the blank behind the last frame. A frame of padding takes up to `pad_to` + 23 bytes of the segment
+    /// and of the buffer.
+    pub pad_to: u32,
 }
 
 impl Capabilities {
@@ -53,7 +62,7 @@ impl Capabilities {
             alignment: 1,
             atomic_write_unit: 512,
             write_through: false,
-            padding: 1,
+            pad_to: 1,
         }
     }
 
@@ -65,6 +74,55 @@ impl Capabilities {
             survives_process_crash: false,
             ..Self::durable()
         }
+    }
+
+    /// Sets [`survives_power_loss`](Self::survives_power_loss).
+    #[must_use]
+    pub const fn survives_power_loss(mut self, survives: bool) -> Self {
+        self.survives_power_loss = survives;
+        self
+    }
+
+    /// Sets [`survives_process_crash`](Self::survives_process_crash).
+    #[must_use]
+    pub const fn survives_process_crash(mut self, survives: bool) -> Self {
+        self.survives_process_crash = survives;
+        self
+    }
+
+    /// Sets [`recycles`](Self::recycles).
+    #[must_use]
+    pub const fn recycles(mut self, recycles: bool) -> Self {
+        self.recycles = recycles;
+        self
+    }
+
+    /// Sets [`alignment`](Self::alignment), in bytes.
+    #[must_use]
+    pub const fn alignment(mut self, bytes: u32) -> Self {
+        self.alignment = bytes;
+        self
+    }
+
+    /// Sets [`atomic_write_unit`](Self::atomic_write_unit), in bytes.
+    #[must_use]
+    pub const fn atomic_write_unit(mut self, bytes: u32) -> Self {
+        self.atomic_write_unit = bytes;
+        self
+    }
+
+    /// Sets [`write_through`](Self::write_through).
+    #[must_use]
+    pub const fn write_through(mut self, is_cheaper: bool) -> Self {
+        self.write_through = is_cheaper;
+        self
+    }
+
+    /// Sets [`pad_to`](Self::pad_to), in bytes.
+    #[must_use]
+    pub const fn pad_to(mut self, bytes: u32) -> Self {
+        self.pad_to = bytes;
+        self
     }
 }
 
@@ -97,7 +155,7 @@ pub enum Access {
 pub struct Listing {
     /// The first LSNs by which the segments are named, ascending.
     pub segments: Vec<Lsn>,
-    /// Names of things in the place that are not the log's.
+    /// Names of what else is there and is not the log's.
     pub foreign: Vec<String>,
 }
 
@@ -159,7 +217,7 @@ pub trait LogStorage: Send + Sync + 'static {
     /// What this storage can do; constant over its life.
     fn capabilities(&self) -> Capabilities;
 
-    /// The place, for messages ("/var/lib/app/wal", "memory").
+    /// Where the log lives, for messages ("/var/lib/app/wal", "memory").
     fn describe(&self) -> String;
 
     /// Takes the one-writer lock.
@@ -176,7 +234,7 @@ pub trait LogStorage: Send + Sync + 'static {
     /// Names the segments and whatever else is there.
     ///
     /// - **On `Ok`**: every segment whose creation returned `Ok` and whose removal did not begin.
-    /// - **On `Err`**: the place cannot be read; nothing changed.
+    /// - **On `Err`**: the storage cannot be read; nothing changed.
     /// - **If cancelled**: nothing changed.
     /// - **Concurrency**: may run beside everything else and then shows a state in between.
     /// - **Durability**: none.
@@ -194,24 +252,24 @@ pub trait LogStorage: Send + Sync + 'static {
     ///   was [locked](Self::lock).
     fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged>;
 
-    /// Creates a segment whose first bytes are `image`, in one go: stages, writes, syncs and publishes it.
+    /// Creates a segment whose first bytes are `content`, in one go: stages, writes, syncs and publishes it.
     ///
     /// There is no need to implement this.
     ///
     /// - **On `Ok`**, **On `Err`**, **If cancelled**, **Durability**: as for
-    ///   [`StagedSegment::publish`], with `image` as what was written.
+    ///   [`StagedSegment::publish`], with `content` as what was written.
     /// - **Concurrency**: one call at a time, by the writer.
     fn create(
         &self,
         name: Lsn,
-        image: Bytes,
+        content: Bytes,
         capacity: u64,
         publish: Publish,
     ) -> Io<'_, Arc<dyn Segment>> {
         let staged = self.stage(name, capacity);
         Io::future(async move {
             let mut staged = staged.await?;
-            staged.write_at(0, image).await?;
+            staged.write_at(0, content).await?;
             staged.sync().await?;
             staged.publish(publish).await
         })
@@ -272,11 +330,11 @@ macro_rules! forward_storage {
             fn create(
                 &self,
                 name: Lsn,
-                image: Bytes,
+                content: Bytes,
                 capacity: u64,
                 publish: Publish,
             ) -> Io<'_, Arc<dyn Segment>> {
-                (**self).create(name, image, capacity, publish)
+                (**self).create(name, content, capacity, publish)
             }
             fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
                 (**self).open(name, access)

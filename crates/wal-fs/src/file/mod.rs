@@ -190,12 +190,12 @@ impl<F: FileSystem> LogStorage for FileStorage<F> {
     fn create(
         &self,
         name: Lsn,
-        image: Bytes,
+        content: Bytes,
         capacity: u64,
         publish: Publish,
     ) -> Io<'_, Arc<dyn Segment>> {
         let staged = self.stage_segment(name, capacity, as_it_is);
-        Io::ready(staged.and_then(|staged| staged.create(&image, publish)))
+        Io::ready(staged.and_then(|staged| staged.create(&content, publish)))
     }
 
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {

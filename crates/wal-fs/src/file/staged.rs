@@ -157,8 +157,8 @@ where
     P: FnOnce(Nameless<'_, F>) -> Result<Arc<dyn Segment>> + Send + 'static,
 {
     /// Writes the whole segment and publishes it.
-    pub(crate) fn create(mut self, image: &[u8], how: Publish) -> Result<Arc<dyn Segment>> {
-        self.write(0, image)?;
+    pub(crate) fn create(mut self, content: &[u8], how: Publish) -> Result<Arc<dyn Segment>> {
+        self.write(0, content)?;
         self.give_name(how)
     }
 

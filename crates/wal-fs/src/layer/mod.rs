@@ -60,12 +60,12 @@ macro_rules! forward {
         fn create(
             &self,
             name: ::wal_core::Lsn,
-            image: ::bytes::Bytes,
+            content: ::bytes::Bytes,
             capacity: u64,
             publish: ::wal_core::Publish,
         ) -> ::wal_core::Io<'_, ::std::sync::Arc<dyn ::wal_core::Segment>> {
             let staged = self.$below(name, capacity);
-            ::wal_core::Io::ready(staged.and_then(|staged| staged.create(&image, publish)))
+            ::wal_core::Io::ready(staged.and_then(|staged| staged.create(&content, publish)))
         }
     };
     (@set_aside $below:ident) => {

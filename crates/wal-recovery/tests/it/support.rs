@@ -241,12 +241,12 @@ impl LogStorage for Fading {
     fn create(
         &self,
         name: Lsn,
-        image: Bytes,
+        content: Bytes,
         capacity: u64,
         publish: Publish,
     ) -> Io<'_, Arc<dyn Segment>> {
         self.change(|| {
-            let segment = self.inner.create(name, image, capacity, publish).wait()?;
+            let segment = self.inner.create(name, content, capacity, publish).wait()?;
             Ok(Arc::new(FadingSegment(segment, self.clone())) as Arc<dyn Segment>)
         })
     }

@@ -116,13 +116,13 @@ impl<S: LogStorage> LogStorage for Witness<S> {
     fn create(
         &self,
         name: Lsn,
-        image: Bytes,
+        content: Bytes,
         capacity: u64,
         publish: Publish,
     ) -> Io<'_, Arc<dyn Segment>> {
-        let len = image.len();
+        let len = content.len();
         let call = format!("create({name}, {len} bytes, {capacity}, {})", shown(publish));
-        let io = self.calls.watch(call, self.inner.create(name, image, capacity, publish), ok);
+        let io = self.calls.watch(call, self.inner.create(name, content, capacity, publish), ok);
         self.wrap(name, io)
     }
 

@@ -254,7 +254,7 @@ impl<S: LogStorage> CrashStorage<S> {
     fn publish(
         &self,
         name: Lsn,
-        image: Bytes,
+        content: Bytes,
         capacity: u64,
         how: Publish,
     ) -> Result<CrashSegment<S>> {
@@ -265,10 +265,10 @@ impl<S: LogStorage> CrashStorage<S> {
             let present = self.present(&mut state, name)?;
             how.check(name, present.as_deref())?;
         }
-        let under_way = InFlight::Create { name, image: image.clone(), how };
+        let under_way = InFlight::Create { name, image: content.clone(), how };
         let mut state = self.change(OP, under_way)?;
-        state.check_room(name, image.len() as u64)?;
-        let whole = self.with_old_bytes(&state, image, capacity);
+        state.check_room(name, content.len() as u64)?;
+        let whole = self.with_old_bytes(&state, content, capacity);
         let below = self.shared.inner.create(name, whole, capacity, how).wait()?;
         let bytes = state::read_whole(&*below)?;
         let (file, incarnation) = state.put(name, below, bytes)?;
@@ -287,20 +287,20 @@ impl<S: LogStorage> CrashStorage<S> {
     }
 
     /// The segment, with what is behind it in space that was used before.
-    fn with_old_bytes(&self, state: &State, image: Bytes, capacity: u64) -> Bytes {
-        let room = (capacity as usize).saturating_sub(image.len());
+    fn with_old_bytes(&self, state: &State, content: Bytes, capacity: u64) -> Bytes {
+        let room = (capacity as usize).saturating_sub(content.len());
         let old = match state.reuse {
-            Reuse::AsBelow => return image,
+            Reuse::AsBelow => return content,
             Reuse::Garbage(seed) => {
                 let mut rng = Rng::new(seed);
                 (0..room).map(|_| rng.next() as u8).collect()
             }
             Reuse::OldFrames => {
-                let old = state.removed.get(image.len()..).unwrap_or_default();
+                let old = state.removed.get(content.len()..).unwrap_or_default();
                 old[..old.len().min(room)].to_vec()
             }
         };
-        let mut whole = BytesMut::from(image);
+        let mut whole = BytesMut::from(content);
         whole.extend_from_slice(&old);
         whole.freeze()
     }
@@ -394,11 +394,11 @@ impl<S: LogStorage> LogStorage for CrashStorage<S> {
     fn create(
         &self,
         name: Lsn,
-        image: Bytes,
+        content: Bytes,
         capacity: u64,
         publish: Publish,
     ) -> Io<'_, Arc<dyn Segment>> {
-        let created = self.publish(name, image, capacity, publish);
+        let created = self.publish(name, content, capacity, publish);
         Io::ready(created.map(|segment| Arc::new(segment) as Arc<dyn Segment>))
     }
 

@@ -96,12 +96,12 @@ impl<S: LogStorage> LogStorage for FaultStorage<S> {
     fn create(
         &self,
         name: Lsn,
-        image: Bytes,
+        content: Bytes,
         capacity: u64,
         publish: Publish,
     ) -> Io<'_, Arc<dyn Segment>> {
         guarded(&self.control, StorageCall::Create, || {
-            let inner = self.inner.create(name, image, capacity, publish);
+            let inner = self.inner.create(name, content, capacity, publish);
             Io::future(async { Ok(wrap(&self.control, inner.await?)) })
         })
     }

@@ -49,7 +49,7 @@ impl Lying {
     fn create_wrongly(
         &self,
         name: Lsn,
-        image: Bytes,
+        content: Bytes,
         capacity: u64,
         publish: Publish,
     ) -> Result<Arc<dyn Segment>> {
@@ -58,7 +58,7 @@ impl Lying {
             self.inner.remove(&[name]).wait()?;
             how = Publish::New;
         }
-        self.inner.create(name, image, capacity, how).wait()
+        self.inner.create(name, content, capacity, how).wait()
     }
 
     fn remove_wrongly(&self, names: &[Lsn]) -> Result<()> {
@@ -113,11 +113,11 @@ impl LogStorage for Lying {
     fn create(
         &self,
         name: Lsn,
-        image: Bytes,
+        content: Bytes,
         capacity: u64,
         publish: Publish,
     ) -> Io<'_, Arc<dyn Segment>> {
-        let created = self.create_wrongly(name, image, capacity, publish);
+        let created = self.create_wrongly(name, content, capacity, publish);
         Io::ready(created.and_then(|segment| {
             if let StorageBug::KeepsOnly(most) = self.bug {
                 self.retain(most)?;

@@ -72,11 +72,11 @@ impl LogStorage for Noting {
     fn create(
         &self,
         name: Lsn,
-        image: Bytes,
+        content: Bytes,
         capacity: u64,
         publish: Publish,
     ) -> Io<'_, Arc<dyn Segment>> {
-        let mut bytes = image.to_vec();
+        let mut bytes = content.to_vec();
         bytes.resize(bytes.len() + self.room, 0);
         self.noted(name, self.memory.create(name, bytes.into(), capacity, publish).wait())
     }
