@@ -26,7 +26,8 @@ use crate::{AsyncWal, Codec, LogStorage, RawCodec, Result, Settings, SyncStrateg
 /// # Errors
 /// - `Locked`: another process has the log open.
 /// - `Corrupt`: bytes that had been durable are damaged. `Options` with another [`Mode`], or the command `wal repair`.
-/// - `NotALog`, `Denied`, `Full`, `Unsupported`, `CodecMismatch`, `Io`.
+/// - `CodecMismatch`: another codec wrote the log. Nothing was changed, not even a torn tail was cut.
+/// - `NotALog`, `Denied`, `Full`, `Unsupported`, `Io`.
 pub fn open(dir: impl AsRef<Path>) -> Result<(Wal, Report)> {
     Options::new().open(dir)
 }
@@ -138,9 +139,19 @@ impl<C: Codec> Options<C> {
     /// # Errors
     /// As [`open`].
     pub fn open_on(self, storage: impl LogStorage) -> Result<(Wal<C>, Report)> {
-        let (recovered, report) = Recovery::new(storage).mode(self.mode).run()?;
+        // A recovery repairs, and the log's own codec comes first: nothing is repaired for an opening that is refused.
+        let recovery = Recovery::new(storage).mode(self.mode).codec(self.codec.id());
+        let (recovered, report) = recovery.run()?;
         let builder = Wal::builder(self.strategy).codec(self.codec).settings(self.settings);
         Ok((builder.open(recovered)?, report))
+    }
+
+    /// Opens the log on any storage, for asynchronous tasks.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn open_async_on(self, storage: impl LogStorage) -> Result<(AsyncWal<C>, Report)> {
+        self.open_on(storage).map(|(log, report)| (log.asynchronous(), report))
     }
 }
 

@@ -127,7 +127,7 @@ fn hint(error: &Error) -> Option<&'static str> {
         ErrorKind::CodecMismatch => {
             "append with the program that wrote the log; `wal dump` shows its bytes as they are"
         }
-        ErrorKind::NotFound if error.lsn().is_some() => "`wal stat DIR` shows the range of LSNs",
+        ErrorKind::NotInLog => "`wal stat DIR` shows the range of LSNs",
         ErrorKind::NotFound => "check the path; `wal append DIR` creates a log",
         ErrorKind::Denied => {
             "check the permissions, and whether the file system is mounted read-only"

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wal_core::{LogStorage, Recovered};
+use wal_core::{CodecId, LogStorage, Recovered};
 use wal_fs::FileStorage;
 use wal_recovery::{Mode, Recovery, Report};
 
@@ -31,9 +31,18 @@ pub(crate) fn uring(_: &Path) -> Result<FileStorage, Failure> {
     Err(wal_core::Error::new(wal_core::ErrorKind::Unsupported, "open log").with_detail(why).into())
 }
 
+/// Recovers a log for appending bytes: one of another codec is refused as it is.
+pub(crate) fn recover_raw(storage: impl LogStorage) -> Result<Recovered, Failure> {
+    run(Recovery::new(storage).codec(CodecId::RAW))
+}
+
 /// Recovers a log for writing, as every opening does: cuts a torn tail, refuses damage. Says what it cut.
 pub(crate) fn recover(storage: impl LogStorage) -> Result<Recovered, Failure> {
-    let mut recovery = Recovery::new(storage).mode(Mode::TornTail);
+    run(Recovery::new(storage))
+}
+
+fn run(recovery: Recovery) -> Result<Recovered, Failure> {
+    let mut recovery = recovery.mode(Mode::TornTail);
     if let Some(bar) = progress::bar("recover") {
         recovery = recovery.progress(bar);
     }

@@ -18,11 +18,19 @@ use crate::{
 /// An open write-ahead log, for asynchronous tasks. The same engine as [`Wal`]; both can be used at
 /// once.
 ///
-/// No runtime is needed. Writes and syncs are done by the log's driver thread, one for all tasks, so
-/// that no executor thread ever blocks on a disk, unless
-/// [`commit_in_place`](crate::Settings::commit_in_place) asks for that. This holds for reading, too: what is
-/// still in the log's buffer is written by the driver before it is read. The reads themselves are done where they
-/// are polled: usually they come from the page cache.
+/// No runtime is needed. Writes and syncs are done by the log's driver thread, one for all tasks: no executor thread
+/// writes or syncs, unless [`commit_in_place`](crate::Settings::commit_in_place) asks for that. What is still in the
+/// log's buffer is written by the driver, too, before it is read.
+///
+/// **Reads are done where they are polled.** [`read`](Self::read), [`stream`](Self::stream) and
+/// [`follow`](Self::follow) open segments and read them on the executor's thread, as far as the storage does not do
+/// that elsewhere. Files usually find the bytes in the page cache, but an old record may make that thread wait for the
+/// disk. Where this matters, read on a thread that may block, by [`blocking`](Self::blocking).
+///
+/// There is no `submit`: with it a task would have to write when the buffer is full, as it does by
+/// `blocking().submit(…)`. Futures that are polled together (`join!`, tasks) share a sync, and so do records that are
+/// appended as [`Durability::Buffered`] and waited for by one [`sync`](Self::sync) or
+/// [`wait_durable`](Self::wait_durable).
 ///
 /// Dropping the last handle of a log, an `AsyncWal` or a [`Wal`], writes and perhaps syncs on the dropping thread;
 /// [`close`](Self::close) leaves that to the driver.
@@ -161,6 +169,22 @@ impl<C: Codec> AsyncWal<C> {
     /// The records from `from` on up to the last one appended before this call. Keeps the log open.
     /// [`Lsn::ZERO`] stands for the first record that there is.
     ///
+    /// ```
+    /// # use wal_core::{Always, Lsn, MemoryStorage, Wal};
+    /// # #[tokio::main]
+    /// # async fn main() -> wal_core::Result<()> {
+    /// # let log = Wal::builder(Always).open_async(MemoryStorage::new().into_empty_log()?)?;
+    /// log.append_batch(&["debit", "credit"].map(str::as_bytes)).await?;
+    /// let mut records = log.stream(Lsn::new(2))?;
+    /// while let Some(entry) = records.next().await {
+    ///     let entry = entry?;
+    ///     println!("{}: {:?}", entry.lsn, entry.record);
+    ///     # assert_eq!((entry.lsn, &entry.record[..]), (Lsn::new(2), &b"credit"[..]));
+    /// }
+    /// # log.close().await
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Wal::iter`]; a failed write is told by an item, the last one.
     pub fn stream(&self, from: Lsn) -> Result<RecordStream<C::Decoded>>
@@ -194,6 +218,27 @@ impl<C: Codec> AsyncWal<C> {
 
     /// The records from `from` on, each as soon as it is durable. [`Lsn::ZERO`] stands for the first record that
     /// there is. Ends when the log is closed, when it fails, and when its last handle is dropped.
+    ///
+    /// ```
+    /// # use wal_core::{Always, Lsn, MemoryStorage, Wal};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let log = Wal::builder(Always).open_async(MemoryStorage::new().into_empty_log()?)?;
+    /// let mut news = log.follow(Lsn::ZERO)?;
+    /// let consumer = tokio::spawn(async move {
+    ///     let mut seen = Vec::new();
+    ///     while let Some(entry) = news.next().await {
+    ///         seen.push(entry?.record);
+    ///     }
+    ///     Ok::<_, wal_core::Error>(seen)
+    /// });
+    /// log.append(b"one").await?;
+    /// log.append(b"two").await?;
+    /// log.close().await?; // ends the follower, once it has seen everything
+    /// assert_eq!(consumer.await??, ["one", "two"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Wal::follow`].

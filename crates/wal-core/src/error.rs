@@ -28,7 +28,7 @@ pub enum ErrorKind {
     Closed,
     /// Another writer holds the log. Wait until it ends, or look for a process that should not be there.
     Locked,
-    /// The place holds something else than a log. Check the path.
+    /// The storage holds something else than a log. Check the path.
     NotALog,
     /// The storage changed since it was recovered. Recover it again, and open what that returns.
     NotRecovered,
@@ -45,8 +45,11 @@ pub enum ErrorKind {
     /// The codec could not encode or decode a record. Nothing was written; look at the record.
     Codec,
     /// The log does not hold that LSN (never written, or truncated). Go on from the first one that it holds.
+    NotInLog,
+    /// Something that the storage should hold is missing: a directory, a segment, or what was to be replaced. Check the
+    /// path, and who moves or removes files there. Beside a running writer it may be a matter of time: try again.
     NotFound,
-    /// The operating system denies access, or the place is read-only. Change the permissions.
+    /// The operating system denies access, or the file system is read-only. Change the permissions.
     Denied,
     /// A recovery exceeded its time limit. Nothing was changed. Try again with more time or more threads.
     TimedOut,
@@ -75,6 +78,7 @@ impl ErrorKind {
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::CodecMismatch => "other codec",
             ErrorKind::Codec => "codec",
+            ErrorKind::NotInLog => "not in the log",
             ErrorKind::NotFound => "not found",
             ErrorKind::Denied => "denied",
             ErrorKind::TimedOut => "timed out",
@@ -89,7 +93,7 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// An error with its kind, the operation, and the place in the log.
+/// An error with its kind, the operation, and where in the log it happened.
 ///
 /// Cheap to clone: a failed sync is handed to every caller that waited for it.
 ///

@@ -26,7 +26,7 @@ pub(crate) fn start(engine: &Engine, from: Lsn) -> Result<Lsn> {
         return Ok(log_start);
     }
     if from < log_start {
-        return Err(Error::new(ErrorKind::NotFound, "read")
+        return Err(Error::new(ErrorKind::NotInLog, "read")
             .with_lsn(from)
             .with_detail(format!("truncated; the log starts at LSN {log_start}")));
     }
@@ -47,7 +47,7 @@ pub(crate) async fn read_one<C: Codec>(
     upto: Lsn,
 ) -> Result<Entry<C::Decoded>> {
     let missing =
-        |detail: String| Error::new(ErrorKind::NotFound, "read").with_lsn(lsn).with_detail(detail);
+        |detail: String| Error::new(ErrorKind::NotInLog, "read").with_lsn(lsn).with_detail(detail);
     if lsn != from || lsn > upto {
         return Err(missing(format!("the log ends at LSN {upto}")));
     }
@@ -131,7 +131,7 @@ impl<C: Codec> Follow<C> {
     /// The next record if one is durable. Does not wait.
     ///
     /// # Errors
-    /// `Corrupt`, `Io`, `Codec`; `NotFound` if the record was truncated meanwhile. The follower has ended then.
+    /// `Corrupt`, `Io`, `Codec`; `NotInLog` if the record was truncated meanwhile. The follower has ended then.
     pub fn try_next(&mut self) -> Result<Followed<C::Decoded>> {
         self.next_within(Duration::ZERO)
     }

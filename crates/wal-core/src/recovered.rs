@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::format::{FrameKind, LogId, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary};
+use crate::format::{
+    Footer, FrameKind, LogId, SEGMENT_HEADER_LEN, Salt, SegmentHeader, SegmentSummary,
+};
 use crate::{
-    Access, CodecId, Error, ErrorKind, Event, FrameReader, FrameStep, LogStorage, Lsn, Result,
+    Access, CodecId, Error, ErrorKind, Event, FramesAhead, LogStorage, Lsn, Result, Segment,
     StorageLock, Timestamp,
 };
 
@@ -37,9 +39,9 @@ pub struct RecoveredParts {
     pub storage: Arc<dyn LogStorage>,
     /// The one-writer lock, held since before the scan.
     pub lock: StorageLock,
-    /// The log's identity; a fresh one for an empty place.
+    /// The log's identity; a fresh one for an empty storage.
     pub log_id: LogId,
-    /// The codec of the records; `None` for an empty place.
+    /// The codec of the records; `None` for an empty storage.
     pub codec: Option<CodecId>,
     /// Ascending.
     pub segments: Vec<RecoveredSegment>,
@@ -91,6 +93,7 @@ impl Recovered {
     /// # Contract
     /// - Every record of `segments` survives a power loss from now on.
     /// - `segments` are ascending, and no byte behind a segment's last frame can be taken for a frame.
+    /// - The newest segment is sealed: it ends in its footer, as no segment may follow one that does not.
     /// - `next_generation` is larger than any generation that the storage may still hold.
     /// - `lock` is the lock of `storage`, and was held since before the scan.
     ///
@@ -113,10 +116,10 @@ impl Recovered {
         Recovered(parts)
     }
 
-    /// A log that holds nothing yet, in a place that holds no segment.
+    /// A log that holds nothing yet, in a storage that holds no segment.
     ///
     /// # Errors
-    /// `NotRecovered` if the place holds a segment: recover it. `Io` if it cannot be listed.
+    /// `NotRecovered` if the storage holds a segment: recover it. `Io` if it cannot be listed.
     pub fn empty(storage: Arc<dyn LogStorage>, lock: StorageLock, log_id: LogId) -> Result<Self> {
         let recovered = Recovered(RecoveredParts::new(storage, lock, log_id));
         recovered.check_listing()?;
@@ -135,7 +138,7 @@ impl Recovered {
         self.0.log_id
     }
 
-    /// The codec of the records; `None` for an empty place.
+    /// The codec of the records; `None` for an empty storage.
     #[must_use]
     pub fn codec(&self) -> Option<CodecId> {
         self.0.codec
@@ -188,7 +191,7 @@ impl Recovered {
     }
 
     /// Compares this with what the storage holds: the names of the segments, the header of the newest one, and its
-    /// end. Reads a few KiB.
+    /// footer. Reads a few KiB.
     ///
     /// # Errors
     /// `NotRecovered`, saying what differs; `Io`.
@@ -216,7 +219,6 @@ impl Recovered {
     }
 
     fn check_newest(&self, newest: &RecoveredSegment) -> Result<()> {
-        const END: usize = 4096;
         let RecoveredSegment { header, summary, .. } = newest;
         let segment = self.0.storage.open(header.first_lsn, Access::Read).wait()?;
         let bytes = segment.read_at(0, SEGMENT_HEADER_LEN).wait()?;
@@ -225,25 +227,48 @@ impl Recovered {
                 "the newest segment has another header than when it was recovered",
             ));
         }
-        let (len, end) = (segment.len().wait()?, summary.data_end);
-        if len < end {
-            return Err(mismatch("the newest segment is shorter than when it was recovered")
-                .with_offset(len));
-        }
-        let mut reader = FrameReader::new(segment, header, end, len).read_size(END);
-        loop {
-            let FrameStep::Frame(frame) = crate::block_on(reader.next())? else { return Ok(()) };
-            match FrameKind::from_number(frame.header.kind) {
-                Some(FrameKind::Padding) => {}
-                // A sealed segment goes on with its footer.
-                Some(FrameKind::Footer) => return Ok(()),
-                _ => {
-                    let why = "the newest segment is longer than when it was recovered";
-                    return Err(mismatch(why).with_offset(frame.offset));
+        let len = segment.len().wait()?;
+        let what = match footer_at(&*segment, header, len)? {
+            // Its offset may differ: a recovery may put padding between the frames that it read and the footer.
+            Some(Footer { summary: found }) => {
+                let is_same = found.records == summary.records
+                    && found.last_time_delta == summary.last_time_delta;
+                if is_same {
+                    return Ok(());
                 }
+                "the newest segment was sealed with other records than were recovered"
             }
-        }
+            None if len < summary.data_end => {
+                "the newest segment is shorter than when it was recovered"
+            }
+            None => "the newest segment does not end in the footer that every recovery leaves",
+        };
+        Err(mismatch(what).with_offset(len))
     }
+}
+
+/// The footer in which a segment of `len` bytes ends; `None` if it ends in anything else.
+fn footer_at(segment: &dyn Segment, header: &SegmentHeader, len: u64) -> Result<Option<Footer>> {
+    // One read, up to segments of 64 MiB.
+    const AT_ONCE: u64 = 12 << 10;
+    let last = |bytes: u64| segment.read_at(len - bytes, bytes as usize).wait();
+    let mut tail = last(len.min(AT_ONCE))?;
+    // No more is believed, and allocated, than the index of a segment of this length takes.
+    let longest = len.min(AT_ONCE + 8 * (len / SegmentSummary::INDEX_STEP));
+    let frame_len = Footer::frame_len(&tail).map(u64::from);
+    let Some(frame_len) = frame_len.filter(|&frame_len| frame_len <= longest) else {
+        return Ok(None);
+    };
+    if frame_len > tail.len() as u64 {
+        tail = last(frame_len)?;
+    }
+    let Some(at) = tail.len().checked_sub(frame_len as usize) else { return Ok(None) };
+    let salt = Salt::new(header.log_id, header.generation);
+    let frame = FramesAhead::new(&tail[at..], len - frame_len, salt).next();
+    let footer = frame.filter(|frame| {
+        frame.header.kind == FrameKind::Footer as u8 && frame.header.frame_len() == frame_len
+    });
+    Ok(footer.and_then(|f| Footer::decode(&f.header, f.body, f.offset, header).ok()))
 }
 
 fn mismatch(what: &'static str) -> Error {

@@ -194,7 +194,7 @@ impl<C: Codec> Wal<C> {
     /// Reads one record. Finds everything that was appended, durable or not.
     ///
     /// # Errors
-    /// `NotFound` if there is no such record, `Corrupt` if it is damaged, `Codec`, `Io`.
+    /// `NotInLog` if there is no such record, `Corrupt` if it is damaged, `Codec`, `Io`.
     pub fn read(&self, lsn: Lsn) -> Result<Entry<C::Decoded>> {
         iter::read(&self.inner, lsn)
     }
@@ -206,7 +206,7 @@ impl<C: Codec> Wal<C> {
     /// 1 MiB, which stays in memory as long as the record does. The iterator keeps the log open.
     ///
     /// # Errors
-    /// `NotFound` if `from` was truncated; a failed write. The items carry reading errors.
+    /// `NotInLog` if `from` was truncated; a failed write. The items carry reading errors.
     pub fn iter(&self, from: Lsn) -> Result<Iter<C>> {
         Iter::new(self.inner.clone(), from)
     }
@@ -242,7 +242,7 @@ impl<C: Codec> Wal<C> {
     /// ```
     ///
     /// # Errors
-    /// `NotFound` if `from` was truncated.
+    /// `NotInLog` if `from` was truncated.
     pub fn follow(&self, from: Lsn) -> Result<Follow<C>> {
         Follow::new(&self.inner, from)
     }
@@ -307,7 +307,7 @@ impl<C: Codec> Wal<C> {
     /// the gap. Durable on return.
     ///
     /// # Errors
-    /// As [`sync`](Self::sync); `NotFound` if `lsn` lies before the start of the log.
+    /// As [`sync`](Self::sync); `NotInLog` if `lsn` lies before the start of the log.
     pub fn truncate_after(&self, lsn: Lsn) -> Result<Lsn> {
         self.engine().truncate_after(lsn)
     }

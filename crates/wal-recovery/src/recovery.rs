@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wal_core::format::LogId;
-use wal_core::{Clock, ErrorKind, LogStorage, Recovered, RecoveredParts, Result, StorageLock};
+use wal_core::{
+    Clock, CodecId, Error, ErrorKind, LogStorage, Recovered, RecoveredParts, Result, StorageLock,
+};
 
 use crate::mode::{Mode, Until, Verify};
 use crate::repair::{Done, Repair, end_earlier, mend_header, steps};
@@ -44,6 +46,7 @@ pub struct Recovery {
     mode: Mode,
     until: Until,
     options: ScanOptions,
+    codec: Option<CodecId>,
     log_id: Option<LogId>,
     save_cut: Option<bool>,
 }
@@ -68,6 +71,7 @@ impl Recovery {
             mode: Mode::default(),
             until: Until::default(),
             options: ScanOptions::new(Verify::default()),
+            codec: None,
             log_id: None,
             save_cut: None,
         }
@@ -124,6 +128,14 @@ impl Recovery {
         self
     }
 
+    /// The codec that the log is to be opened with. If another one wrote the log, [`run`](Self::run) fails as
+    /// `CodecMismatch` before it changes anything. If not called, any codec will do, and opening finds out.
+    #[must_use]
+    pub fn codec(mut self, id: CodecId) -> Self {
+        self.codec = Some(id);
+        self
+    }
+
     /// The identity of the log that is begun if the place is empty; a random one if not called. A log
     /// that exists keeps its own.
     #[must_use]
@@ -160,7 +172,8 @@ impl Recovery {
     /// - `Corrupt`: the mode is `Strict` or `TornTail`, and bytes that had been durable are damaged; or
     ///   the segments are not of one log.
     /// - `Unsupported`: a newer build wrote this log.
-    /// - `NotFound`: the log starts behind [`Until::Lsn`].
+    /// - `CodecMismatch`: another codec wrote it than the one that was [named](Self::codec).
+    /// - `NotInLog`: the log starts behind [`Until::Lsn`].
     /// - `TimedOut`, `Invalid`.
     ///
     /// An error of the storage itself (`Io`, `Full`, `Denied`) may come up at any moment. It is never
@@ -174,6 +187,7 @@ impl Recovery {
             storage: self.storage,
             mode: self.mode,
             until: self.until,
+            codec: self.codec,
             save_cut: self.save_cut,
             scanner: Scanner::new(self.options, false),
         };
@@ -185,6 +199,7 @@ struct Run {
     storage: Arc<dyn LogStorage>,
     mode: Mode,
     until: Until,
+    codec: Option<CodecId>,
     save_cut: Option<bool>,
     scanner: Scanner,
 }
@@ -246,8 +261,17 @@ impl Run {
         Ok((recovered, report))
     }
 
-    /// Whether the mode has an answer to what is wrong.
+    /// Whether the log can be opened as the caller means to, and whether the mode has an answer to what is wrong.
     fn allow(&self, scan: &Scan) -> Result<()> {
+        if let Some(wanted) = self.codec
+            && wanted != scan.codec
+        {
+            return Err(Error::new(ErrorKind::CodecMismatch, "recover log").with_detail(format!(
+                "the log in {} was written with codec {}, it is to be opened with {wanted}",
+                self.storage.describe(),
+                scan.codec
+            )));
+        }
         if let Some(error) = scan.unsupported.as_ref().filter(|_| self.mode != Mode::Salvage) {
             return Err(error.clone());
         }

@@ -26,7 +26,7 @@ impl Iter {
             let positions = state.lock();
             let from = if from == Lsn::ZERO { positions.start } else { from };
             if from < positions.start {
-                return Err(Error::new(ErrorKind::NotFound, "read stream")
+                return Err(Error::new(ErrorKind::NotInLog, "read stream")
                     .with_lsn(from)
                     .with_detail(format!(
                         "stream {stream}: truncated; it starts at LSN {}",

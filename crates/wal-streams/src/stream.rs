@@ -133,7 +133,7 @@ impl Stream {
     /// 1 MiB, which stays in memory as long as the record does.
     ///
     /// # Errors
-    /// `NotFound` if `from` was truncated; a failed write. The items carry reading errors.
+    /// `NotInLog` if `from` was truncated; a failed write. The items carry reading errors.
     pub fn iter(&self, from: Lsn) -> Result<Iter> {
         Iter::open(&self.shared, &self.state, from)
     }
@@ -141,12 +141,12 @@ impl Stream {
     /// Reads one record. Costs as much as finding it: see [`iter`](Self::iter).
     ///
     /// # Errors
-    /// `NotFound` if there is no such record, `Corrupt` if it is damaged, `Io`.
+    /// `NotInLog` if there is no such record, `Corrupt` if it is damaged, `Io`.
     pub fn read(&self, lsn: Lsn) -> Result<Entry<Bytes>> {
         match self.iter(lsn.max(Lsn::FIRST))?.next() {
             Some(Ok(entry)) if entry.lsn == lsn => Ok(entry),
             Some(Err(error)) => Err(error),
-            _ => Err(Error::new(ErrorKind::NotFound, "read stream")
+            _ => Err(Error::new(ErrorKind::NotInLog, "read stream")
                 .with_lsn(lsn)
                 .with_detail(format!("stream {} ends at LSN {}", self.id(), self.last_lsn()))),
         }

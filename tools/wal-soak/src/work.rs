@@ -153,7 +153,7 @@ impl Soaked {
                     match entry {
                         Ok(_) => {}
                         // A checkpoint was faster.
-                        Err(error) if error.kind() == ErrorKind::NotFound => break,
+                        Err(error) if error.kind() == ErrorKind::NotInLog => break,
                         Err(error) => return Err(error.into()),
                     }
                 }

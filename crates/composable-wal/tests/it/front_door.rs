@@ -29,12 +29,18 @@ fn tasks_use_the_same_log() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (log, _) = composable_wal::open_async(&dir).unwrap();
+    let memory = MemoryStorage::new();
+    let (elsewhere, _) = Options::new().open_async_on(memory.clone()).unwrap();
     runtime.block_on(async {
         let lsn = log.append(b"durable").await.unwrap();
         assert!(log.durable_lsn() >= lsn);
         log.append_with(b"later", Durability::Buffered).await.unwrap();
         log.close().await.unwrap();
+        elsewhere.append(b"in memory").await.unwrap();
+        elsewhere.close().await.unwrap();
     });
+    drop(elsewhere);
+    assert_eq!(Options::new().open_on(memory).unwrap().1.records, 1);
 }
 
 #[test]
@@ -60,4 +66,27 @@ fn a_typed_log_takes_three_lines_and_is_not_opened_as_another() {
     drop(log);
     let other = Options::new().codec(Postcard::<(u64, String)>::new()).open(&dir);
     assert_eq!(other.unwrap_err().kind(), ErrorKind::CodecMismatch);
+}
+
+#[cfg(feature = "codec")]
+#[test]
+fn a_log_of_another_codec_keeps_its_torn_tail() {
+    use composable_wal::codec::Json;
+    use composable_wal::{Access, LogStorage};
+    let memory = MemoryStorage::new();
+    let (log, _) = Options::new().open_on(memory.clone()).unwrap();
+    log.append(b"whole").unwrap();
+    log.append(b"torn").unwrap();
+    drop(log);
+    let segment = memory.open(Lsn::FIRST, Access::Write).wait().unwrap();
+    let torn = segment.len().wait().unwrap() - 1;
+    segment.truncate(torn).wait().unwrap();
+    let bytes = || segment.read_at(0, 1 << 20).wait().unwrap();
+    let before = bytes();
+    let other = Options::new().codec(Json::<u64>::new()).open_on(memory.clone());
+    assert_eq!(other.unwrap_err().kind(), ErrorKind::CodecMismatch);
+    assert_eq!(bytes(), before);
+    assert_eq!(memory.list().wait().unwrap().segments, [Lsn::FIRST]);
+    let (_, report) = Options::new().open_on(memory).unwrap();
+    assert_eq!((report.records, report.damages.len()), (1, 1), "{report}");
 }

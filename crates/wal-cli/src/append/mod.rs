@@ -185,14 +185,14 @@ fn open(args: &Args, settings: Settings) -> Result<Wal, Failure> {
     let recovered = match (args.storage, &args.dir) {
         (Storage::Memory, _) => MemoryStorage::new().into_empty_log()?,
         (_, None) => return Err(Failure::usage("DIR is required")),
-        (Storage::File, Some(dir)) => open::recover(FileStorage::create(dir)?)?,
+        (Storage::File, Some(dir)) => open::recover_raw(FileStorage::create(dir)?)?,
         (Storage::Direct, Some(dir)) => {
             let last_block = args.last_block.map(Into::into).unwrap_or_default();
             let settings = DirectSettings::default().last_block(last_block);
-            open::recover(DirectStorage::create_with(dir, settings)?)?
+            open::recover_raw(DirectStorage::create_with(dir, settings)?)?
         }
-        (Storage::Mmap, Some(dir)) => open::recover(MmapStorage::create(dir)?)?,
-        (Storage::Uring, Some(dir)) => open::recover(open::uring(dir)?)?,
+        (Storage::Mmap, Some(dir)) => open::recover_raw(MmapStorage::create(dir)?)?,
+        (Storage::Uring, Some(dir)) => open::recover_raw(open::uring(dir)?)?,
     };
     Ok(Wal::builder(args.sync).settings(settings).open(recovered)?)
 }

@@ -196,7 +196,11 @@ fn an_emptied_log_and_a_range_that_is_gone() {
     run(dir.path(), "append DIR", &seq(1, 10)).expect(0);
     run(dir.path(), "truncate DIR --before 6", b"").expect(0).says("LSN 6 to 10");
     assert_eq!(run(dir.path(), "dump DIR", b"").expect(0).stdout, seq(6, 10));
-    run(dir.path(), "dump DIR --from 3", b"").expect(1).says("not found").says("starts at LSN 6");
+    run(dir.path(), "dump DIR --from 3", b"")
+        .expect(1)
+        .says("not in the log")
+        .says("starts at LSN 6")
+        .says("hint: `wal stat DIR`");
     run(dir.path(), "truncate DIR --before 100", b"").expect(0).says("empty").says("LSN 11");
     assert!(run(dir.path(), "dump DIR", b"").expect(0).stdout.is_empty());
     assert!(!fs::exists(dir.path().join("x")).unwrap());

@@ -26,7 +26,7 @@ fn a_missing_directory_is_told_and_not_created() {
     for args in READERS.iter().chain(&WRITERS) {
         refused(&dir, args, 1, "not found");
         refused(&dir, args, 1, "missing");
-        refused(&dir, args, 1, "hint: ");
+        refused(&dir, args, 1, "hint: check the path");
     }
     assert!(contents(temp.path()).is_empty());
 }
@@ -143,6 +143,7 @@ fn another_codec_is_refused_for_appending_and_shown_as_bytes() {
     drop(log);
     refused(temp.path(), "append DIR", 1, "other codec");
     refused(temp.path(), "append DIR", 1, "0x80000007");
+    refused(temp.path(), "append DIR", 1, "hint: append with the program that wrote the log");
     assert_eq!(run(temp.path(), "dump DIR", b"").expect(0).stdout, b"one\ntwo\n");
     run(temp.path(), "truncate DIR --before 2", b"").expect(0);
     assert_eq!(run(temp.path(), "dump DIR", b"").expect(0).stdout, b"two\n");

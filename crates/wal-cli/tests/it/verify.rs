@@ -236,7 +236,7 @@ fn truncation_at_both_ends() {
     assert_eq!(done.text(), "1001\n");
     let stat = json(dir.path(), "stat DIR --json", 0);
     assert_eq!((&stat["first_lsn"], &stat["records"]), (&500.into(), &102.into()));
-    run(dir.path(), "truncate DIR --after 3", b"").expect(1).says("not found");
+    run(dir.path(), "truncate DIR --after 3", b"").expect(1).says("not in the log");
     run(dir.path(), "truncate DIR", b"").expect(2);
     run(dir.path(), "truncate DIR --before 1 --after 2", b"").expect(2);
 }

@@ -4,7 +4,9 @@
 //! segment. All integers are little-endian.
 //!
 //! For tools that read or write a log's bytes themselves. These items change with the format's version, and are
-//! not covered by semantic versioning.
+//! not covered by semantic versioning. Nor is what is made of them elsewhere, such as
+//! [`FrameReader`](crate::FrameReader) and the fields of [`RecoveredSegment`](crate::RecoveredSegment). [`LogId`] is
+//! covered.
 
 #![expect(
     clippy::exhaustive_structs,

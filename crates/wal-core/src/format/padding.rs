@@ -7,7 +7,7 @@ use super::{FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, Salt};
 /// A frame that fills the space behind the last record of a write.
 ///
 /// It holds nothing. Where a storage asks for it
-/// ([`Capabilities::padding`](crate::Capabilities::padding)), every write ends in one, so that the next
+/// ([`Capabilities::pad_to`](crate::Capabilities::pad_to)), every write ends in one, so that the next
 /// write begins in a block of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Padding(FrameHeader);

@@ -130,7 +130,7 @@ impl Cursor {
     fn open_segment(&mut self) -> Result<bool> {
         let log_start = self.engine.log_start();
         if self.next < log_start {
-            return Err(Error::new(ErrorKind::NotFound, "read")
+            return Err(Error::new(ErrorKind::NotInLog, "read")
                 .with_lsn(self.next)
                 .with_detail(format!("truncated; the log starts at LSN {log_start}")));
         }
@@ -190,7 +190,7 @@ impl Cursor {
         if self.engine.segments.contains(entry.header.generation) {
             return error;
         }
-        Error::new(ErrorKind::NotFound, "read")
+        Error::new(ErrorKind::NotInLog, "read")
             .with_lsn(self.next)
             .with_segment(entry.header.first_lsn)
             .with_detail("truncated while it was being read")

@@ -40,14 +40,14 @@ pub struct Capabilities {
     pub atomic_write_unit: u32,
     /// Whether one [`WriteMode::Through`] write is cheaper than a cached write and a sync.
     pub write_through: bool,
-    /// The size of a block, in bytes, if every write of frames is to end where a block ends; 1 if a write may end
-    /// anywhere. The [`alignment`](Self::alignment) must be a multiple of it.
+    /// Every write of frames is to end at a multiple of this many bytes: the size of the storage's blocks. 1 if a
+    /// write may end anywhere; otherwise the [`alignment`](Self::alignment) is a multiple of it.
     ///
-    /// The engine fills the rest of the last block with [padding](crate::format::Padding), a frame without records.
-    /// Padding takes up to 23 bytes more than a block, in the segment and in memory. So the next write begins in a
-    /// block without records. That block holds nothing yet, or, if the storage [`recycles`](Self::recycles), the blank
-    /// header that was written behind the frames before.
-    pub padding: u32,
+    /// The engine then ends each write with a frame of [padding](crate::format::Padding), so the next write begins
+    /// in a block that holds no record. That block is empty, or, in a storage that [`recycles`](Self::recycles),
+    /// begins with the blank behind the last frame. A frame of padding takes up to `pad_to` + 23 bytes of the segment
+    /// and of the buffer.
+    pub pad_to: u32,
 }
 
 impl Capabilities {
@@ -61,7 +61,7 @@ impl Capabilities {
             alignment: 1,
             atomic_write_unit: 512,
             write_through: false,
-            padding: 1,
+            pad_to: 1,
         }
     }
 
@@ -117,10 +117,10 @@ impl Capabilities {
         self
     }
 
-    /// Sets [`padding`](Self::padding).
+    /// Sets [`pad_to`](Self::pad_to).
     #[must_use]
-    pub const fn padding(mut self, bytes: u32) -> Self {
-        self.padding = bytes;
+    pub const fn pad_to(mut self, bytes: u32) -> Self {
+        self.pad_to = bytes;
         self
     }
 }
@@ -154,7 +154,7 @@ pub enum Access {
 pub struct Listing {
     /// The first LSNs by which the segments are named, ascending.
     pub segments: Vec<Lsn>,
-    /// Names of things in the place that are not the log's.
+    /// Names of what else is there and is not the log's.
     pub foreign: Vec<String>,
 }
 
@@ -217,7 +217,7 @@ pub trait LogStorage: Send + Sync + 'static {
     /// What this storage can do; constant over its life.
     fn capabilities(&self) -> Capabilities;
 
-    /// The place, for messages ("/var/lib/app/wal", "memory").
+    /// Where the log lives, for messages ("/var/lib/app/wal", "memory").
     fn describe(&self) -> String;
 
     /// Takes the one-writer lock.
@@ -234,7 +234,7 @@ pub trait LogStorage: Send + Sync + 'static {
     /// Names the segments and whatever else is there.
     ///
     /// - **On `Ok`**: every segment whose creation returned `Ok` and whose removal did not begin.
-    /// - **On `Err`**: the place cannot be read; nothing changed.
+    /// - **On `Err`**: the storage cannot be read; nothing changed.
     /// - **If cancelled**: nothing changed.
     /// - **Concurrency**: may run beside everything else and then shows a state in between.
     /// - **Durability**: none.

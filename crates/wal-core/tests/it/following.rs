@@ -92,8 +92,23 @@ fn an_error_ends_a_follower() {
     log.append(b"two").unwrap();
     let mut follower = log.follow(Lsn::ZERO).unwrap();
     log.truncate_before(Lsn::new(2)).unwrap();
-    assert_eq!(follower.try_next().unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(follower.try_next().unwrap_err().kind(), ErrorKind::NotInLog);
     assert_eq!(follower.try_next().unwrap(), Followed::Ended);
+}
+
+#[test]
+fn a_future_of_a_stream_s_next_record_may_be_dropped() {
+    let log = Probe::default().open(always(), Settings::default());
+    let mut news = log.asynchronous().follow(Lsn::ZERO).unwrap();
+    let lsns = within_a_minute(async {
+        assert!(tokio::time::timeout(SOON, news.next()).await.is_err(), "there is nothing yet");
+        log.append(b"one").unwrap();
+        log.append(b"two").unwrap();
+        [news.next().await.unwrap().unwrap().lsn, news.next().await.unwrap().unwrap().lsn]
+    });
+    assert_eq!(lsns, [Lsn::new(1), Lsn::new(2)]);
+    drop(log);
+    assert!(within_a_minute(news.next()).is_none());
 }
 
 /// Bytes, of which some cannot be decoded.

@@ -79,7 +79,7 @@ fn golden_bytes() {
 
 #[test]
 fn golden_bytes_of_a_padded_log() {
-    let probe = Probe { padding: 256, ..Probe::default() };
+    let probe = Probe { pad_to: 256, ..Probe::default() };
     let memory = probe.memory.clone();
     let recovered = golden(probe);
     let log = Wal::builder(os()).clock(FixedClock).open(recovered).unwrap();

@@ -139,7 +139,18 @@ fn what_is_not_there_is_told_by_where_the_log_ends_or_begins() {
     assert_eq!(told(2).lsn(), Some(Lsn::new(2)));
     log.truncate_after(Lsn::new(4)).unwrap();
     log.append(b"behind the gap").unwrap();
-    assert_eq!(told(5).kind(), ErrorKind::NotFound);
+    assert_eq!(told(5).kind(), ErrorKind::NotInLog);
+}
+
+/// To go on from the first LSN would help nobody: the log still begins with this segment.
+#[test]
+fn a_segment_that_somebody_else_removed_is_missing_and_was_not_truncated() {
+    let storage = MemoryStorage::new();
+    let log = Wal::builder(always()).open(storage.clone().into_empty_log().unwrap()).unwrap();
+    log.append(b"x").unwrap();
+    storage.remove(&[Lsn::FIRST]).wait().unwrap();
+    let error = log.read(Lsn::FIRST).unwrap_err();
+    assert_eq!((error.kind(), error.segment()), (ErrorKind::NotFound, Some(Lsn::FIRST)));
 }
 
 #[test]
@@ -170,13 +181,13 @@ fn each_capability_has_a_setter_of_its_name() {
         .alignment(512)
         .atomic_write_unit(4096)
         .write_through(true)
-        .padding(256);
+        .pad_to(256);
     let mut assigned = Capabilities::volatile();
     assigned.survives_power_loss = true;
     assigned.survives_process_crash = true;
     assigned.recycles = true;
     (assigned.alignment, assigned.atomic_write_unit) = (512, 4096);
-    (assigned.write_through, assigned.padding) = (true, 256);
+    (assigned.write_through, assigned.pad_to) = (true, 256);
     assert_eq!(set, assigned);
 }
 

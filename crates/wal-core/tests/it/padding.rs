@@ -24,7 +24,7 @@ struct Padded {
 impl Padded {
     fn new(recycles: bool) -> Self {
         let mut capabilities = MemoryStorage::new().capabilities();
-        (capabilities.padding, capabilities.alignment) = (BLOCK as u32, BLOCK as u32);
+        (capabilities.pad_to, capabilities.alignment) = (BLOCK as u32, BLOCK as u32);
         capabilities.recycles = recycles;
         Padded { memory: MemoryStorage::new(), capabilities, writes: Arc::default() }
     }
@@ -267,7 +267,7 @@ fn what_cannot_be_padded_is_refused_at_the_opening() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("multiples of 512 bytes"), "{error}");
     let mut storage = Padded::new(false);
-    (storage.capabilities.alignment, storage.capabilities.padding) = (4096, 4096);
+    (storage.capabilities.alignment, storage.capabilities.pad_to) = (4096, 4096);
     for (segment_size, fits) in [(4096, false), (12 << 10, false), (16 << 10, true)] {
         let settings = Settings::default().segment_size(segment_size);
         let opened = Padded { memory: MemoryStorage::new(), ..storage.clone() }.try_open(settings);

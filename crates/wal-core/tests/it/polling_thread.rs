@@ -1,4 +1,4 @@
-//! Tasks do not wait for the disk: no write, no sync and no new segment on the thread that polls.
+//! No write, no sync and no new segment on the thread that polls. Reads are made there, as the documentation says.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use wal_core::*;
 
-/// Memory that counts, for one thread, the calls that would wait for a device.
+/// Memory that notes, for one thread, the calls that would wait for a device.
 #[derive(Clone)]
 struct Watched {
     memory: MemoryStorage,
@@ -19,6 +19,8 @@ struct Watched {
 struct Watch {
     thread: ThreadId,
     calls: Mutex<Vec<&'static str>>,
+    /// Those that only read.
+    reads: Mutex<Vec<&'static str>>,
     elsewhere: AtomicU64,
 }
 
@@ -30,15 +32,30 @@ impl Watch {
             self.elsewhere.fetch_add(1, Ordering::SeqCst);
         }
     }
+
+    fn read(&self, call: &'static str) {
+        if thread::current().id() == self.thread {
+            self.reads.lock().unwrap().push(call);
+        }
+    }
+
+    /// What was read on the thread since this was asked last.
+    fn take_reads(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.reads.lock().unwrap())
+    }
 }
 
 struct WatchedSegment(Arc<dyn Segment>, Arc<Watch>);
 
 impl Watched {
     fn new() -> Self {
-        let (thread, calls) = (thread::current().id(), Mutex::default());
-        let watch = Arc::new(Watch { thread, calls, elsewhere: AtomicU64::new(0) });
-        Watched { memory: MemoryStorage::new(), watch }
+        let watch = Watch {
+            thread: thread::current().id(),
+            calls: Mutex::default(),
+            reads: Mutex::default(),
+            elsewhere: AtomicU64::new(0),
+        };
+        Watched { memory: MemoryStorage::new(), watch: Arc::new(watch) }
     }
 }
 
@@ -53,6 +70,7 @@ impl LogStorage for Watched {
         self.memory.lock()
     }
     fn list(&self) -> Io<'_, Listing> {
+        self.watch.read("list");
         self.memory.list()
     }
     fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
@@ -62,6 +80,7 @@ impl LogStorage for Watched {
             .map(move |staged| staged.wrap(move |segment| Arc::new(WatchedSegment(segment, watch))))
     }
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        self.watch.read("open");
         let watch = self.watch.clone();
         self.memory.open(name, access).map(|inner| Arc::new(WatchedSegment(inner, watch)) as _)
     }
@@ -85,9 +104,11 @@ impl Segment for WatchedSegment {
         self.0.sync()
     }
     fn read_at(&self, offset: u64, len: usize) -> Io<'_, Bytes> {
+        self.1.read("read_at");
         self.0.read_at(offset, len)
     }
     fn len(&self) -> Io<'_, u64> {
+        self.1.read("len");
         self.0.len()
     }
     fn truncate(&self, len: u64) -> Io<'_, ()> {
@@ -110,7 +131,7 @@ async fn buffered(watched: &Watched) -> AsyncWal {
 }
 
 #[test]
-fn nothing_that_a_task_does_waits_for_the_disk_where_it_is_polled() {
+fn nothing_that_a_task_does_is_written_or_synced_where_it_is_polled() {
     let watched = Watched::new();
     let held = crate::support::within_a_minute(async {
         let log = buffered(&watched).await;
@@ -132,6 +153,29 @@ fn nothing_that_a_task_does_waits_for_the_disk_where_it_is_polled() {
     drop(held);
     assert_eq!(*watched.watch.calls.lock().unwrap(), [""; 0]);
     assert!(watched.watch.elsewhere.load(Ordering::SeqCst) > 20, "the driver has done all of that");
+}
+
+#[test]
+fn a_task_reads_where_it_is_polled_and_only_to_read() {
+    let watched = Watched::new();
+    let held = crate::support::within_a_minute(async {
+        let log = buffered(&watched).await;
+        watched.watch.take_reads();
+        log.append(&[7; 1000]).await.unwrap();
+        log.truncate_before(Lsn::new(5)).await.unwrap();
+        assert_eq!(watched.watch.take_reads(), [""; 0], "neither appends nor truncates by reading");
+        log.read(Lsn::new(10)).await.unwrap();
+        assert_eq!(watched.watch.take_reads(), ["open", "read_at"]);
+        assert_eq!(log.stream(Lsn::ZERO).unwrap().count().await, 7);
+        let mut reads = watched.watch.take_reads();
+        reads.sort_unstable();
+        reads.dedup();
+        assert_eq!(reads, ["open", "read_at"]);
+        log.close().await.unwrap();
+        log
+    });
+    drop(held);
+    assert_eq!(*watched.watch.calls.lock().unwrap(), [""; 0]);
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn every_record_is_found_by_its_lsn_and_in_order() {
     for missing in [0, 1001, u64::MAX] {
         assert_eq!(
             log.read(Lsn::new(missing)).unwrap_err().kind(),
-            ErrorKind::NotFound,
+            ErrorKind::NotInLog,
             "{missing}"
         );
     }
@@ -95,8 +95,8 @@ fn truncation_at_the_front_is_exact_and_gives_segments_back() {
     assert_eq!(log.truncate_before(Lsn::new(501)).unwrap(), Lsn::new(501));
     assert_eq!(records(&log), expect(501..=1000));
     assert_eq!(log.first_lsn(), Lsn::new(501));
-    assert_eq!(log.read(Lsn::new(500)).unwrap_err().kind(), ErrorKind::NotFound);
-    assert_eq!(log.iter(Lsn::new(3)).err().unwrap().kind(), ErrorKind::NotFound);
+    assert_eq!(log.read(Lsn::new(500)).unwrap_err().kind(), ErrorKind::NotInLog);
+    assert_eq!(log.iter(Lsn::new(3)).err().unwrap().kind(), ErrorKind::NotInLog);
     assert_eq!(log.truncate_before(Lsn::new(7)).unwrap(), Lsn::new(501), "never backwards");
     log.append(b"1001").unwrap();
     assert_eq!(records(&log), expect(501..=1001));
@@ -119,7 +119,7 @@ fn truncation_at_the_back_voids_records_and_never_reuses_their_numbers() {
     assert_eq!(log.truncate_after(Lsn::new(39)).unwrap(), Lsn::new(39), "inside the batch 39..=40");
     assert_eq!(records(&log), expect(1..=39));
     assert_eq!((log.last_lsn(), log.next_lsn()), (Lsn::new(39), Lsn::new(101)));
-    assert_eq!(log.read(Lsn::new(40)).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(log.read(Lsn::new(40)).unwrap_err().kind(), ErrorKind::NotInLog);
     assert_eq!(
         log.truncate_after(Lsn::new(20)).unwrap(),
         Lsn::new(20),
@@ -129,7 +129,7 @@ fn truncation_at_the_back_voids_records_and_never_reuses_their_numbers() {
     assert_eq!(records(&log), expect((1..=20).chain([101])));
     assert_eq!(log.truncate_after(Lsn::new(500)).unwrap(), Lsn::new(101), "nothing behind it");
     assert_eq!(log.truncate_before(Lsn::new(10)).unwrap(), Lsn::new(10));
-    assert_eq!(log.truncate_after(Lsn::new(3)).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(log.truncate_after(Lsn::new(3)).unwrap_err().kind(), ErrorKind::NotInLog);
     assert_eq!(log.truncate_after(Lsn::new(9)).unwrap(), Lsn::new(9), "to empty");
     assert_eq!(records(&log), []);
     assert_eq!(log.append(b"102").unwrap(), Lsn::new(102));
@@ -164,7 +164,7 @@ fn appends_go_on_beside_truncation_and_reading() {
             for entry in log.iter(Lsn::ZERO).unwrap() {
                 match entry {
                     Ok(entry) => assert_eq!(entry.record, entry.lsn.to_string()),
-                    Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::NotInLog, "{error}"),
                 }
             }
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use wal_core::format::*;
 use wal_core::*;
 
-/// Three durable records in one segment, which was not sealed.
+/// Three durable records in one segment, and its footer: what a recovery leaves.
 fn three_records() -> (Probe, SegmentHeader, SegmentSummary) {
     let probe = Probe::default();
     let log = probe.open_still(always(), Settings::default());
@@ -18,7 +18,21 @@ fn three_records() -> (Probe, SegmentHeader, SegmentSummary) {
     let bytes = segment.read_at(0, SEGMENT_HEADER_LEN).wait().unwrap();
     let header = SegmentHeader::decode(&bytes, Lsn::FIRST).unwrap();
     let summary = summary(&probe, &header, 3);
+    drop(log);
+    seal(&probe, &header, &summary);
     (probe, header, summary)
+}
+
+/// Cuts the segment behind these frames, and writes their footer there.
+fn seal(probe: &Probe, header: &SegmentHeader, summary: &SegmentSummary) {
+    let segment = probe.memory.open(Lsn::FIRST, Access::Write).wait().unwrap();
+    write_footer(&*segment, Salt::new(header.log_id, header.generation), summary).unwrap();
+}
+
+/// Overwrites what the segment holds at `offset`.
+fn put(probe: &Probe, offset: u64, bytes: &[u8]) {
+    let segment = probe.memory.open(Lsn::FIRST, Access::Write).wait().unwrap();
+    segment.write_at(offset, Bytes::copy_from_slice(bytes), WriteMode::Cached).wait().unwrap();
 }
 
 /// Of the first frames.
@@ -88,12 +102,102 @@ fn another_segment_of_the_same_name_is_seen() {
 }
 
 #[test]
-fn a_segment_that_grew_or_shrank_is_seen() {
+fn a_segment_that_holds_other_records_is_seen() {
     let (probe, header, _) = three_records();
     let two = summary(&probe, &header, 2);
-    refused(open(&probe, header.clone(), two), "longer than when it was recovered");
-    let three = summary(&probe, &header, 3);
+    refused(open(&probe, header.clone(), two.clone()), "other records than were recovered");
+    let later = SegmentSummary { last_time_delta: two.last_time_delta + 1, ..two.clone() };
+    seal(&probe, &header, &later);
+    refused(open(&probe, header.clone(), two.clone()), "other records than were recovered");
+    seal(&probe, &header, &two);
+    open(&probe, header, two).unwrap();
+}
+
+#[test]
+fn a_segment_that_was_not_left_sealed_is_seen() {
+    const NO_FOOTER: &str = "does not end in the footer";
+    let (probe, header, three) = three_records();
     let segment = probe.memory.open(Lsn::FIRST, Access::Write).wait().unwrap();
+    let len = segment.len().wait().unwrap();
+    let refuse = |why: &str| refused(open(&probe, header.clone(), three.clone()), why);
+    // Whatever was appended to it, be it a single byte.
+    put(&probe, len, &[0]);
+    refuse(NO_FOOTER);
+    // As long as it was, and nothing but zeros behind its header.
+    seal(&probe, &header, &three);
+    put(&probe, three.data_end, &vec![0; (len - three.data_end) as usize]);
+    refuse(NO_FOOTER);
+    // A bit of the footer: in its header, its body, its trailer.
+    for at in [three.data_end, three.data_end + 30, len - 1] {
+        seal(&probe, &header, &three);
+        let byte = segment.read_at(at, 1).wait().unwrap()[0];
+        put(&probe, at, &[byte ^ 1]);
+        refuse(NO_FOOTER);
+    }
+    // The footer of another segment.
+    seal(&probe, &SegmentHeader { generation: 77, ..header.clone() }, &three);
+    refuse(NO_FOOTER);
+    // A trailer that leads to something else.
+    for frame_len in [0, 12, len as u32, u32::MAX] {
+        seal(&probe, &header, &three);
+        put(&probe, len - FOOTER_TRAILER_LEN as u64, &frame_len.to_le_bytes());
+        refuse(NO_FOOTER);
+    }
+    // A whole footer, and a second trailer behind it that leads there.
+    seal(&probe, &header, &three);
+    let more = len - three.data_end + FOOTER_TRAILER_LEN as u64;
+    put(&probe, len, &[&(more as u32).to_le_bytes()[..], b"WALSEAL\n"].concat());
+    refuse(NO_FOOTER);
+    segment.truncate(three.data_end).wait().unwrap();
+    refuse(NO_FOOTER);
     segment.truncate(three.data_end - 1).wait().unwrap();
-    refused(open(&probe, header, three), "shorter than when it was recovered");
+    refuse("shorter than when it was recovered");
+}
+
+/// A storage may ask for padding in front of a footer that a recovery did not find there.
+#[test]
+fn padding_between_what_was_recovered_and_the_footer_is_no_difference() {
+    let (probe, header, three) = three_records();
+    let next = FrameHeader {
+        crc: 0,
+        body_len: 0,
+        lsn_delta: three.records,
+        durable_lag: UNKNOWN_LAG,
+        time_delta: three.last_time_delta,
+        kind: FrameKind::Padding as u8,
+        flags: Flags::default(),
+    };
+    let mut bytes = bytes::BytesMut::new();
+    let padding = Padding::behind(three.data_end, 512, next).unwrap();
+    let padding = padding.put(&mut bytes, Salt::new(header.log_id, header.generation));
+    put(&probe, three.data_end, &bytes);
+    let mut padded = three.clone();
+    padded.add(&padding, 0, three.data_end);
+    seal(&probe, &header, &padded);
+    open(&probe, header, three).unwrap();
+}
+
+/// That of a segment of 100 MiB takes more than one read. Opening does not look at the frames in front of it.
+#[test]
+fn the_footer_of_a_large_segment_is_found() {
+    let (probe, header, _) = three_records();
+    let index = (0..1600).map(|n| IndexEntry { lsn_delta: n, offset: 128 + 3000 * n }).collect();
+    let large = SegmentSummary {
+        records: 1600,
+        frames: 1600,
+        data_end: 128 + 3000 * 1600,
+        index,
+        ..SegmentSummary::default()
+    };
+    seal(&probe, &header, &large);
+    let other = SegmentSummary { records: 1599, ..large.clone() };
+    refused(open(&probe, header.clone(), other), "other records than were recovered");
+    open(&probe, header.clone(), large.clone()).unwrap();
+    // Damaged in a part that the last read has, and in one that it has not.
+    let end = large.data_end + 64 + 8 * 1600;
+    for at in [large.data_end + 100, end - 100] {
+        seal(&probe, &header, &large);
+        put(&probe, at, b"?");
+        refused(open(&probe, header.clone(), large.clone()), "does not end in the footer");
+    }
 }

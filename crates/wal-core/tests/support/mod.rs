@@ -43,7 +43,7 @@ pub struct Probe {
     pub control: Arc<Control>,
     pub write_through: bool,
     /// Writes are to end at multiples of this; anywhere if it is 0.
-    pub padding: u32,
+    pub pad_to: u32,
 }
 
 #[derive(Default)]
@@ -164,8 +164,8 @@ impl LogStorage for Probe {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.memory.capabilities();
         capabilities.write_through = self.write_through;
-        if self.padding > 0 {
-            (capabilities.alignment, capabilities.padding) = (self.padding, self.padding);
+        if self.pad_to > 0 {
+            capabilities = capabilities.alignment(self.pad_to).pad_to(self.pad_to);
         }
         capabilities
     }

@@ -77,7 +77,7 @@ const USUAL_BLOCK: u32 = 4096;
 /// `TornSectors`).
 ///
 /// **[`Padded`](LastBlock::Padded)**. The log puts a frame without records behind the last record of each
-/// write, which ends where the block does ([`Capabilities::padding`]). So every write begins with a block
+/// write, which ends where the block does ([`Capabilities::pad_to`]). So every write begins with a block
 /// that no record was acknowledged in: one that was never written, or one that holds the blank header
 /// behind the write before. What a power loss makes of a block while it is being written, all of it
 /// garbage included, costs only records of that write, of which none was acknowledged as durable. The same
@@ -301,7 +301,7 @@ impl<F: FileSystem> LogStorage for DirectStorage<F> {
 
     fn capabilities(&self) -> Capabilities {
         let files = self.files.capabilities().write_through(true).alignment(self.alignment());
-        if self.is_padded() { files.padding(self.alignment()) } else { files }
+        if self.is_padded() { files.pad_to(self.alignment()) } else { files }
     }
 
     fn lock(&self) -> Io<'_, StorageLock> {

@@ -269,9 +269,9 @@ fn only_padded_blocks_are_asked_for_as_such() {
             DirectStorage::create_with_file_system(ModelFs::new(), "/wal", settings).unwrap()
         };
         let padded = open(LastBlock::Padded).capabilities();
-        assert_eq!((padded.alignment, padded.padding), (multiple, multiple));
+        assert_eq!((padded.alignment, padded.pad_to), (multiple, multiple));
         let rewritten = open(LastBlock::Rewritten).capabilities();
-        assert_eq!((rewritten.alignment, rewritten.padding), (multiple, 1));
+        assert_eq!((rewritten.alignment, rewritten.pad_to), (multiple, 1));
     }
     assert_eq!(DirectSettings::default().last_block, LastBlock::Rewritten);
 }

@@ -85,7 +85,7 @@ pub(crate) fn after(scan: &Scan, repair: &mut Repair<'_>, until: Until) -> Resul
 
 /// The error for an end before the start.
 pub(crate) fn before_start(scan: &Scan, lsn: Lsn) -> Error {
-    Error::new(ErrorKind::NotFound, "recover log")
+    Error::new(ErrorKind::NotInLog, "recover log")
         .with_lsn(lsn)
         .with_detail(format!("the log starts at LSN {}", scan.log_start))
 }

@@ -112,7 +112,7 @@ impl NewSegment {
     /// divide.
     pub(crate) fn create(mut self, storage: &dyn LogStorage) -> Result<()> {
         let name = self.header.first_lsn;
-        self.pad(storage.capabilities().padding);
+        self.pad(storage.capabilities().pad_to);
         replace(storage, name, self.seal())
     }
 }

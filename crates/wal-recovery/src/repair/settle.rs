@@ -48,9 +48,8 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
     debug_assert!(limit.is_some() || walk.is_proven(header));
     let write = |repair: &Repair<'_>| repair.storage.open(header.first_lsn, Access::Write).wait();
     // Damage, or a storage that pads otherwise or not at all, leaves an end within a block.
-    let padding = u64::from(repair.storage.capabilities().padding.max(1));
-    let ends_in_a_block =
-        walk.summary.records > 0 && !walk.summary.data_end.is_multiple_of(padding);
+    let pad_to = u64::from(repair.storage.capabilities().pad_to.max(1));
+    let ends_in_a_block = walk.summary.records > 0 && !walk.summary.data_end.is_multiple_of(pad_to);
     match &walk.end {
         // A footer that can be read need not be durable, if the sync behind it failed or never came.
         // Older ones are: no segment is begun before the one before it is sealed.

@@ -15,7 +15,7 @@ use crate::view::survey::Survey;
 ///
 /// `None` is the present end: a later call goes on with what was appended in between. After an error
 /// nothing more comes. A torn tail is an end; damage is an error of the kind `Corrupt`, unless it is
-/// to be skipped. A record that was truncated before it was reached is an error of the kind `NotFound`.
+/// to be skipped. A record that was truncated before it was reached is an error of the kind `NotInLog`.
 pub struct Records {
     storage: Arc<dyn LogStorage>,
     survey: Survey,
@@ -140,7 +140,7 @@ impl Records {
             self.next = log_start;
         }
         if self.next < log_start {
-            return Err(Error::new(ErrorKind::NotFound, "read log")
+            return Err(Error::new(ErrorKind::NotInLog, "read log")
                 .with_lsn(self.next)
                 .with_detail(format!("truncated; the log starts at LSN {log_start}")));
         }

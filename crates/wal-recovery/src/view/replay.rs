@@ -59,7 +59,7 @@ impl View {
     /// ```
     ///
     /// # Errors
-    /// What `apply` returned; `Corrupt`, unless [`skip_corrupted`](Self::skip_corrupted); `NotFound` if
+    /// What `apply` returned; `Corrupt`, unless [`skip_corrupted`](Self::skip_corrupted); `NotInLog` if
     /// `from` was truncated; `TimedOut` behind the [`time_limit`](Self::time_limit).
     pub fn replay(
         &self,

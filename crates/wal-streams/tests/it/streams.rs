@@ -130,7 +130,7 @@ fn truncation_is_of_one_stream_and_survives_reopening() {
         assert_eq!(a.truncate_before(Lsn::new(2)).unwrap().get(), 4, "never goes back");
         assert_eq!(b.truncate_before(Lsn::new(99)).unwrap().get(), 11, "emptied");
         let error = a.iter(Lsn::new(3)).unwrap_err();
-        assert_eq!((error.kind(), error.lsn()), (ErrorKind::NotFound, Some(Lsn::new(3))));
+        assert_eq!((error.kind(), error.lsn()), (ErrorKind::NotInLog, Some(Lsn::new(3))));
         assert!(error.to_string().contains("stream 1: truncated; it starts at LSN 4"), "{error}");
         drop((streams, a, b));
 
@@ -306,7 +306,7 @@ fn a_log_cut_by_a_recovery_has_a_hole_and_goes_on() {
     let check = |streams: &Streams| {
         let a = streams.stream(1);
         assert_eq!(texts(&a), [(1, "a1".into()), (2, "a2".into()), (4, "a4".into())]);
-        assert_eq!(a.read(Lsn::new(3)).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(a.read(Lsn::new(3)).unwrap_err().kind(), ErrorKind::NotInLog);
         assert_eq!(streams.ids(), [StreamId(1)]);
     };
     check(&streams);

@@ -37,7 +37,7 @@ impl Layout {
                 "the storage's alignment is {alignment} bytes, allowed are 1 to {MAX_DATA_OFFSET}"
             ));
         }
-        let padding = capabilities.padding.max(1);
+        let padding = capabilities.pad_to.max(1);
         if !alignment.is_multiple_of(padding) {
             return invalid(format!(
                 "the storage's writes are to end at multiples of {padding} bytes, of which its alignment of \

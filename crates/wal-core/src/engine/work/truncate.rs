@@ -70,7 +70,7 @@ impl Engine {
                 return Ok(last_lsn);
             }
             if lsn < log_start.prev() {
-                return Err(Error::new(ErrorKind::NotFound, "truncate")
+                return Err(Error::new(ErrorKind::NotInLog, "truncate")
                     .with_lsn(lsn)
                     .with_detail(format!("the log starts at LSN {log_start}")));
             }

@@ -42,7 +42,7 @@ fn an_end_before_the_log_begins_is_refused_and_nothing_is_changed() {
     for lsn in [0, 1, 3] {
         let until = Until::Lsn(Lsn::new(lsn));
         let error = Recovery::new(storage.clone()).until(until).run().unwrap_err();
-        assert_eq!((error.kind(), error.lsn()), (ErrorKind::NotFound, Some(Lsn::new(lsn))));
+        assert_eq!((error.kind(), error.lsn()), (ErrorKind::NotInLog, Some(Lsn::new(lsn))));
         assert!(error.to_string().contains("starts at LSN 5"), "{error}");
         assert!(image_of(&storage) == image);
     }

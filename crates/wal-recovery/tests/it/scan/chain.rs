@@ -240,7 +240,7 @@ fn an_end_can_be_chosen_in_a_log_with_gaps() {
         drop(log);
         assert_eq!(content(recover(storage, Mode::Strict).unwrap().0).len() as u64, records + 1);
         let error = run(memory_of(&image), 1).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(error.kind(), ErrorKind::NotInLog);
     }
     let (recovered, report) =
         Recovery::new(memory_of(&image)).until(Until::Lsn(Lsn::new(15))).run().unwrap();

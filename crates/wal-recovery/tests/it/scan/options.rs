@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::*;
 use wal_core::*;
-use wal_recovery::{DamageKind, Inspect, Progress, Recovery, SegmentState, Verdict, Verify};
+use wal_recovery::{DamageKind, Inspect, Mode, Progress, Recovery, SegmentState, Verdict, Verify};
 
 #[test]
 fn several_threads_find_what_one_does() {
@@ -36,6 +36,30 @@ fn several_threads_find_what_one_does() {
         let error = Inspect::new(memory_of(&image)).threads(threads).run().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
     }
+}
+
+#[test]
+fn a_log_of_another_codec_is_refused_before_its_torn_tail_is_cut() {
+    let mut image = three_sessions();
+    image.get_mut(&9).unwrap().truncate(190);
+    let modes = [Mode::Strict, Mode::TornTail, Mode::PointInTime, Mode::Salvage];
+    let run = |storage: MemoryStorage, mode, codec| {
+        Recovery::new(storage).mode(mode).codec(codec).threads(1).run()
+    };
+    for mode in modes {
+        let storage = memory_of(&image);
+        let error = run(storage.clone(), mode, CodecId::JSON).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CodecMismatch, "{mode:?}: {error}");
+        let told = "memory was written with codec raw, it is to be opened with json";
+        assert!(error.detail().contains(told), "{error}");
+        assert_eq!(image_of(&storage), image, "{mode:?}");
+        // No lock stays behind, and there was something to repair.
+        match run(storage, mode, CodecId::RAW) {
+            Ok((_, report)) => assert_eq!(report.verdict(), Verdict::TornTail, "{report}"),
+            Err(error) => assert_eq!((mode, error.kind()), (Mode::Strict, ErrorKind::TornTail)),
+        }
+    }
+    assert!(run(MemoryStorage::new(), Mode::Strict, CodecId::JSON).is_ok(), "a new log");
 }
 
 #[test]

@@ -181,7 +181,7 @@ fn a_segment_that_was_removed_before_it_was_reached_was_truncated() {
     let log = open(storage);
     log.truncate_before(Lsn::new(9)).unwrap();
     let (lsns, error) = read(&mut records);
-    assert_eq!((lsns, error.unwrap().kind()), (vec![], ErrorKind::NotFound));
+    assert_eq!((lsns, error.unwrap().kind()), (vec![], ErrorKind::NotInLog));
 }
 
 #[test]

@@ -18,14 +18,14 @@ use crate::conformance::medium::{Medium, Need};
 pub fn capabilities_are_constant<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(
         "capabilities: what this storage can do; constant over its life. alignment: at least 1, and a \
-         multiple of padding",
+         multiple of pad_to",
         &[],
     )?;
     let (medium, storage) = bench.start();
     let first = storage.capabilities();
     ensure(first.alignment >= 1, || "alignment is 0".into())?;
-    ensure(first.padding >= 1 && first.alignment.is_multiple_of(first.padding), || {
-        format!("alignment is {}, padding {}", first.alignment, first.padding)
+    ensure(first.pad_to >= 1 && first.alignment.is_multiple_of(first.pad_to), || {
+        format!("alignment is {}, pad_to {}", first.alignment, first.pad_to)
     })?;
     ensure(first.atomic_write_unit >= 1, || "atomic_write_unit is 0".into())?;
     ensure(!first.survives_power_loss || first.survives_process_crash, || {

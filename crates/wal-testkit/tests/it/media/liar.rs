@@ -176,7 +176,7 @@ impl LogStorage for Liar {
             capabilities.alignment = 4096;
         }
         if self.lie == Lie::PadsBesideItsAlignment {
-            (capabilities.alignment, capabilities.padding) = (512, 4096);
+            (capabilities.alignment, capabilities.pad_to) = (512, 4096);
         }
         capabilities
     }
