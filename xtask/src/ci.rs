@@ -24,28 +24,28 @@ const STEPS: &[Step] = &[
     Step::of(
         "downstream project: lints",
         "examples/downstream",
-        "cargo clippy --locked --all-targets --target-dir ../../target/downstream -- -D warnings",
+        "cargo clippy --locked --all-targets --target-dir ../../target -- -D warnings",
     ),
     Step::of(
         "downstream project: tests",
         "examples/downstream",
-        "cargo test --locked --quiet --target-dir ../../target/downstream",
+        "cargo test --locked --quiet --target-dir ../../target",
     ),
     Step::of(
         "downstream project: run",
         "examples/downstream",
-        "cargo run --locked --quiet --target-dir ../../target/downstream",
+        "cargo run --locked --quiet --target-dir ../../target",
     ),
     Step::of("fuzz targets: format", "fuzz", "cargo fmt -p wal-fuzz -p wal-command --check"),
     Step::of(
         "fuzz targets: lints",
         "fuzz",
-        "cargo clippy --locked --all-targets --target-dir ../target/fuzz/stable -- -D warnings",
+        "cargo clippy --locked --all-targets --target-dir ../target -- -D warnings",
     ),
     Step::of(
         "fuzz targets: kept inputs and mutations of them",
         "fuzz",
-        "cargo test --locked --quiet --target-dir ../target/fuzz/stable",
+        "cargo test --locked --quiet --target-dir ../target",
     ),
     Step::of("peers: format", "bench/peers", "cargo fmt --check"),
     // Without the engines of others, whose C takes minutes.
@@ -59,7 +59,7 @@ const STEPS: &[Step] = &[
     Step::new("loom models", "cargo xtask loom --slice"),
     Step::new("shuttle models", "cargo xtask shuttle --iterations 500"),
     Step::new("crashes", "cargo xtask faults --states 2500 --mutants none"),
-    Step::new("seeded mistakes", "cargo xtask mutants --slice"),
+    Step::new("seeded mistakes", "cargo xtask mutants --slice --jobs 2"),
     Step::new("unsafe code under a sanitizer", "cargo xtask sanitize"),
     Step::new(
         "tests of the documentation",
