@@ -202,9 +202,13 @@ fn as_nobody(dir: &Path, args: &str) -> Option<Done> {
     let mut command = if root {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-        // Where the tests are built nobody else may look.
+        // Where the tests are built nobody else may look. Copied by another process: a child that another test starts
+        // while this one has the copy open for writing would keep it from being run.
         let copy = dir.parent().unwrap().join("wal-copy");
-        fs::copy(env!("CARGO_BIN_EXE_wal"), &copy).unwrap();
+        if !copy.exists() {
+            let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_wal")).arg(&copy).status();
+            assert!(copied.unwrap().success());
+        }
         command.arg(copy);
         command
     } else {
