@@ -73,7 +73,7 @@ impl View {
     }
 
     /// The same, but each record is only lent: for a caller that is done with a record when it returns.
-    /// With small records it is several times as fast, as nothing is counted or allocated for one.
+    /// With small records it is quicker, as nothing is counted or allocated for one.
     ///
     /// ```
     /// use wal_core::{Lsn, MemoryStorage};
