@@ -72,7 +72,7 @@ const STEPS: &[Step] = &[
     ),
 ];
 
-/// What finds most mistakes, while one works: nothing is built with optimisation.
+/// What finds most mistakes, while one works: nothing is built for release.
 const QUICK: &[Step] = &[
     Step::new("format", "cargo fmt --all --check"),
     Step::new("rules of the house", "cargo xtask tidy"),
