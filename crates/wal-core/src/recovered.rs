@@ -4,11 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::format::{
-    Footer, FrameKind, LogId, SEGMENT_HEADER_LEN, Salt, SegmentHeader, SegmentSummary,
+    Footer, LogId, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary, read_footer,
 };
 use crate::{
-    Access, CodecId, Error, ErrorKind, Event, FramesAhead, LogStorage, Lsn, Result, Segment,
-    StorageLock, Timestamp,
+    Access, CodecId, Error, ErrorKind, Event, LogStorage, Lsn, Result, StorageLock, Timestamp,
 };
 
 /// A segment as recovery left it: durable and readable from its first frame to its last.
@@ -228,7 +227,7 @@ impl Recovered {
             ));
         }
         let len = segment.len().wait()?;
-        let what = match footer_at(&*segment, header, len)? {
+        let what = match read_footer(&*segment, header, len)? {
             // Its offset may differ: a recovery may put padding between the frames that it read and the footer.
             Some(Footer { summary: found }) => {
                 let is_same = found.records == summary.records
@@ -245,30 +244,6 @@ impl Recovered {
         };
         Err(mismatch(what).with_offset(len))
     }
-}
-
-/// The footer in which a segment of `len` bytes ends; `None` if it ends in anything else.
-fn footer_at(segment: &dyn Segment, header: &SegmentHeader, len: u64) -> Result<Option<Footer>> {
-    // One read, up to segments of 64 MiB.
-    const AT_ONCE: u64 = 12 << 10;
-    let last = |bytes: u64| segment.read_at(len - bytes, bytes as usize).wait();
-    let mut tail = last(len.min(AT_ONCE))?;
-    // No more is believed, and allocated, than the index of a segment of this length takes.
-    let longest = len.min(AT_ONCE + 8 * (len / SegmentSummary::INDEX_STEP));
-    let frame_len = Footer::frame_len(&tail).map(u64::from);
-    let Some(frame_len) = frame_len.filter(|&frame_len| frame_len <= longest) else {
-        return Ok(None);
-    };
-    if frame_len > tail.len() as u64 {
-        tail = last(frame_len)?;
-    }
-    let Some(at) = tail.len().checked_sub(frame_len as usize) else { return Ok(None) };
-    let salt = Salt::new(header.log_id, header.generation);
-    let frame = FramesAhead::new(&tail[at..], len - frame_len, salt).next();
-    let footer = frame.filter(|frame| {
-        frame.header.kind == FrameKind::Footer as u8 && frame.header.frame_len() == frame_len
-    });
-    Ok(footer.and_then(|f| Footer::decode(&f.header, f.body, f.offset, header).ok()))
 }
 
 fn mismatch(what: &'static str) -> Error {

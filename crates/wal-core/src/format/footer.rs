@@ -72,6 +72,18 @@ pub struct Footer {
 }
 
 impl Footer {
+    /// The bytes of a footer frame apart from its index.
+    const BARE_LEN: u64 = (FRAME_HEADER_LEN + FIXED_LEN + FOOTER_TRAILER_LEN) as u64;
+
+    /// Whether a footer frame in a segment of `segment_len` bytes can be so long. It bounds what a reader allocates.
+    #[must_use]
+    pub const fn may_have_len(frame_len: u64, segment_len: u64) -> bool {
+        let entries = segment_len / SegmentSummary::INDEX_STEP + 1;
+        frame_len >= Self::BARE_LEN
+            && frame_len <= Self::BARE_LEN + 8 * entries
+            && (frame_len - Self::BARE_LEN).is_multiple_of(8)
+    }
+
     /// The footer as the frame that follows the last data frame.
     #[must_use]
     pub fn encode(&self, salt: Salt) -> Bytes {

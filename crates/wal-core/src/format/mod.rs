@@ -31,7 +31,7 @@ pub use header::{FORMAT_VERSION, LogId, SEGMENT_HEADER_LEN, SEGMENT_MAGIC, Segme
 pub use padding::Padding;
 pub(crate) use records::BatchTable;
 pub use records::{Records, RecordsIn};
-pub use seal::{shorten, write_footer};
+pub use seal::{read_footer, shorten, write_footer};
 
 /// A fixed-size piece of a slice whose length was checked before.
 #[inline]

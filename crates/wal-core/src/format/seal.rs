@@ -1,9 +1,12 @@
-//! The end of a segment, written: its footer, with nothing behind it.
+//! The end of a segment, written and read: its footer, with nothing behind it.
 //!
 //! The one place in this folder that does something to a segment, so that the order of the steps is
 //! known once.
 
-use super::{Footer, Salt, SegmentSummary};
+use super::{
+    FOOTER_TRAILER_LEN, FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind, Salt,
+    SegmentHeader, SegmentSummary,
+};
 use crate::{Result, Segment, WriteMode};
 
 /// Writes the footer behind frames that are durable, cuts off what is behind it, and makes both
@@ -20,6 +23,40 @@ pub fn write_footer(segment: &dyn Segment, salt: Salt, summary: &SegmentSummary)
     segment.write_at(summary.data_end, footer, WriteMode::Cached).wait()?;
     shorten(segment, end)?;
     Ok(end)
+}
+
+/// The footer that ends exactly at `len`, the segment's length; `None` if there is no valid one.
+///
+/// Costs two reads, however long the segment is.
+///
+/// # Errors
+/// Only if the storage cannot deliver the bytes.
+pub fn read_footer(
+    segment: &dyn Segment,
+    header: &SegmentHeader,
+    len: u64,
+) -> Result<Option<Footer>> {
+    let data_offset = u64::from(header.data_offset);
+    let behind_header = |behind: u64| len.checked_sub(behind).filter(|&at| at >= data_offset);
+    let Some(trailer_at) = behind_header(FOOTER_TRAILER_LEN as u64) else { return Ok(None) };
+    let trailer = segment.read_at(trailer_at, FOOTER_TRAILER_LEN).wait()?;
+    let Some(frame_len) = Footer::frame_len(&trailer).map(u64::from) else { return Ok(None) };
+    let Some(at) = behind_header(frame_len) else { return Ok(None) };
+    if !Footer::may_have_len(frame_len, len) {
+        return Ok(None);
+    }
+    let bytes = segment.read_at(at, frame_len as usize).wait()?;
+    if bytes.len() as u64 != frame_len {
+        return Ok(None);
+    }
+    let frame = FrameHeader::decode(&bytes);
+    let body = &bytes[FRAME_HEADER_LEN..];
+    let salt = Salt::new(header.log_id, header.generation);
+    let holds = frame.kind == FrameKind::Footer as u8
+        && frame.flags == Flags::default()
+        && frame.frame_len() == frame_len
+        && frame.crc == FrameHeader::expected_crc(&bytes, crc32c::crc32c(body), salt);
+    Ok(if holds { Footer::decode(&frame, body, at, header).ok() } else { None })
 }
 
 /// Cuts a segment to `len` bytes, durably.

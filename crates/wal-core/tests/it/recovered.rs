@@ -177,15 +177,16 @@ fn padding_between_what_was_recovered_and_the_footer_is_no_difference() {
     open(&probe, header, three).unwrap();
 }
 
-/// That of a segment of 100 MiB takes more than one read. Opening does not look at the frames in front of it.
+/// That of a segment of 100 MiB, whose index is long. Opening does not look at the frames in front of it.
 #[test]
 fn the_footer_of_a_large_segment_is_found() {
     let (probe, header, _) = three_records();
-    let index = (0..1600).map(|n| IndexEntry { lsn_delta: n, offset: 128 + 3000 * n }).collect();
+    let step = SegmentSummary::INDEX_STEP as u32;
+    let index = (0..1600).map(|n| IndexEntry { lsn_delta: n, offset: 128 + step * n }).collect();
     let large = SegmentSummary {
         records: 1600,
         frames: 1600,
-        data_end: 128 + 3000 * 1600,
+        data_end: u64::from(128 + step * 1600),
         index,
         ..SegmentSummary::default()
     };
@@ -193,7 +194,7 @@ fn the_footer_of_a_large_segment_is_found() {
     let other = SegmentSummary { records: 1599, ..large.clone() };
     refused(open(&probe, header.clone(), other), "other records than were recovered");
     open(&probe, header.clone(), large.clone()).unwrap();
-    // Damaged in a part that the last read has, and in one that it has not.
+    // Damaged in its index, near its beginning and near its end.
     let end = large.data_end + 64 + 8 * 1600;
     for at in [large.data_end + 100, end - 100] {
         seal(&probe, &header, &large);

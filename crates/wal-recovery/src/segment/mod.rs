@@ -6,7 +6,7 @@
 //! | `frames` | the frames in order, each in its place |
 //! | `walk`, `outcome` | the segment from frame to frame, and how it ends |
 //! | `search` | frames behind a bad place, and what they prove |
-//! | `footer` | the footer at the end of a sealed segment |
+//! | `footer` | what a footer may be, and how it differs from what was found |
 //! | `runs` | what is readable of a damaged segment |
 
 pub(crate) mod footer;

@@ -1,9 +1,8 @@
 //! The runs of good frames in a damaged segment.
 
-use wal_core::format::{Footer, SegmentHeader};
+use wal_core::format::{Footer, SegmentHeader, read_footer};
 use wal_core::{Access, FrameReader, LogStorage, Lsn, Result};
 
-use crate::segment::footer;
 use crate::segment::frames::{Frames, Next};
 use crate::segment::search::{Place, Want, search};
 use crate::watch::Watch;
@@ -54,7 +53,7 @@ pub(crate) fn find(storage: &dyn LogStorage, damaged: Damaged<'_>, watch: &Watch
     let mut time_delta = 0;
     let mut in_run = false;
     // Numbers that the footer at the end tells of were given out, whatever is damaged before it.
-    let sealed = footer::read(&*segment, header, len)?;
+    let sealed = read_footer(&*segment, header, len)?;
     let told = sealed.map_or(header.first_lsn, |footer| {
         header.first_lsn.advance(u64::from(footer.summary.records))
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wal_core::format::{
-    FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, SegmentHeader, SegmentSummary,
+    FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, SegmentHeader, SegmentSummary, read_footer,
 };
 use wal_core::{ErrorKind, Frame, FrameReader, Lsn, Result, Segment};
 
@@ -40,7 +40,7 @@ pub(crate) fn walk(
     watch: &Watch,
 ) -> Result<Walk> {
     watch.check()?;
-    let footer = footer::read(&**segment, header, len)?;
+    let footer = read_footer(&**segment, header, len)?;
     if let Some(Footer { summary }) = &footer
         && !manner.in_full
     {

@@ -19,10 +19,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wal_core::format::{LogId, SegmentHeader};
+use wal_core::format::{LogId, SegmentHeader, read_footer};
 use wal_core::{Access, Clock, CodecId, ErrorKind, LogStorage, Lsn, Result};
 
-use crate::segment::footer;
 use crate::view::records::Records;
 use crate::view::survey::Survey;
 use crate::watch::TimeLimit;
@@ -147,7 +146,7 @@ fn last_known(storage: &dyn LogStorage, header: &SegmentHeader) -> Result<Lsn> {
         outcome => outcome?,
     };
     let len = segment.len().wait()?;
-    let footer = footer::read(&*segment, header, len)?;
+    let footer = read_footer(&*segment, header, len)?;
     let footer = footer.filter(|footer| footer.summary.records > 0);
     Ok(footer.map_or(header.follows, |footer| footer.last_lsn(header.first_lsn)))
 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use wal_core::format::{Footer, Records as FrameRecords, SegmentHeader};
+use wal_core::format::{Footer, Records as FrameRecords, SegmentHeader, read_footer};
 use wal_core::{
     Access, Error, ErrorKind, Frame, FrameReader, LogStorage, Lsn, Result, Segment, Timestamp,
 };
 
-use crate::segment::footer;
 use crate::segment::frames::{Frames, Next, PlainFrames};
 use crate::segment::outcome::time;
 use crate::segment::search::{Place, Want, search};
@@ -48,7 +47,7 @@ impl Open {
         let len = segment.len().wait().map_err(at)?;
         let (mut offset, mut records) = (u64::from(header.data_offset), 0);
         if from > name
-            && let Some(footer) = footer::read(&*segment, &header, len).map_err(at)?
+            && let Some(footer) = read_footer(&*segment, &header, len).map_err(at)?
             && let Some(entry) =
                 footer.summary.seek(u32::try_from(from.since(name)).unwrap_or(u32::MAX))
         {
