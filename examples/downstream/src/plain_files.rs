@@ -279,7 +279,9 @@ impl<F: FileSystem> StagedFile<F> {
             dir.files.rename(&self.at, &path).map_err(os)?;
         }
         self.is_published = true;
-        dir.sync().map_err(os)?;
+        // Not as `NotFound`, even if that is what the system says: it would mean that nothing has happened.
+        let unsynced = |e| Error::new(ErrorKind::Io, "publish segment").with_source(e);
+        dir.sync().map_err(unsynced)?;
         Ok(self.segment.clone())
     }
 }

@@ -117,21 +117,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_logs_are_fed_in_turns() {
+    fn every_log_is_fed() {
         let dir = tempfile::tempdir().unwrap();
         let many = Many::separate(PLAIN);
         assert_eq!(many.load().to_string(), "threads:4:2000x128");
-        let sample = many.measure(dir.path(), &Timing::of(Duration::from_millis(300))).unwrap();
-        assert!(sample.syncs > Some(0), "{sample:?}");
-        let is_fed = |number: &usize| {
+        let fed = |number: usize| {
             let dir = dir.path().join(number.to_string());
             std::fs::read_dir(dir)
                 .unwrap()
                 .any(|e| e.unwrap().path().extension().is_some_and(|e| e == "wal"))
         };
-        // On a slow disk not every one has its turn.
-        let fed = (0..LOGS).filter(is_fed).count();
-        assert!(fed >= PRODUCERS, "{fed} logs were fed: {sample:?}");
+        // On a slow disk a single measurement may be too short for every one to have its turn.
+        let all_are_fed = (1..=8).any(|longer| {
+            let timing = Timing::of(Duration::from_millis(300) * longer);
+            let sample = many.measure(dir.path(), &timing).unwrap();
+            assert!(sample.syncs > Some(0), "{sample:?}");
+            (0..LOGS).all(fed)
+        });
+        assert!(all_are_fed);
     }
 
     #[test]

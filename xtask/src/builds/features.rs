@@ -9,8 +9,7 @@ pub(super) fn run(packages: &[Package]) -> anyhow::Result<()> {
     let builds: Vec<_> = packages.iter().flat_map(of).collect();
     for (package, features) in &builds {
         cargo(|cargo| {
-            cargo.args(["clippy", "--locked", "--quiet", "--package", package]);
-            cargo.args(features);
+            cargo.args(["clippy", "--locked", "--quiet", "--package", package]).args(features);
             cargo.args(["--", "-D", "warnings"]);
         })?;
     }

@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `features` | each feature of each crate alone, and none |
+//! | `features` | each feature of each crate alone, none, the usual ones |
 //! | `oldest` | the oldest compiler that is promised |
 //! | `systems` | the systems that are promised and are not this one |
 //! | `metadata` | the packages of the workspace, as cargo tells them |
@@ -23,7 +23,7 @@ use crate::models::root;
 /// What is compiled differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Way {
-    /// Lints each crate and its tests with each feature alone, with none and with the usual ones
+    /// Lints each crate with each feature alone, with none and with the usual ones
     Features,
     /// Checks with the oldest compiler that is promised, if it is installed
     Oldest,

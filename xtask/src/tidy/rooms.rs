@@ -36,7 +36,7 @@ const RULES: &[Rule] = &[
             ("crates/wal-cli/src/dump.rs", "`dump --follow` looks for new records now and then"),
             (
                 "crates/wal-core/src/engine/pace/backoff.rs",
-                "backs off from a crowded lock, never in a model",
+                "backs off from a contended lock, never in a model",
             ),
             (
                 "crates/wal-core/src/engine/work/driver.rs",

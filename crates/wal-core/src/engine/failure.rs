@@ -46,6 +46,16 @@ impl Engine {
         self.state().agenda.is_closed().then(|| closed(op))
     }
 
+    /// Runs a part of an append: a panic in it fails the log. The locks that it takes are let go of before that.
+    #[inline]
+    pub(super) fn guarded<T>(&self, run: impl FnOnce() -> T) -> T {
+        let guard = PanicGuard(self);
+        let outcome = run();
+        // Nothing has panicked. To drop the guard would be to look whether something has; an append spares itself that.
+        std::mem::forget(guard);
+        outcome
+    }
+
     /// The error for a caller whose wait was ended because the log failed or was closed.
     pub(super) fn wait_ended(&self, op: &'static str) -> Error {
         self.refusal(op).unwrap_or_else(|| closed(op))
@@ -85,14 +95,6 @@ impl Engine {
 /// Poisons the log if a storage, a strategy or an assertion panics: nobody knows what was done, and nobody may wait
 /// forever. Declare it before taking any lock, so that it is dropped after the locks.
 pub(super) struct PanicGuard<'a>(pub(super) &'a Engine);
-
-impl PanicGuard<'_> {
-    /// Nothing has panicked. To drop it would be to look whether something has, which an append spares itself.
-    #[inline]
-    pub(super) fn disarm(self) {
-        std::mem::forget(self);
-    }
-}
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {

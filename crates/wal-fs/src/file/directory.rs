@@ -127,16 +127,26 @@ impl<F: FileSystem> Directory<F> {
 
     /// Gives a file of the directory the name of one that was set aside.
     pub(super) fn keep(&self, path: &Path, label: &str) -> io::Result<PathBuf> {
-        let mut n = 1;
-        let kept = loop {
-            let kept = self.path.join(names::set_aside(label, n));
-            match self.fs.rename_new(path, &kept) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
-                renamed => break renamed.map(|()| kept)?,
-            }
-        };
+        let (kept, renamed) = self.under_free_name(label, |kept| self.fs.rename_new(path, kept));
+        renamed?;
         self.fs.sync_dir(&self.path)?;
-        Ok(kept)
+        Ok(self.path.join(kept))
+    }
+
+    /// Makes a file with the first name for bytes set aside that is free. Returns its name, and what came of it.
+    fn under_free_name<T>(
+        &self,
+        label: &str,
+        make: impl Fn(&Path) -> io::Result<T>,
+    ) -> (String, io::Result<T>) {
+        let mut n = 1;
+        loop {
+            let name = names::set_aside(label, n);
+            match make(&self.path.join(&name)) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
+                made => return (name, made),
+            }
+        }
     }
 
     pub(super) fn put_aside(&self, label: &str, data: &[u8]) -> Result<String> {
@@ -145,16 +155,9 @@ impl<F: FileSystem> Directory<F> {
                 "label {label:?}: 1 to 128 letters, digits, '.', '_' and '-', not '.' first"
             )));
         }
-        let mut n = 1;
-        let (name, path, file) = loop {
-            let name = names::set_aside(label, n);
-            let path = self.path.join(&name);
-            match self.fs.create_new(&path) {
-                Ok(file) => break (name, path, file),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
-                Err(source) => return Err(failed("set bytes aside", &path, source)),
-            }
-        };
+        let (name, file) = self.under_free_name(label, |path| self.fs.create_new(path));
+        let path = self.path.join(&name);
+        let file = file.map_err(|source| failed("set bytes aside", &path, source))?;
         let written = whole::write(&file, data, 0, WriteMode::Cached);
         if let Err(source) = written.and_then(|()| file.sync_all()) {
             let _ = self.fs.remove_file(&path);

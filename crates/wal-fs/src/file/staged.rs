@@ -201,7 +201,7 @@ where
     }
 }
 
-/// `NotFound` says that there is no segment to replace, and nothing else: see [`Publish::check`].
+/// `NotFound` says that nothing has happened, as there was no segment to replace: see [`StagedSegment::publish`].
 fn naming_failed(op: &'static str, path: &Path, source: io::Error) -> Error {
     if source.kind() != io::ErrorKind::NotFound {
         return failed(op, path, source);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::Engine;
-use super::super::failure::{PanicGuard, closed};
+use super::super::failure::closed;
 use super::super::place::{Body, EncodeMemory, NoRoom, Source};
 use super::super::state::State;
 use super::super::wait::Level;
@@ -46,27 +46,17 @@ impl Engine {
         may_back_off: bool,
     ) -> Result<(MutexGuard<'_, State>, AfterPlace, LsnRange)> {
         let mut body = source.encode(memory, self.layout.limits)?;
-        let guard = PanicGuard(self);
-        let placed = self.place_when_room(&mut body, requested, may_back_off);
-        guard.disarm();
-        placed
-    }
-
-    #[inline]
-    fn place_when_room(
-        &self,
-        body: &mut Body<'_>,
-        requested: Option<Durability>,
-        may_back_off: bool,
-    ) -> Result<(MutexGuard<'_, State>, AfterPlace, LsnRange)> {
-        loop {
-            let st = if may_back_off { self.back_off.lock(&self.state.0) } else { self.state() };
-            let mut st = self.alive(st, "append")?;
-            match self.place(&mut st, body, requested) {
-                Ok((next, range)) => return Ok((st, next, range)),
-                Err(NoRoom) => self.wait_for_buffer(st)?,
+        self.guarded(|| {
+            loop {
+                let st =
+                    if may_back_off { self.back_off.lock(&self.state.0) } else { self.state() };
+                let mut st = self.alive(st, "append")?;
+                match self.place(&mut st, &mut body, requested) {
+                    Ok((next, range)) => return Ok((st, next, range)),
+                    Err(NoRoom) => self.wait_for_buffer(st)?,
+                }
             }
-        }
+        })
     }
 
     /// Puts a frame into the buffer and lets the strategy decide.

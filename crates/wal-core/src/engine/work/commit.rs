@@ -10,7 +10,7 @@ use super::super::agenda::Role;
 use super::super::failure::PanicGuard;
 use super::super::progress::Captured;
 use super::super::state::State;
-use super::super::wait::{CommitNumber, Level, Outcome, Slot, Successor, Waiter, Wakes};
+use super::super::wait::{CommitNumber, Level, Outcome, Successor, Waiter, Wakes};
 use super::flush::Purpose;
 use crate::sync::{MutexGuard, lock};
 use crate::{Event, Lsn, Result, Trigger};
@@ -76,14 +76,7 @@ impl Engine {
 
     /// Waits for a record that is yet to be appended; this thread may come to lead its commit.
     fn wait_in_queue(&self, st: MutexGuard<'_, State>, lsn: Lsn) -> Result<()> {
-        let _guard = PanicGuard(self);
-        // Declared behind the guard, so that the lock is let go of before it.
-        let mut st = st;
-        st.assert_promised(Level::Durable, lsn);
-        let slot = Slot::of_this_thread();
-        st.wait.join(Level::Durable, lsn, Waiter::Thread(slot.clone()));
-        drop(st);
-        match slot.wait() {
+        match self.sleep_in_queue(st, Level::Durable, lsn) {
             Outcome::Done => Ok(()),
             Outcome::Lead => self.lead(),
             Outcome::Failed => Err(self.wait_ended(Level::Durable.op())),

@@ -6,6 +6,7 @@
 //! | `task` | the way of one append from a task, and what tasks wait for |
 //! | `submit` | appending now, waiting later |
 //! | `commit` | leading a commit: write, sync, publish, wake, hand over; waiting for one |
+//! | `sleep` | sleeping in a queue, on a thread |
 //! | `write` | the role of the writer, and waiting for a write |
 //! | `flush` | taking the buffer, writing it, publishing how far that reached |
 //! | `segment_writer` | the segment that is written: handing over bytes, rotation, sealing |
@@ -19,6 +20,7 @@ mod commit;
 mod driver;
 mod flush;
 mod segment_writer;
+mod sleep;
 mod submit;
 mod task;
 mod truncate;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use super::super::Engine;
 use super::super::agenda::Role;
-use super::super::failure::{PanicGuard, closed};
+use super::super::failure::closed;
 use super::super::place::{Body, EncodeMemory, Source};
 use super::super::state::State;
 use super::super::wait::{Level, Ticket, Waiter};
@@ -164,10 +164,8 @@ impl Future for Waiting<'_> {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let guard = PanicGuard(self.engine);
-        let polled = self.look(cx);
-        guard.disarm();
-        polled
+        let engine = self.engine;
+        engine.guarded(|| self.look(cx))
     }
 }
 
@@ -209,10 +207,8 @@ impl<'a, S: Source, F> AppendFuture<'a, S, F> {
         let mut memory = EncodeMemory::default();
         let engine = self.waiting.engine;
         let mut body = self.source.encode(&mut memory, engine.layout.limits)?;
-        let guard = PanicGuard(engine);
-        let placed = self.waiting.place(&mut body, self.requested, &mut self.first, cx);
-        guard.disarm();
-        placed
+        let (waiting, first) = (&mut self.waiting, &mut self.first);
+        engine.guarded(|| waiting.place(&mut body, self.requested, first, cx))
     }
 }
 

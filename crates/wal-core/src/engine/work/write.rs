@@ -28,7 +28,7 @@ impl Engine {
                 return self.lead_write(st);
             }
             if has_spun {
-                match self.wait_for_write(st, lsn) {
+                match self.sleep_in_queue(st, Level::Written, lsn) {
                     Outcome::Done => return Ok(()),
                     Outcome::Lead => {}
                     Outcome::Failed => return Err(self.wait_ended(Level::Written.op())),
@@ -50,18 +50,6 @@ impl Engine {
             }
             self.check(Level::Written.op())?;
         }
-    }
-
-    /// Sleeps until `lsn` was written, or until this thread is to see to that.
-    fn wait_for_write(&self, st: MutexGuard<'_, State>, lsn: Lsn) -> Outcome {
-        let _guard = PanicGuard(self);
-        // Declared behind the guard, so that the lock is let go of before it.
-        let mut st = st;
-        st.assert_promised(Level::Written, lsn);
-        let slot = Slot::of_this_thread();
-        st.wait.join(Level::Written, lsn, Waiter::Thread(slot.clone()));
-        drop(st);
-        slot.wait()
     }
 
     /// Writes, and gives the role of the writer back. Called by the writer.
