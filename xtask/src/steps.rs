@@ -1,8 +1,9 @@
 //! Commands that are run in order, what they took, and what the tests in them came to.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
 
 use anyhow::{Context, bail};
 
@@ -11,6 +12,9 @@ use crate::stopwatch::Stopwatch;
 
 /// How a line begins that says what was left out, and why. It counts in the closing line.
 pub(crate) const SKIPPED: &str = "SKIPPED: ";
+
+/// How a line of a test begins that says that it leaves something out, past the capture of its harness.
+const SKIPPED_IN_TEST: &str = "skipped: ";
 
 /// A step: what it is called, the directory it runs in, the command, extra environment.
 pub(crate) struct Step {
@@ -65,15 +69,32 @@ fn execute(step: &Step, root: &Path, counts: &mut Counts) -> anyhow::Result<Exit
         .current_dir(root.join(step.dir))
         .envs(step.env.iter().copied())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {program}"))?;
-    for line in BufReader::new(child.stdout.take().context("piped")?).split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
+    let errors = child.stderr.take().context("piped")?;
+    let errors = thread::spawn(move || {
+        let mut skipped = 0;
+        pass_on(errors, |line| {
+            eprintln!("{line}");
+            skipped += u64::from(line.starts_with(SKIPPED_IN_TEST));
+        })
+        .map(|()| skipped)
+    });
+    pass_on(child.stdout.take().context("piped")?, |line| {
         println!("{line}");
-        counts.add(&line);
-    }
+        counts.add(line);
+    })?;
+    counts.ignored += errors.join().expect("it does not panic")?;
     Ok(child.wait()?)
+}
+
+/// Hands on each line as it comes, until the other end is closed.
+fn pass_on(pipe: impl Read, mut line: impl FnMut(&str)) -> io::Result<()> {
+    BufReader::new(pipe).split(b'\n').try_for_each(|bytes| {
+        line(&String::from_utf8_lossy(&bytes?));
+        Ok(())
+    })
 }
 
 /// Tests that were run, and what was left out.
@@ -118,6 +139,21 @@ mod tests {
         counts.add("test something ... ok");
         counts.add("error: 7 passed; 7 failed");
         assert_eq!(counts, Counts { passed: 7, failed: 2, ignored: 1 });
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_a_test_leaves_out_counts_although_it_passes() {
+        let mut counts = Counts::default();
+        let command = "sh steps-test.sh";
+        let dir = std::env::temp_dir().join(format!("steps-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let script = "echo 'skipped: one: it needs root' >&2\necho 'test result: ok. 3 passed; 0 failed; 0 ignored'\n";
+        std::fs::write(dir.join("steps-test.sh"), script).unwrap();
+        let status = execute(&Step::new("a step", command), &dir, &mut counts);
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(status.unwrap().success());
+        assert_eq!(counts, Counts { passed: 3, failed: 0, ignored: 1 });
     }
 
     #[test]

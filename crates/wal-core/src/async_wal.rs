@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
 use crate::engine::{AppendFuture, Engine, Many, One};
+use crate::inner::Inner;
 use crate::iter::{read_one, start};
 use crate::read::Cursor;
-use crate::wal::Inner;
 use crate::{
     Claim, Codec, Durability, Entry, Error, ErrorKind, Lsn, LsnRange, RawCodec, RecordStream,
     Result, Stats, Wal,

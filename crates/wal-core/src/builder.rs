@@ -130,6 +130,7 @@ impl<C: Codec> Builder<C> {
             )));
         }
         recovered.check()?;
+        let span = recovered.span();
         let mut recovered = recovered.into_parts();
         let events = std::mem::take(&mut recovered.events);
         let parts = Parts {
@@ -141,7 +142,7 @@ impl<C: Codec> Builder<C> {
             codec: id,
             threads: self.driver_thread,
         };
-        let engine = Arc::new(Engine::new(recovered, parts)?);
+        let engine = Arc::new(Engine::new(recovered, span, parts)?);
         events.iter().for_each(|event| engine.emit(event));
         let driver = Driver::start(engine.clone(), self.driver_thread)?;
         Ok(Wal::new(engine, driver, self.codec))

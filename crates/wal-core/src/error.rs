@@ -47,7 +47,7 @@ pub enum ErrorKind {
     /// The log does not hold that LSN (never written, or truncated). Go on from the first one that it holds.
     NotInLog,
     /// Something that the storage should hold is missing: a directory, a segment, or what was to be replaced. Check the
-    /// path, and who moves or removes files there. Beside a running writer it may be a matter of time: try again.
+    /// path, and who moves or removes files there. A reader beside a running writer looks again by itself.
     NotFound,
     /// The operating system denies access, or the file system is read-only. Change the permissions.
     Denied,
@@ -55,7 +55,7 @@ pub enum ErrorKind {
     TimedOut,
     /// Any other error of the device or operating system. It says nothing about the bytes. Look at
     /// [`source`](std::error::Error::source) and at the system's log. After a failed write or sync the log is
-    /// poisoned: open it again, which recovers it. After a failed read the same read may succeed later.
+    /// poisoned: open it again, which recovers it. A failed read changes nothing: once the device is well, read again.
     Io,
 }
 

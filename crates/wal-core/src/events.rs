@@ -62,7 +62,7 @@ pub enum Event {
         /// How many bytes that did not check were cut.
         bytes: u64,
     },
-    /// A write or sync failed; the log accepts nothing more.
+    /// A write or sync failed, or the storage, the strategy or the log itself panicked; the log accepts nothing more.
     #[non_exhaustive]
     Poisoned {
         /// What failed.
@@ -90,7 +90,7 @@ impl Event {
     }
 }
 
-/// Counters of one open log, since it was opened.
+/// Counters of one open log, since it was opened. A write or sync that failed is not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
+use crate::inner::Inner;
 use crate::io::block_on_within;
 use crate::read::Cursor;
-use crate::wal::Inner;
 use crate::{Clock, Codec, Entry, Error, ErrorKind, Lsn, Result, SystemClock, block_on};
 
 /// Hands everything over that was appended, so that it can be read; returns the last LSN.

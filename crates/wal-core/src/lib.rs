@@ -24,6 +24,7 @@ mod entry;
 mod error;
 mod events;
 pub mod format;
+mod inner;
 mod io;
 mod iter;
 mod lsn;

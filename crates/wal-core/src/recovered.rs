@@ -28,9 +28,52 @@ impl RecoveredSegment {
     pub const fn new(header: SegmentHeader, summary: SegmentSummary, last_lsn: Lsn) -> Self {
         RecoveredSegment { header, summary, last_lsn }
     }
+
+    /// Its last record, void or not; what it follows if it holds none.
+    fn last_held(&self) -> Lsn {
+        match self.summary.records {
+            0 => self.header.follows,
+            records => self.header.first_lsn.advance(u64::from(records)).prev(),
+        }
+    }
 }
 
-/// What a recovery found, to be made a [`Recovered`].
+/// What the segments of a log come to together. Computed from them: what could be said apart from them could
+/// contradict them, and a log that goes on in the wrong place makes records void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// The first record; `next_lsn` if there is none.
+    pub(crate) first_lsn: Lsn,
+    /// The last record; before `first_lsn` if there is none.
+    pub(crate) last_lsn: Lsn,
+    pub(crate) next_lsn: Lsn,
+    pub(crate) last_time: Timestamp,
+}
+
+impl Span {
+    fn of(segments: &[RecoveredSegment]) -> Self {
+        let (mut last_lsn, mut next_lsn) = (Lsn::ZERO, Lsn::FIRST);
+        if let Some(newest) = segments.last() {
+            last_lsn = newest.last_lsn;
+            next_lsn = newest.last_held().next().max(newest.header.first_lsn);
+        }
+        let log_start = segments.iter().map(|segment| segment.header.log_start).max();
+        let log_start = log_start.unwrap_or(Lsn::FIRST);
+        let first_held = segments.iter().find_map(|segment| {
+            let first = segment.header.first_lsn.max(log_start);
+            (segment.last_lsn >= first).then_some(first)
+        });
+        let last_time =
+            segments.iter().filter(|segment| segment.summary.records > 0).map(|segment| {
+                let micros = segment.header.created.as_micros();
+                Timestamp::from_micros(micros.saturating_add(segment.summary.last_time_delta))
+            });
+        let last_time = last_time.max().unwrap_or(Timestamp::EPOCH);
+        Span { first_lsn: first_held.unwrap_or(next_lsn), last_lsn, next_lsn, last_time }
+    }
+}
+
+/// What a recovery found, to be made a [`Recovered`]. Where the log begins and ends is not in here: the segments say it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RecoveredParts {
@@ -44,16 +87,8 @@ pub struct RecoveredParts {
     pub codec: Option<CodecId>,
     /// Ascending.
     pub segments: Vec<RecoveredSegment>,
-    /// The last record; before `log_start` if there is none.
-    pub last_lsn: Lsn,
-    /// The LSN of the next append.
-    pub next_lsn: Lsn,
-    /// The first record; `next_lsn` if there is none.
-    pub log_start: Lsn,
     /// The generation of the next segment.
     pub next_generation: u64,
-    /// The time of the last record.
-    pub last_time: Timestamp,
     /// What recovery changed, for the log's observer.
     pub events: Vec<Event>,
 }
@@ -68,11 +103,7 @@ impl RecoveredParts {
             log_id,
             codec: None,
             segments: Vec::new(),
-            last_lsn: Lsn::ZERO,
-            next_lsn: Lsn::FIRST,
-            log_start: Lsn::FIRST,
             next_generation: 1,
-            last_time: Timestamp::EPOCH,
             events: Vec::new(),
         }
     }
@@ -84,14 +115,17 @@ impl RecoveredParts {
 /// nobody scanned. `wal-recovery` makes it. `open` compares it with what the storage holds, under the lock: a
 /// `Recovered` that does not fit is refused as [`NotRecovered`](ErrorKind::NotRecovered).
 #[derive(Debug)]
-pub struct Recovered(RecoveredParts);
+pub struct Recovered {
+    parts: RecoveredParts,
+    span: Span,
+}
 
 impl Recovered {
     /// Takes the caller's word that these parts are the outcome of a recovery. Nothing but a recovery may call this.
     ///
     /// # Contract
     /// - Every record of `segments` survives a power loss from now on.
-    /// - `segments` are ascending, and no byte behind a segment's last frame can be taken for a frame.
+    /// - `segments` are all of the log's, ascending, and no byte behind a segment's last frame can be taken for a frame.
     /// - The newest segment is sealed: it ends in its footer, as no segment may follow one that does not.
     /// - `next_generation` is larger than any generation that the storage may still hold.
     /// - `lock` is the lock of `storage`, and was held since before the scan.
@@ -100,8 +134,16 @@ impl Recovered {
     /// If the parts contradict each other.
     #[must_use]
     pub fn assert_recovered(parts: RecoveredParts) -> Self {
-        assert!(parts.last_lsn < parts.next_lsn, "the next LSN comes behind the last");
-        assert!(parts.log_start <= parts.next_lsn, "the log starts at its end at the latest");
+        assert!(
+            parts.segments.iter().all(|segment| segment.last_lsn <= segment.last_held()),
+            "a segment has no valid record that it does not hold: {:?}",
+            parts.segments
+        );
+        assert!(
+            parts.segments.last().is_none_or(|newest| newest.last_lsn == newest.last_held()),
+            "of the newest segment nothing is void: {:?}",
+            parts.segments
+        );
         assert!(
             parts.segments.windows(2).all(|pair| pair[0].last_lsn == pair[1].header.follows),
             "segments follow each other: {:?}",
@@ -112,7 +154,8 @@ impl Recovered {
             newest.is_none_or(|newest| newest < parts.next_generation),
             "generations are not given out again"
         );
-        Recovered(parts)
+        let span = Span::of(&parts.segments);
+        Recovered { parts, span }
     }
 
     /// A log that holds nothing yet, in a storage that holds no segment.
@@ -120,7 +163,8 @@ impl Recovered {
     /// # Errors
     /// `NotRecovered` if the storage holds a segment: recover it. `Io` if it cannot be listed.
     pub fn empty(storage: Arc<dyn LogStorage>, lock: StorageLock, log_id: LogId) -> Result<Self> {
-        let recovered = Recovered(RecoveredParts::new(storage, lock, log_id));
+        let parts = RecoveredParts::new(storage, lock, log_id);
+        let recovered = Recovered { parts, span: Span::of(&[]) };
         recovered.check_listing()?;
         Ok(recovered)
     }
@@ -128,65 +172,69 @@ impl Recovered {
     /// Where the log lives.
     #[must_use]
     pub fn storage(&self) -> &Arc<dyn LogStorage> {
-        &self.0.storage
+        &self.parts.storage
     }
 
     /// The log's identity.
     #[must_use]
     pub fn log_id(&self) -> LogId {
-        self.0.log_id
+        self.parts.log_id
     }
 
     /// The codec of the records; `None` for an empty storage.
     #[must_use]
     pub fn codec(&self) -> Option<CodecId> {
-        self.0.codec
+        self.parts.codec
     }
 
     /// The segments, ascending.
     #[must_use]
     pub fn segments(&self) -> &[RecoveredSegment] {
-        &self.0.segments
+        &self.parts.segments
     }
 
     /// The first record; [`next_lsn`](Self::next_lsn) if there is none.
     #[must_use]
     pub fn first_lsn(&self) -> Lsn {
-        self.0.log_start
+        self.span.first_lsn
     }
 
     /// The last record; before [`first_lsn`](Self::first_lsn) if there is none.
     #[must_use]
     pub fn last_lsn(&self) -> Lsn {
-        self.0.last_lsn
+        self.span.last_lsn
     }
 
     /// The LSN of the next append.
     #[must_use]
     pub fn next_lsn(&self) -> Lsn {
-        self.0.next_lsn
+        self.span.next_lsn
     }
 
     /// The time of the last record.
     #[must_use]
     pub fn last_time(&self) -> Timestamp {
-        self.0.last_time
+        self.span.last_time
     }
 
     /// The generation of the next segment: larger than any that the storage may still hold.
     #[must_use]
     pub fn next_generation(&self) -> u64 {
-        self.0.next_generation
+        self.parts.next_generation
     }
 
     /// What the recovery did to the log: the observer of the log is told.
     #[must_use]
     pub fn events(&self) -> &[Event] {
-        &self.0.events
+        &self.parts.events
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        self.span
     }
 
     pub(crate) fn into_parts(self) -> RecoveredParts {
-        self.0
+        self.parts
     }
 
     /// Compares this with what the storage holds: the names of the segments, the header of the newest one, and its
@@ -196,14 +244,14 @@ impl Recovered {
     /// `NotRecovered`, saying what differs; `Io`.
     pub(crate) fn check(&self) -> Result<()> {
         self.check_listing()?;
-        let Some(newest) = self.0.segments.last() else { return Ok(()) };
+        let Some(newest) = self.parts.segments.last() else { return Ok(()) };
         let name = newest.header.first_lsn;
         self.check_newest(newest).map_err(|e| e.with_segment(name))
     }
 
     fn check_listing(&self) -> Result<()> {
-        let there = self.0.storage.list().wait()?.segments;
-        let known: Vec<Lsn> = self.0.segments.iter().map(|s| s.header.first_lsn).collect();
+        let there = self.parts.storage.list().wait()?.segments;
+        let known: Vec<Lsn> = self.parts.segments.iter().map(|s| s.header.first_lsn).collect();
         if there == known {
             return Ok(());
         }
@@ -219,7 +267,7 @@ impl Recovered {
 
     fn check_newest(&self, newest: &RecoveredSegment) -> Result<()> {
         let RecoveredSegment { header, summary, .. } = newest;
-        let segment = self.0.storage.open(header.first_lsn, Access::Read).wait()?;
+        let segment = self.parts.storage.open(header.first_lsn, Access::Read).wait()?;
         let bytes = segment.read_at(0, SEGMENT_HEADER_LEN).wait()?;
         if bytes[..] != header.encode()[..] {
             return Err(mismatch(

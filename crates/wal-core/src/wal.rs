@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::engine::{Drive, Driver, Engine, Many, One};
 use crate::format::LogId;
+use crate::inner::Inner;
 use crate::iter::{self, Follow, Iter};
 use crate::{
     AsyncWal, Builder, Claim, Codec, Durability, Entry, Lsn, LsnRange, RawCodec, Result, Stats,
@@ -37,13 +38,6 @@ pub struct Wal<C = RawCodec> {
     pub(crate) inner: Arc<Inner<C>>,
 }
 
-pub(crate) struct Inner<C> {
-    pub(crate) engine: Arc<Engine>,
-    /// Shared with followers, which do not keep the log open.
-    pub(crate) codec: Arc<C>,
-    _driver: Driver,
-}
-
 impl<C> Clone for Wal<C> {
     fn clone(&self) -> Self {
         Wal { inner: self.inner.clone() }
@@ -72,7 +66,7 @@ impl Wal {
 
 impl<C: Codec> Wal<C> {
     pub(crate) fn new(engine: Arc<Engine>, driver: Driver, codec: C) -> Self {
-        Wal { inner: Arc::new(Inner { engine, codec: Arc::new(codec), _driver: driver }) }
+        Wal { inner: Arc::new(Inner::new(engine, driver, codec)) }
     }
 
     fn engine(&self) -> &Engine {

@@ -11,7 +11,6 @@ use wal_core::{
 use crate::mode::{Mode, Until, Verify};
 use crate::repair::{Done, Repair, end_earlier, mend_header, steps};
 use crate::report::{DamageKind, Report};
-use crate::scan::account::Span;
 use crate::scan::found::Scan;
 use crate::scan::identity::list;
 use crate::scan::options::ScanOptions;
@@ -234,8 +233,7 @@ impl Run {
         report.damages.splice(0..0, mended);
         let scan = steps::run(scan, self.mode, self.until, &mut repair)?;
         let done = repair.done;
-        let Span { first_lsn, last_lsn, next_lsn, records } = scan.span();
-        (report.first_lsn, report.last_lsn, report.next_lsn) = (first_lsn, last_lsn, next_lsn);
+        let records = scan.span().records;
         report.records = records;
         report.skipped = held.saturating_sub(records);
         (report.cut, report.holes) = (done.cut, done.holes);
@@ -244,16 +242,17 @@ impl Run {
         let mut parts = RecoveredParts::new(self.storage, lock, scan.log_id);
         parts.codec = Some(scan.codec);
         parts.segments = scan.recovered_segments();
-        (parts.last_lsn, parts.next_lsn, parts.log_start) = (last_lsn, next_lsn, first_lsn);
         parts.next_generation = scan.next_generation;
-        parts.last_time = scan.last_time();
         parts.events = done.events;
         let recovered = Recovered::assert_recovered(parts);
+        report.first_lsn = recovered.first_lsn();
+        report.last_lsn = recovered.last_lsn();
+        report.next_lsn = recovered.next_lsn();
         #[cfg(feature = "tracing")]
         tracing::info!(
             log = %recovered.log_id(),
             records,
-            next = %next_lsn,
+            next = %report.next_lsn,
             verdict = %report.verdict(),
             elapsed = ?report.elapsed,
             "recovered"

@@ -7,8 +7,8 @@ use wal_core::{CodecId, Error, ErrorKind, Lsn, Timestamp};
 
 /// What a scan found, and what a recovery changed.
 ///
-/// `segments`, `clean`, `durable_proven` and `damages` describe the log as it was found; `first_lsn`,
-/// `last_lsn`, `next_lsn` and `records` describe what is there now.
+/// `first_lsn`, `last_lsn`, `next_lsn` and `records` describe what is there now; `cut`, `holes` and
+/// `rewritten_bytes` what the recovery did. Everything else describes the log as it was found.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -63,7 +63,7 @@ pub struct SegmentReport {
     pub last_lsn: Lsn,
     /// Records that it holds, those included that were truncated.
     pub records: u64,
-    /// Frames that hold them, and padding between.
+    /// Its frames; a frame of padding, which holds no record, counts as well.
     pub frames: u64,
     /// Its length.
     pub bytes: u64,

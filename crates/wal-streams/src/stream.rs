@@ -85,7 +85,8 @@ impl Stream {
     }
 
     /// Appends a record and returns before it is acknowledged. Its LSN is settled; [`Submitted`] waits for
-    /// the rest, on a thread or in a task. Blocks only if the shared log's buffer is full, for a write.
+    /// the rest, on a thread or in a task. Blocks only if the shared log's buffer is full, until it was written; if a segment
+    /// ends there, for a rotation as well, which is two syncs and a new segment.
     ///
     /// # Errors
     /// As [`append`](Self::append).

@@ -1,10 +1,10 @@
 //! `cargo xtask bench`: the log beside the raw device and its peers, in turns.
 //!
 //! - `options`: what is asked for
-//! - `suites`: what is measured, made of a `choice`; `bars`: what has to be reached
+//! - `suites`: what is measured, made of a `choice`, `pace` among them; `bars`: what has to be reached
 //! - `cell`: one thing that is measured, as one of
 //!   - `raw`: what the machine itself can do
-//!   - `ours`: the log, on one of the `storages`, with or without a way of waiting (`pace`); `many`: several logs
+//!   - `ours`: the log, on one of the `storages`, with or without a `mechanism`; `many`: several logs
 //!   - `recovery`, `open`: reading and opening what was written
 //!   - `peers`: other logs
 //!   - `measure`: what all of these have: whom it is of, and what came of it
@@ -21,6 +21,7 @@ mod html;
 mod machine;
 mod many;
 mod measure;
+mod mechanism;
 mod number;
 mod open;
 mod options;

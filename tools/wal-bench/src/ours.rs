@@ -11,7 +11,7 @@ use wal_recovery::Recovery;
 use wal_sync::Policy;
 
 use super::measure::strategy;
-use super::pace::Mechanism;
+use super::mechanism::Mechanism;
 use super::storages::Storage;
 
 /// How the names end of those whose tasks commit in place.

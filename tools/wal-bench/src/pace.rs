@@ -3,15 +3,14 @@
 //! On the loads that the bars are about, and on shapes that nobody tuned for: 37 bytes and 5 KiB, 3, 24 and 96
 //! threads or tasks.
 
-use std::time::Duration;
-
-use wal_core::{Durability, Pace};
+use wal_core::Durability;
 use wal_load::Workload;
 
 use super::bars::{Bar, Figure, Pick};
 use super::cell::Cell;
 use super::choice::Choice;
 use super::measure::Kind;
+use super::mechanism::Mechanism;
 use super::ours::Ours;
 use super::report::Bound::AtLeast;
 use super::storages::Storage;
@@ -20,41 +19,7 @@ use super::suites::{STRIDE, Suite};
 /// Bytes of a large record.
 const LARGE: usize = 5 << 10;
 
-/// A mechanism of the engine that changes speed and nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mechanism {
-    BackOff,
-    Spin,
-    GroupWait,
-    IdleSpin,
-}
-
 impl Mechanism {
-    const ALL: [Mechanism; 4] =
-        [Mechanism::BackOff, Mechanism::Spin, Mechanism::GroupWait, Mechanism::IdleSpin];
-
-    /// How the names end of the logs that go without it.
-    pub(super) const fn without(self) -> &'static str {
-        match self {
-            Mechanism::BackOff => " without back-off",
-            Mechanism::Spin => " without spin",
-            Mechanism::GroupWait => " without group wait",
-            Mechanism::IdleSpin => " without idle spin",
-        }
-    }
-
-    /// All others.
-    pub(super) fn pace(self) -> Pace {
-        let mut pace = Pace::default();
-        match self {
-            Mechanism::BackOff => pace.back_off = Duration::ZERO,
-            Mechanism::Spin => pace.spin_looks = 0,
-            Mechanism::GroupWait => pace.group_wait = Duration::ZERO,
-            Mechanism::IdleSpin => pace.idle_spin = Duration::ZERO,
-        }
-        pace
-    }
-
     /// The logs that it is for.
     fn logs(self, storage: &'static Storage) -> Vec<Ours> {
         let unsynced = |durability| Ours::unsynced(storage, durability);

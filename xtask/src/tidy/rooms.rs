@@ -30,7 +30,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         what: "sleeping",
-        signs: &["thread::sleep", "sleep_until", "park_timeout"],
+        signs: &["thread::sleep", "sleep_until", "park_timeout", "wait_timeout", "recv_timeout"],
         instead: "wait for what you wait for, or let the engine's driver do it",
         rooms: &[
             ("crates/wal-cli/src/dump.rs", "`dump --follow` looks for new records now and then"),

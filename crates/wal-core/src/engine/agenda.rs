@@ -375,4 +375,45 @@ mod tests {
         agenda.want_sync();
         assert_eq!(agenda.call_driver(), Some(Call::Word));
     }
+
+    #[test]
+    fn the_driver_has_work_that_is_wanted_and_that_nobody_does() {
+        for role in [Role::Sync, Role::Write] {
+            let mut agenda = Agenda::new();
+            assert!(!agenda.has_work() && !agenda.is_sync_wanted() && !agenda.is_write_wanted());
+            match role {
+                Role::Sync => agenda.want_sync(),
+                Role::Write => agenda.want_write(),
+            }
+            let wanted = (agenda.is_sync_wanted(), agenda.is_write_wanted());
+            assert_eq!(wanted, (role == Role::Sync, role == Role::Write));
+            assert!(agenda.has_work() && agenda.take(role) && !agenda.has_work());
+            agenda.give_back(role);
+            assert!(agenda.has_work());
+        }
+        let mut agenda = Agenda::new();
+        agenda.push_job(Box::new(|_| ()));
+        assert!(agenda.has_work() && agenda.pop_job().is_some() && !agenda.has_work());
+        agenda.stop();
+        assert!(agenda.has_work(), "it has to end");
+    }
+
+    #[test]
+    fn a_driver_at_work_is_not_called() {
+        let mut agenda = Agenda::new();
+        assert_eq!(agenda.driver_sleeps(false), None);
+        agenda.driver_works();
+        agenda.want_sync();
+        assert_eq!(agenda.call_driver(), None, "it looks before it rests");
+    }
+
+    #[test]
+    fn a_log_is_closed_before_it_is_over() {
+        let mut agenda = Agenda::new();
+        assert!(!agenda.is_closed() && !agenda.is_over());
+        assert!(agenda.begin_close() && !agenda.begin_close());
+        assert!(agenda.is_closed() && !agenda.is_over());
+        agenda.end();
+        assert!(agenda.is_closed() && agenda.is_over());
+    }
 }

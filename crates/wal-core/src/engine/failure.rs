@@ -49,7 +49,7 @@ impl Engine {
     /// Runs a part of an append: a panic in it fails the log. The locks that it takes are let go of before that.
     #[inline]
     pub(super) fn guarded<T>(&self, run: impl FnOnce() -> T) -> T {
-        let guard = PanicGuard(self);
+        let guard = PanicGuard { engine: self, is_ours: true };
         let outcome = run();
         // Nothing has panicked. To drop the guard would be to look whether something has; an append spares itself that.
         std::mem::forget(guard);
@@ -94,12 +94,23 @@ impl Engine {
 
 /// Poisons the log if a storage, a strategy or an assertion panics: nobody knows what was done, and nobody may wait
 /// forever. Declare it before taking any lock, so that it is dropped after the locks.
-pub(super) struct PanicGuard<'a>(pub(super) &'a Engine);
+pub(super) struct PanicGuard<'a> {
+    engine: &'a Engine,
+    /// Whether a panic that is seen at the end began after the guard was made. An append in the `Drop` of something
+    /// that a panic of the caller takes down is none of the log's.
+    is_ours: bool,
+}
+
+impl<'a> PanicGuard<'a> {
+    pub(super) fn of(engine: &'a Engine) -> Self {
+        Self { engine, is_ours: !std::thread::panicking() }
+    }
+}
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.fail(
+        if self.is_ours && std::thread::panicking() {
+            self.engine.fail(
                 Error::new(ErrorKind::Poisoned, "run")
                     .with_detail("a panic in the storage, in the strategy or in the log itself"),
             );

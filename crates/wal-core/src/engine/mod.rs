@@ -9,8 +9,8 @@
 //! | `progress` | appended >= written >= durable; what a sync publishes was captured before it |
 //! | `agenda` | what is to be done, by when, and by whom: a role has one holder |
 //! | `wait` | callers that wait: each is taken exactly once |
-//! | `state` | the short lock's content: these four, and what concerns more than one of them |
-//! | `meter` | what syncs cost |
+//! | `state` | the short lock's content: these four, what concerns more than one of them, and what promises nothing: the time of day, what `pace` has seen, the counters |
+//! | `meter` | averages of what syncs cost and cover, which strategies see |
 //! | `segments` | what readers need to know |
 //! | `failure` | the first failure, announced before anybody is woken |
 //!
@@ -49,7 +49,7 @@ pub(crate) use segments::{SegmentEntry, Segments};
 pub use work::{Acknowledged, Drive, Submitted};
 pub(crate) use work::{AppendFuture, Driver, Waiting};
 
-use crate::recovered::RecoveredParts;
+use crate::recovered::{RecoveredParts, Span};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::{
     Capabilities, Clock, CodecId, Decision, Event, LogStorage, Lsn, Result, Settings, StorageLock,
@@ -107,11 +107,11 @@ pub(crate) struct Parts {
 }
 
 impl Engine {
-    pub(crate) fn new(recovered: RecoveredParts, parts: Parts) -> Result<Self> {
+    pub(crate) fn new(recovered: RecoveredParts, span: Span, parts: Parts) -> Result<Self> {
         let Parts { strategy, clock, settings, pace, observer, codec, threads } = parts;
         let capabilities = recovered.storage.capabilities();
         let layout = Layout::new(recovered.log_id, codec, &settings, &capabilities)?;
-        let start = Start::of(&recovered);
+        let start = Start::of(span, recovered.next_generation);
         let segments = Segments::new(
             recovered.storage.clone(),
             settings.open_segments,

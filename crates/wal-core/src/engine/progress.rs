@@ -4,9 +4,10 @@
 //!
 //! - **appended >= written >= durable**, at every moment at which the short lock is free.
 //! - **Published = captured.** What a sync publishes was captured before the write began that the sync follows.
-//!   A [`Captured`] has no other constructor than [`capture`](Progress::capture) and its sisters, cannot be
-//!   copied, and is consumed by publishing. Nothing reads "how far are we" after a sync to decide what it
-//!   covered. What a rotation publishes ends before the segment that it begins.
+//!   A [`Captured`] is made where bytes are set apart: when the buffer is taken, and when a break is put into it.
+//!   It cannot be copied, and is consumed when it is published as durable. Nothing reads "how far are we" after a
+//!   sync to decide what it covered. What a rotation publishes ends before the segment that it begins, and what the
+//!   end of the log publishes is all that there is.
 
 use std::time::Duration;
 
@@ -108,8 +109,8 @@ impl Progress {
         self.buffered_since.get_or_insert(now);
     }
 
-    /// The end of the log now. Everything before it is yet to be written.
-    pub(super) fn capture(&self) -> Captured {
+    /// The end of the log at a break: everything before it belongs to earlier segments.
+    pub(super) fn capture_break(&self) -> Captured {
         Captured(self.appended)
     }
 
@@ -117,7 +118,7 @@ impl Progress {
     pub(super) fn begin_write(&mut self) -> Captured {
         self.assert_order();
         self.writing_since = self.buffered_since.take();
-        self.capture()
+        Captured(self.appended)
     }
 
     /// The buffer was taken to be written and then synced. The caller syncs alone.
@@ -165,6 +166,16 @@ impl Progress {
     pub(super) fn publish_sealed(&mut self, upto: Captured, next: Lsn, reached: &Reached) {
         let last = upto.lsn();
         assert!(last < next, "what a sealed segment publishes, {last}, ends before record {next}");
+        self.publish_all(upto, reached);
+    }
+
+    /// The last segment was sealed, and nothing is appended any more.
+    pub(super) fn publish_closed(&mut self, upto: Captured, reached: &Reached) {
+        assert_eq!(upto.0, self.appended, "what the end of the log publishes is all that there is");
+        self.publish_all(upto, reached);
+    }
+
+    fn publish_all(&mut self, upto: Captured, reached: &Reached) {
         self.advance_written(upto.0, reached);
         self.advance_durable(upto, reached);
     }
@@ -302,7 +313,7 @@ mod tests {
         let captured = progress.begin_sync(NOW);
         progress.publish_written(&captured, true, &reached);
         progress.append(Lsn::new(14), 1, 10, NOW);
-        let late = progress.capture();
+        let late = progress.capture_break();
         progress.publish_synced(late, NOW, NOW, &reached);
     }
 
@@ -325,7 +336,7 @@ mod tests {
     #[test]
     fn a_sealed_segment_is_written_and_durable_beside_a_sync() {
         let (mut progress, reached) = three_records();
-        let before = progress.capture();
+        let before = progress.capture_break();
         progress.append(Lsn::new(14), 1, 10, NOW);
         let captured = progress.begin_sync(NOW);
         progress.publish_sealed(before, Lsn::new(14), &reached);
@@ -340,8 +351,17 @@ mod tests {
     fn what_was_captured_behind_a_break_cannot_be_published_for_it() {
         let (mut progress, reached) = three_records();
         progress.append(Lsn::new(14), 1, 10, NOW);
-        let late = progress.capture();
+        let late = progress.capture_break();
         progress.publish_sealed(late, Lsn::new(14), &reached);
+    }
+
+    #[test]
+    #[should_panic(expected = "is all that there is")]
+    fn a_log_is_not_closed_in_front_of_a_record() {
+        let (mut progress, reached) = three_records();
+        let captured = progress.begin_write();
+        progress.append(Lsn::new(14), 1, 10, NOW);
+        progress.publish_closed(captured, &reached);
     }
 
     #[test]
@@ -364,5 +384,23 @@ mod tests {
         assert!(progress.is_write_in_flight());
         progress.publish_synced(captured, NOW, NOW, &reached);
         assert!(!progress.is_write_in_flight());
+    }
+
+    #[test]
+    fn a_log_opens_with_a_gap_behind_a_truncation() {
+        let mut progress = Progress::new(Lsn::new(10));
+        assert!(progress.is_untouched());
+        progress.append(Lsn::new(21), 1, 10, NOW);
+        assert!(!progress.is_untouched());
+        assert_eq!((progress.appended(), progress.totals()), (Lsn::new(21), (1, 10)));
+    }
+
+    #[test]
+    fn a_sync_that_was_given_up_is_in_flight_no_more_and_publishes_nothing() {
+        let (mut progress, reached) = three_records();
+        let captured = progress.begin_sync(NOW);
+        progress.give_up_sync();
+        assert!(!progress.is_sync_in_flight() && !progress.in_flight_covers(captured.lsn()));
+        assert_eq!(reached.durable(), Lsn::new(10));
     }
 }

@@ -184,3 +184,69 @@ fn walk(data: &[u8], mut each: impl FnMut(&FrameHeader, u32, u64)) {
         at += usize::try_from(header.frame_len()).expect("a frame in memory");
     }
 }
+
+#[cfg(all(test, not(any(wal_loom, wal_shuttle))))]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::format::LogId;
+    use crate::{CodecId, MemoryStorage, Publish, Timestamp};
+
+    fn entry(first_lsn: u64, generation: u64) -> Arc<SegmentEntry> {
+        let header = SegmentHeader {
+            log_id: LogId([7; 16]),
+            generation,
+            first_lsn: Lsn::new(first_lsn),
+            follows: Lsn::new(first_lsn).prev(),
+            log_start: Lsn::FIRST,
+            created: Timestamp::EPOCH,
+            codec: CodecId::RAW,
+            data_offset: SegmentHeader::data_offset_for(1),
+        };
+        Arc::new(SegmentEntry::new(header))
+    }
+
+    /// Segments that can be opened, at most so many of them at a time.
+    fn segments(names: &[u64], open_max: usize) -> Segments {
+        let storage = Arc::new(MemoryStorage::new());
+        for name in names {
+            let created = storage.create(Lsn::new(*name), Bytes::new(), 4096, Publish::New);
+            created.wait().unwrap();
+        }
+        let entries = names.iter().map(|name| entry(*name, *name));
+        Segments::new(storage, open_max, entries)
+    }
+
+    fn open(segments: &Segments) -> Vec<u64> {
+        lock(&segments.open).iter().map(|(generation, _)| *generation).collect()
+    }
+
+    #[test]
+    fn what_is_forgotten_or_replaced_is_not_kept_open() {
+        let segments = segments(&[1, 2, 3], 8);
+        for entry in segments.all() {
+            segments.handle(&entry).unwrap();
+        }
+        assert_eq!(open(&segments), [1, 2, 3]);
+        segments.forget(2);
+        assert_eq!(open(&segments), [1, 3]);
+        assert!(!segments.contains(2) && segments.contains(1) && segments.contains(3));
+        segments.push(entry(3, 9));
+        assert_eq!(open(&segments), [1]);
+        assert!(!segments.contains(3) && segments.contains(9));
+        segments.push(entry(7, 10));
+        assert_eq!(open(&segments), [1], "a segment of another name replaces nothing");
+        assert_eq!(segments.all().len(), 3);
+    }
+
+    #[test]
+    fn the_handle_that_was_not_used_for_longest_is_let_go() {
+        let segments = segments(&[1, 2, 3], 2);
+        let all = segments.all();
+        for at in [0, 1, 0, 2] {
+            segments.handle(&all[at]).unwrap();
+        }
+        assert_eq!(open(&segments), [1, 3]);
+    }
+}

@@ -124,16 +124,15 @@ mod tests {
     use super::super::agenda::Role;
     use super::*;
     use crate::format::LogId;
-    use crate::recovered::RecoveredParts;
-    use crate::{MemoryStorage, StorageLock, SyncWhen};
+    use crate::{MemoryStorage, Recovered, StorageLock, SyncWhen};
 
     const NOW: Duration = Duration::ZERO;
 
     /// A record was appended, and nothing is to be done about it.
     fn one_record() -> State {
-        let storage = Arc::new(MemoryStorage::new());
-        let parts = RecoveredParts::new(storage, StorageLock::new(()), LogId([7; 16]));
-        let mut st = State::new(&Start::of(&parts));
+        let (storage, lock) = (Arc::new(MemoryStorage::new()), StorageLock::new(()));
+        let empty = Recovered::empty(storage, lock, LogId([7; 16])).unwrap();
+        let mut st = State::new(&Start::of(empty.span(), 1));
         st.progress.append(Lsn::FIRST, 1, 1, NOW);
         st
     }

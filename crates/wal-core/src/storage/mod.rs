@@ -290,7 +290,7 @@ pub trait LogStorage: Send + Sync + 'static {
     ///   that had opened such a segment get its old bytes, or an error; the bytes of a later segment only
     ///   if the storage [`recycles`](Capabilities::recycles). A name that does not exist is not an error; without
     ///   names nothing is done.
-    /// - **On `Err`**: each of the segments may or may not exist.
+    /// - **On `Err`**: each of the segments may or may not exist. An open log fails with it, and is opened anew.
     /// - **If cancelled**: as on `Err`.
     /// - **Concurrency**: one call at a time, by the writer.
     /// - **Durability**: the removals are durable on `Ok`. A crash before that may leave any of them undone, in any

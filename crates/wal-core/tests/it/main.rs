@@ -10,6 +10,7 @@
 //! | `segments`, `padding`, `golden_bytes`, `frames` | the bytes |
 //! | `reading`, `following` | reading an open log |
 //! | `recovered` | opening holds what it was given against the storage |
+//! | `pace` | the folder of the sources that changes only the speed knows nothing of the engine |
 //! | `counters`, `errors`, `refusals` | what a log tells of itself |
 //!
 //! `support` has a storage in memory with gates, failures and counters.
@@ -25,6 +26,7 @@ mod golden_bytes;
 mod handover;
 mod in_place;
 mod limits;
+mod pace;
 mod padding;
 mod pipeline;
 mod polling_thread;

@@ -312,6 +312,32 @@ fn a_panicking_strategy_leaves_nobody_waiting() {
 }
 
 #[test]
+fn an_append_while_the_callers_thread_unwinds_is_an_append_like_others() {
+    struct AppendsWhenDropped<'a>(&'a Wal);
+    impl Drop for AppendsWhenDropped<'_> {
+        fn drop(&mut self) {
+            self.0.append(b"undo").unwrap();
+            self.0.sync().unwrap();
+            self.0.truncate_before(Lsn::new(2)).unwrap();
+        }
+    }
+    let probe = Probe::default();
+    let log = probe.open(always(), Settings::default());
+    log.append(b"do").unwrap();
+    let unwound = thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                let _last = AppendsWhenDropped(&log);
+                panic!("of the caller, not of the log");
+            })
+            .join()
+    });
+    assert!(unwound.is_err());
+    assert_eq!(log.append(b"after").unwrap(), Lsn::new(3));
+    log.close().unwrap();
+}
+
+#[test]
 fn a_strategy_that_panics_in_the_driver_leaves_nobody_waiting() {
     let probe = Probe::default();
     let strategy = Rule(|tail: &TailView| {

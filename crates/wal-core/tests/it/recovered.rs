@@ -1,5 +1,6 @@
 //! Opening compares what it was given with what the storage holds.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use crate::support::*;
@@ -53,7 +54,6 @@ fn open(probe: &Probe, header: SegmentHeader, summary: SegmentSummary) -> Result
     let lock = probe.lock().wait()?;
     let mut parts = RecoveredParts::new(Arc::new(probe.clone()), lock, header.log_id);
     let last = header.first_lsn.advance(u64::from(summary.records)).prev();
-    (parts.last_lsn, parts.next_lsn) = (last, last.next());
     parts.next_generation = header.generation + 1;
     parts.segments.push(RecoveredSegment::new(header, summary, last));
     Wal::builder(always()).manual_driver().open(Recovered::assert_recovered(parts))
@@ -71,6 +71,64 @@ fn what_was_recovered_is_opened_and_goes_on() {
     let log = open(&probe, header, summary).unwrap();
     assert_eq!(log.append(b"fourth").unwrap(), Lsn::new(4));
     assert_eq!(log.iter(Lsn::ZERO).unwrap().count(), 4);
+}
+
+/// A log that went on in front of its last record would make that record void.
+#[test]
+fn where_a_log_goes_on_is_told_by_its_segments_alone() {
+    let (probe, header, three) = three_records();
+    let forged = |last: u64| {
+        let mut parts =
+            RecoveredParts::new(Arc::new(probe.clone()), StorageLock::new(()), header.log_id);
+        parts.next_generation = header.generation + 1;
+        let segment = RecoveredSegment::new(header.clone(), three.clone(), Lsn::new(last));
+        parts.segments.push(segment);
+        std::panic::catch_unwind(AssertUnwindSafe(|| Recovered::assert_recovered(parts))).ok()
+    };
+    for last in [0, 1, 2, 4, u64::MAX] {
+        assert!(forged(last).is_none(), "{last} is not the last record");
+    }
+    let recovered = forged(3).unwrap();
+    let ends = (recovered.first_lsn(), recovered.last_lsn(), recovered.next_lsn());
+    assert_eq!(ends, (Lsn::FIRST, Lsn::new(3), Lsn::new(4)));
+    assert_eq!(
+        recovered.last_time(),
+        Timestamp::from_micros(header.created.as_micros() + three.last_time_delta)
+    );
+}
+
+#[test]
+fn segments_that_do_not_follow_each_other_are_refused() {
+    let (probe, header, three) = three_records();
+    let behind = |follows: u64, first: u64, last_of_first: u64| {
+        let next = SegmentHeader {
+            generation: header.generation + 1,
+            first_lsn: Lsn::new(first),
+            follows: Lsn::new(follows),
+            log_start: Lsn::new(2),
+            ..header.clone()
+        };
+        let mut parts =
+            RecoveredParts::new(Arc::new(probe.clone()), StorageLock::new(()), header.log_id);
+        parts.next_generation = header.generation + 2;
+        let last = Lsn::new(last_of_first);
+        parts.segments.push(RecoveredSegment::new(header.clone(), three.clone(), last));
+        let empty = SegmentSummary::default();
+        parts.segments.push(RecoveredSegment::new(next, empty, Lsn::new(follows)));
+        std::panic::catch_unwind(AssertUnwindSafe(|| Recovered::assert_recovered(parts))).ok()
+    };
+    assert!(behind(2, 4, 3).is_none(), "record 3 would be void");
+    assert!(behind(4, 5, 4).is_none(), "the first segment holds no record 4");
+    let ends = |recovered: Recovered| {
+        (recovered.first_lsn().get(), recovered.last_lsn().get(), recovered.next_lsn().get())
+    };
+    assert_eq!(ends(behind(3, 4, 3).unwrap()), (2, 3, 4), "the newest header says where it starts");
+    assert_eq!(
+        ends(behind(2, 9, 2).unwrap()),
+        (2, 2, 9),
+        "numbers of void records are not given out"
+    );
+    assert_eq!(ends(behind(1, 9, 1).unwrap()), (9, 1, 9), "nothing is left of it");
 }
 
 #[test]

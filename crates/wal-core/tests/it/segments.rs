@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use crate::support::*;
 use bytes::Bytes;
-use wal_core::format::{
-    FRAME_HEADER_LEN, Footer, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary,
-};
+use wal_core::format::{FRAME_HEADER_LEN, Footer, SEGMENT_HEADER_LEN};
 use wal_core::*;
 
 /// What a recycled file holds behind its new header.
@@ -287,36 +285,4 @@ fn a_segment_that_goes_while_it_is_read_was_truncated_and_is_not_damaged() {
     segment.write_at(182, Bytes::from_static(b"?"), WriteMode::Cached).wait().unwrap();
     let error = log.read(Lsn::new(2)).unwrap_err();
     assert_eq!((error.kind(), error.lsn()), (ErrorKind::Corrupt, Some(Lsn::new(2))), "{error}");
-}
-
-/// Only a recovery that is wrong could lead there, and then records must not be lost by it.
-#[test]
-fn a_segment_that_holds_records_is_never_created_anew() {
-    let memory = MemoryStorage::new();
-    let lock = memory.lock().wait().unwrap();
-    let log_id = format::LogId([1; 16]);
-    let mut parts = RecoveredParts::new(Arc::new(memory.clone()), lock, log_id);
-    let header = SegmentHeader {
-        log_id,
-        generation: 1,
-        first_lsn: Lsn::FIRST,
-        follows: Lsn::ZERO,
-        log_start: Lsn::FIRST,
-        created: Timestamp::EPOCH,
-        codec: CodecId::RAW,
-        data_offset: SEGMENT_HEADER_LEN as u32,
-    };
-    let bytes = [&header.encode()[..], b"precious"].concat();
-    let end = bytes.len() as u64;
-    memory.create(Lsn::FIRST, bytes.into(), 4096, Publish::New).wait().unwrap();
-    let summary = SegmentSummary { records: 1, frames: 1, data_end: end, ..Default::default() };
-    let segment = memory.open(Lsn::FIRST, Access::Write).wait().unwrap();
-    format::write_footer(&*segment, format::Salt::new(log_id, 1), &summary).unwrap();
-    parts.segments.push(RecoveredSegment::new(header, summary, Lsn::FIRST));
-    parts.next_generation = 2;
-    let recovered = Recovered::assert_recovered(parts);
-    let log = Wal::builder(os()).manual_driver().open(recovered).unwrap();
-    let error = log.append(b"overwrites").unwrap_err();
-    assert_eq!((error.kind(), error.segment()), (ErrorKind::Invalid, Some(Lsn::FIRST)));
-    assert_eq!(segment.read_at(SEGMENT_HEADER_LEN as u64, 8).wait().unwrap(), "precious");
 }

@@ -1,4 +1,4 @@
-//! The tests of this crate, in one binary: a module for each room of the sources, and some for all of it.
+//! The tests of this crate, in one binary: a module for each folder of the sources, and some for all of it.
 //!
 //! | module | holds |
 //! | --- | --- |

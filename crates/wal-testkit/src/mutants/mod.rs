@@ -160,9 +160,10 @@ impl Mutant {
 fn settings(name: &str) -> FileSettings {
     let filled = FileSettings::default().preallocate_bytes(1024).max_spares(1);
     match name {
+        "file" => filled,
         "file-plain" => filled.preallocate_bytes(0).max_spares(0),
         "file-through" => filled.write_through(true),
-        _ => filled,
+        _ => panic!("no files are called {name}: the list has to take one of those above"),
     }
 }
 

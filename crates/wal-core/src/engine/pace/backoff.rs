@@ -192,4 +192,12 @@ mod tests {
         drop(as_another(&back_off).lock(&mutex));
         assert_eq!(back_off.last.load(Ordering::Relaxed), 0);
     }
+
+    #[test]
+    fn threads_are_told_apart() {
+        let here = this_thread();
+        assert_eq!(here, this_thread());
+        let there = std::thread::spawn(this_thread).join().unwrap();
+        assert!(here != there && here > 0 && there > 0, "0 stands for none");
+    }
 }

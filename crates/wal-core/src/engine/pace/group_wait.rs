@@ -113,4 +113,23 @@ mod tests {
         group.saw(&pace, 8, 2);
         assert_eq!(group.0, 11, "those who come are expected at once");
     }
+
+    /// For how long a leader waits, in microseconds, that expects so many callers, while one comes every so often.
+    fn waited_for_one_every(micros: u128, expected: u64) -> u128 {
+        let clock = Ticking::default();
+        let come = || (clock.passed().as_micros() / micros) as u64;
+        of(expected).wait(&Pace::default(), &clock, Duration::from_millis(1), come);
+        clock.passed().as_micros()
+    }
+
+    #[test]
+    fn a_leader_waits_as_long_as_callers_keep_coming_that_it_expects() {
+        assert_eq!(waited_for_one_every(100, 4), 300, "three beside the leader");
+        assert_eq!(waited_for_one_every(100, 2), 100, "one");
+        assert_eq!(waited_for_one_every(100, 1), 0, "it is alone");
+        assert_eq!(waited_for_one_every(100, 16), 500, "half a sync");
+        assert_eq!(waited_for_one_every(200, 16), 1000 / 2 / 4, "too long for the first one");
+        let largest = Pace::default().group_largest;
+        assert_eq!(waited_for_one_every(2, largest), 2 * 250, "no group is larger");
+    }
 }

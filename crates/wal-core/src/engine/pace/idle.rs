@@ -58,4 +58,25 @@ mod tests {
         pace.idle_spin = Duration::from_micros(50);
         assert_eq!(spun(&pace), 50);
     }
+
+    #[test]
+    fn a_driver_that_is_called_stays_awake_no_longer() {
+        let clock = Ticking::default();
+        let called = || clock.passed() >= Duration::from_micros(30);
+        IdleSpin::spin(&Pace::default(), &clock, Duration::from_millis(1), called);
+        assert_eq!(clock.passed(), Duration::from_micros(30));
+    }
+
+    #[test]
+    fn somebody_is_expected_once_after_a_commit_that_woke_somebody() {
+        let (pace, mut idle) = (Pace::default(), IdleSpin::default());
+        assert!(!idle.expects_somebody(&pace), "nobody was woken");
+        idle.woke(false);
+        assert!(!idle.expects_somebody(&pace), "nobody was woken");
+        idle.woke(true);
+        idle.woke(false);
+        assert!(idle.expects_somebody(&pace) && !idle.expects_somebody(&pace));
+        idle.woke(true);
+        assert!(!idle.expects_somebody(&Pace::OFF), "switched off");
+    }
 }

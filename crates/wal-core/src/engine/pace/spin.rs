@@ -89,4 +89,21 @@ mod tests {
         assert_eq!(SpinScore::default().looks(&Pace::OFF), 0);
         assert!(!SpinScore::times(&Pace::OFF, 0));
     }
+
+    #[test]
+    fn one_write_of_so_many_is_timed() {
+        let pace = Pace::default();
+        let timed = (0..3 * pace.spin_sample).filter(|number| SpinScore::times(&pace, *number));
+        assert_eq!(timed.collect::<Vec<_>>(), [0, pace.spin_sample, 2 * pace.spin_sample]);
+    }
+
+    #[test]
+    fn a_write_of_just_the_longest_time_is_slow() {
+        let (pace, mut score) = (Pace::default(), SpinScore::default());
+        let longest = pace.spin_longest;
+        (0..pace.spin_slow_from).for_each(|_| score.saw(&pace, longest));
+        assert_eq!(score.looks(&pace), 0);
+        score.saw(&pace, longest - Duration::from_nanos(1));
+        assert_eq!(score.looks(&pace), pace.spin_looks);
+    }
 }

@@ -30,7 +30,7 @@ use super::progress::{Captured, Progress};
 use crate::format::{
     FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, Padding, Salt, SegmentHeader, UNKNOWN_LAG,
 };
-use crate::recovered::RecoveredParts;
+use crate::recovered::Span;
 use crate::{Lsn, LsnRange, Timestamp};
 
 /// Where an opened log goes on.
@@ -44,13 +44,13 @@ pub(super) struct Start {
 }
 
 impl Start {
-    pub(super) fn of(recovered: &RecoveredParts) -> Self {
+    pub(super) fn of(span: Span, next_generation: u64) -> Self {
         Start {
-            last_lsn: recovered.last_lsn,
-            next_lsn: recovered.next_lsn,
-            log_start: recovered.log_start,
-            next_generation: recovered.next_generation,
-            last_time: recovered.last_time,
+            last_lsn: span.last_lsn,
+            next_lsn: span.next_lsn,
+            log_start: span.first_lsn,
+            next_generation,
+            last_time: span.last_time,
         }
     }
 }
@@ -239,7 +239,12 @@ impl Placement {
             salt: Salt::new(header.log_id, header.generation),
             used: u64::from(layout.data_offset),
         });
-        self.breaks.push(Break { at: self.buf.len(), end, before: progress.capture(), header });
+        self.breaks.push(Break {
+            at: self.buf.len(),
+            end,
+            before: progress.capture_break(),
+            header,
+        });
     }
 
     /// Swaps what was framed for the empty buffer in `taken`.
@@ -304,7 +309,7 @@ const BELONGING: &str = "bytes in the buffer belong to the segment of their brea
 /// How many records before this one are not known to be durable, as a frame says it.
 #[inline]
 fn durable_lag(first: Lsn, progress: &Progress) -> u32 {
-    let lag = first.get() - 1 - progress.durable().get().min(first.get() - 1);
+    let lag = first.prev().get().saturating_sub(progress.durable().get());
     u32::try_from(lag).unwrap_or(UNKNOWN_LAG)
 }
 

@@ -200,3 +200,36 @@ impl Wait {
         self.groups.covered()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_wait_are_counted_by_what_they_wait_for() {
+        let (mut wait, groups) = (Wait::default(), CommitGroups::new());
+        let task = || Waiter::Task(Waker::noop().clone());
+        let counts = |wait: &Wait| (wait.gathered(), wait.covered(), wait.for_durable());
+        assert_eq!(counts(&wait), (0, 0, 0));
+        assert!(!wait.awaits_write() && !wait.awaits_commit(Lsn::MAX));
+        for lsn in 1..=3 {
+            wait.join_group(Lsn::new(lsn), false);
+        }
+        wait.begin_commit(&groups);
+        assert_eq!(counts(&wait), (0, 3, 3));
+        assert!(!wait.awaits_commit(Lsn::MAX), "the one in flight covers them");
+        for lsn in 4..=5 {
+            wait.join_group(Lsn::new(lsn), false);
+        }
+        wait.join(Level::Durable, Lsn::new(6), task());
+        assert_eq!(counts(&wait), (3, 3, 6));
+        assert!(wait.awaits_commit(Lsn::FIRST) && !wait.awaits_write());
+        wait.join(Level::Written, Lsn::new(7), task());
+        assert!(wait.awaits_write());
+        let mut wakes = Vec::new();
+        wait.take_written(Lsn::new(6), &mut wakes);
+        assert!(wait.awaits_write() && wakes.is_empty());
+        wait.take_written(Lsn::new(7), &mut wakes);
+        assert!(!wait.awaits_write() && wakes.len() == 1);
+    }
+}

@@ -8,10 +8,10 @@ use crate::sync::lock;
 use crate::{Event, Result};
 
 impl Engine {
-    /// Commits everything, seals the segment, lets go of the storage. The first caller does it.
+    /// Writes everything, seals the segment, which makes it durable, and lets go of the storage. The first caller does it.
     pub(crate) fn close(&self) -> Result<()> {
         self.check("close")?;
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         let mut w = lock(&self.writer);
         // A caller that closed the log before us may have failed.
         self.check("close")?;
@@ -25,8 +25,7 @@ impl Engine {
         let mut in_vain = Vec::new();
         let last_lsn = {
             let mut st = self.state();
-            let next = st.placement.next_lsn();
-            st.progress.publish_sealed(flushed.captured, next, &self.reached);
+            st.progress.publish_closed(flushed.captured, &self.reached);
             self.collect_durable(&mut st, &mut wakes);
             st.agenda.forget_syncs();
             st.agenda.end();

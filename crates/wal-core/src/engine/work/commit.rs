@@ -59,7 +59,7 @@ impl Engine {
 
     /// Waits for the commit that covers `lsn`, which was appended; this thread may come to lead it.
     fn wait_in_group(&self, st: MutexGuard<'_, State>, lsn: Lsn) -> Result<()> {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         // Declared behind the guard, so that the lock is let go of before it.
         let mut st = st;
         st.assert_promised(Level::Durable, lsn);
@@ -85,7 +85,7 @@ impl Engine {
 
     /// Commits for everybody who comes in time. Called by the syncer.
     pub(super) fn lead(&self) -> Result<()> {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         let (group, sync_cost) = {
             let st = self.state();
             (st.seen.group, st.progress.sync_cost())
@@ -96,7 +96,7 @@ impl Engine {
 
     /// Commits, publishes, and passes the role of the syncer on. Called by the syncer.
     pub(super) fn lead_at_once(&self) -> Result<()> {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         let outcome = self.commit();
         // Declared before the lock is taken: also if the strategy panics, the lock is released first,
         // then those who are covered are woken, then everybody else is told of the failure.
@@ -147,7 +147,7 @@ impl Engine {
             && self.durable_lsn() < captured.lsn()
         {
             let _alone = lock(&self.syncer);
-            let _guard = PanicGuard(self);
+            let _guard = PanicGuard::of(self);
             // Never sync again after a failure: the next Ok would prove nothing.
             self.check("sync")?;
             segment

@@ -51,7 +51,7 @@ pub enum Drive {
 impl Engine {
     /// Does one thing that is due.
     pub(crate) fn step(&self) -> Drive {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         let now = self.clock.monotonic();
         let mut st = self.state();
         if let Some(job) = st.agenda.pop_job() {

@@ -39,7 +39,7 @@ impl Engine {
     /// Hands everything that was framed so far to the storage. Called with the writer locked.
     pub(super) fn flush(&self, w: &mut SegmentWriter, purpose: Purpose) -> Result<Flushed> {
         self.check("write")?;
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         let flushed = self.take_buffer(&mut self.state(), w, purpose);
         self.write_taken(w, &flushed)?;
         self.publish_written(&mut self.state(), w, &flushed)?;
@@ -80,7 +80,7 @@ impl Engine {
     /// Writes what was taken. A failure poisons the log.
     pub(super) fn write_taken(&self, w: &mut SegmentWriter, flushed: &Flushed) -> Result<()> {
         // Before anybody else has the writer: who knows how much of it was written?
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         w.wake_all();
         if !w.has_work() {
             return Ok(());

@@ -13,7 +13,7 @@ use super::super::segments::SegmentEntry;
 use super::super::wait::{Outcome, Waiter, Wakes, wake_all};
 use crate::format::{SEGMENT_HEADER_LEN, SegmentHeader, write_footer};
 use crate::sync::lock;
-use crate::{Error, ErrorKind, Event, Lsn, Publish, Result, Segment, WriteMode};
+use crate::{Event, Lsn, Publish, Result, Segment, WriteMode};
 
 /// What only the thread touches that has the writer's lock.
 pub(in super::super) struct SegmentWriter {
@@ -87,7 +87,7 @@ impl SegmentWriter {
     }
 
     /// Writes the frames in a part of `data` behind the last ones. The part ends in `blank` zero bytes: over the
-    /// leftovers of a recycled segment they tell the end of the log from a torn write.
+    /// old bytes of a recycled segment they tell the end of the log from a torn write.
     pub(super) fn write_frames(
         &mut self,
         data: &Bytes,
@@ -137,13 +137,9 @@ impl Engine {
         // A segment without records may be there, of an opening that appended nothing.
         let publish = match self.segments.named(name) {
             None => Publish::New,
-            Some(present) if present.summary().records == 0 => {
+            Some(present) => {
+                assert_eq!(present.summary().records, 0, "segment {name} holds records");
                 Publish::Replace { generation: Some(present.header.generation) }
-            }
-            Some(_) => {
-                return Err(Error::new(ErrorKind::Invalid, "create segment")
-                    .with_segment(name)
-                    .with_detail("a segment of that name holds records"));
             }
         };
         let mut bytes = BytesMut::zeroed(header.data_offset as usize);
@@ -171,7 +167,7 @@ impl Engine {
         let header = &active.entry.header;
         let name = header.first_lsn;
         let _alone = lock(&self.syncer);
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         self.check("sync")?;
         let summary = active.entry.summary();
         let last_lsn = active.entry.last_lsn();

@@ -15,7 +15,7 @@ impl Engine {
         level: Level,
         lsn: Lsn,
     ) -> Outcome {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         // Declared behind the guard, so that the lock is let go of before it.
         let mut st = st;
         st.assert_promised(level, lsn);

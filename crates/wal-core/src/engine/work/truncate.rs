@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Event, Lsn, Result};
 impl Engine {
     /// Removes all records before `lsn`; returns where the log starts now.
     pub(crate) fn truncate_before(&self, lsn: Lsn) -> Result<Lsn> {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         let mut w = lock(&self.writer);
         self.flush(&mut w, Purpose::Write)?;
         let starts_segment = {
@@ -60,7 +60,7 @@ impl Engine {
 
     /// Removes all records after `lsn`; their numbers are not given out again.
     pub(crate) fn truncate_after(&self, mut lsn: Lsn) -> Result<Lsn> {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         let mut w = lock(&self.writer);
         self.flush(&mut w, Purpose::Write)?;
         {

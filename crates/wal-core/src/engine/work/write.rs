@@ -54,7 +54,7 @@ impl Engine {
 
     /// Writes, and gives the role of the writer back. Called by the writer.
     pub(super) fn lead_write(&self, st: MutexGuard<'_, State>) -> Result<()> {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::of(self);
         let (mut st, mut w) = self.with_segment_writer(st);
         let mut outcome = self.check("write");
         if outcome.is_ok() {
