@@ -394,6 +394,9 @@ mod tests {
         let mut agenda = Agenda::new();
         agenda.push_job(Box::new(|_| ()));
         assert!(agenda.has_work() && agenda.pop_job().is_some() && !agenda.has_work());
+        agenda.push_job(Box::new(|_| ()));
+        assert_eq!(agenda.take_jobs().len(), 1, "whoever waits for it has to be told");
+        assert!(!agenda.has_work());
         agenda.stop();
         assert!(agenda.has_work(), "it has to end");
     }

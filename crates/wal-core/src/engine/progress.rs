@@ -403,4 +403,14 @@ mod tests {
         assert!(!progress.is_sync_in_flight() && !progress.in_flight_covers(captured.lsn()));
         assert_eq!(reached.durable(), Lsn::new(10));
     }
+
+    #[test]
+    fn what_a_sync_costs_is_seen_after_the_first() {
+        let (mut progress, reached) = three_records();
+        assert_eq!(progress.sync_cost(), Duration::ZERO);
+        let captured = progress.begin_sync(NOW);
+        progress.publish_written(&captured, true, &reached);
+        progress.publish_synced(captured, Duration::from_millis(5), NOW, &reached);
+        assert_eq!(progress.sync_cost(), Duration::from_millis(5));
+    }
 }

@@ -192,3 +192,37 @@ fn dropping_a_log_waits_for_what_its_driver_has_begun() {
     drop(log);
     assert!(ended.load(Ordering::SeqCst));
 }
+
+/// Who waits for a write needs no sync, and who waits for what is durable needs nothing.
+#[test]
+fn nothing_is_synced_for_those_who_need_none() {
+    let probe = Probe::default();
+    let log = probe.open_still(os(), Settings::default());
+    log.submit_with(b"written", Durability::Written).unwrap().wait().unwrap();
+    assert_eq!((log.drive(), probe.syncs()), (Drive::Idle, 0));
+    log.append_with(b"durable", Durability::Durable).unwrap();
+    let syncs = probe.syncs();
+    let tasks = log.asynchronous();
+    block_on(tasks.wait_durable(Lsn::new(2))).unwrap();
+    assert_eq!((log.drive(), probe.syncs()), (Drive::Idle, syncs));
+    log.close().unwrap();
+    block_on(tasks.wait_durable(Lsn::new(2))).unwrap();
+    log.wait_durable(Lsn::new(2)).unwrap();
+}
+
+/// While nobody waits, a strategy may let its own deadline pass. The wait itself then asks for the sync.
+#[test]
+fn who_waits_for_a_record_that_no_strategy_wants_to_sync_has_it_synced() {
+    let probe = Probe::default();
+    let strategy = Rule(|tail: &TailView| match tail.trigger {
+        Trigger::Append => Decision::durable(SyncWhen::Within(Duration::from_millis(1))),
+        _ => Decision::durable(SyncWhen::OnRequest),
+    });
+    let log = probe.open_still(strategy, Settings::default());
+    let submitted = log.submit(b"x").unwrap();
+    thread::sleep(Duration::from_millis(5));
+    while log.drive() == Drive::Worked {}
+    assert_eq!(probe.syncs(), 0, "nobody waits for it yet");
+    submitted.wait().unwrap();
+    assert_eq!((log.durable_lsn(), probe.syncs()), (Lsn::FIRST, 1));
+}

@@ -351,6 +351,27 @@ fn a_strategy_that_panics_in_the_driver_leaves_nobody_waiting() {
     assert!(block_on(log.close()).is_err());
 }
 
+/// It sleeps in a queue, where a strategy sees it, and does not look again and again.
+#[test]
+fn a_thread_that_waits_for_a_record_yet_to_come_is_seen_to_wait() {
+    let (probe, seen) = (Probe::default(), Arc::new(AtomicU64::new(0)));
+    let waiting = seen.clone();
+    let strategy = Rule(move |tail: &TailView| {
+        waiting.fetch_max(tail.waiting, Ordering::SeqCst);
+        Decision::written(SyncWhen::OnRequest)
+    });
+    let log = probe.open(strategy, Settings::default());
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| log.wait_durable(Lsn::new(1_000_000)));
+        eventually("it is seen to wait", || {
+            log.append(b"x").unwrap();
+            seen.load(Ordering::SeqCst) == 1
+        });
+        log.close().unwrap();
+        assert_eq!(waiter.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    });
+}
+
 #[test]
 fn waiting_for_a_record_that_is_yet_to_come_makes_it_durable() {
     let probe = Probe::default();

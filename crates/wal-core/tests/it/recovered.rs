@@ -260,3 +260,30 @@ fn the_footer_of_a_large_segment_is_found() {
         refused(open(&probe, header.clone(), large.clone()), "does not end in the footer");
     }
 }
+
+/// It alone says which number comes next.
+#[test]
+fn an_empty_segment_at_the_start_of_the_log_is_not_removed() {
+    let (probe, header, three) = three_records();
+    let next = SegmentHeader {
+        generation: header.generation + 1,
+        first_lsn: Lsn::new(4),
+        follows: Lsn::new(3),
+        ..header.clone()
+    };
+    let image = next.encode().to_vec().into();
+    let segment = probe.memory.create(Lsn::new(4), image, 4096, Publish::New).wait().unwrap();
+    let data_end = u64::from(next.data_offset);
+    let empty = SegmentSummary { data_end, ..SegmentSummary::default() };
+    write_footer(&*segment, Salt::new(next.log_id, next.generation), &empty).unwrap();
+    let lock = probe.lock().wait().unwrap();
+    let mut parts = RecoveredParts::new(Arc::new(probe.clone()), lock, header.log_id);
+    parts.next_generation = next.generation + 1;
+    parts.segments.push(RecoveredSegment::new(header, three, Lsn::new(3)));
+    parts.segments.push(RecoveredSegment::new(next, empty, Lsn::new(3)));
+    let recovered = Recovered::assert_recovered(parts);
+    let log = Wal::builder(always()).manual_driver().open(recovered).unwrap();
+    assert_eq!(log.truncate_before(Lsn::new(4)).unwrap(), Lsn::new(4));
+    assert_eq!(probe.list().wait().unwrap().segments, [Lsn::new(4)]);
+    assert_eq!(log.append(b"fourth").unwrap(), Lsn::new(4));
+}

@@ -168,3 +168,29 @@ fn driving_beside_the_driver_takes_no_wake_up_from_it() {
     });
     told.recv_timeout(Duration::from_secs(8)).expect("the driver was not woken");
 }
+
+/// Closing makes durable what was appended before it, and tells those who wait for more.
+#[test]
+fn a_task_that_waits_while_the_log_is_being_closed_gets_its_record() {
+    let probe = Probe::default();
+    let log = probe.open_still(os(), Settings::default());
+    log.append_with(b"x", Durability::Buffered).unwrap();
+    let tasks = log.asynchronous();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut covered = pin!(tasks.wait_durable(Lsn::FIRST));
+    let mut later = pin!(tasks.wait_durable(Lsn::new(2)));
+    assert!(
+        covered.as_mut().poll(&mut cx).is_pending() && later.as_mut().poll(&mut cx).is_pending()
+    );
+    probe.control.writing.shut();
+    let closing = log.clone();
+    let closing = std::thread::spawn(move || closing.close());
+    probe.control.writing.wait_for_stalled();
+    eventually("it is closed to appends", || log.submit(b"y").is_err());
+    assert!(covered.as_mut().poll(&mut cx).is_pending(), "it is about to become durable");
+    let Poll::Ready(Err(error)) = later.as_mut().poll(&mut cx) else { panic!("it never will") };
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    probe.control.writing.open();
+    closing.join().unwrap().unwrap();
+    assert!(matches!(covered.poll(&mut cx), Poll::Ready(Ok(()))));
+}

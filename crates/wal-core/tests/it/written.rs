@@ -95,3 +95,21 @@ fn the_next_write_does_not_wait_until_everybody_was_told_of_this_one() {
     assert_eq!(tells.join().unwrap().unwrap(), Lsn::new(2));
     assert!(task.poll(&mut Context::from_waker(Waker::noop())).is_ready());
 }
+
+/// What came while a write was in flight, and for which nobody waits, is written behind it.
+#[test]
+fn the_driver_writes_what_gathered_beside_a_write() {
+    let probe = Probe::default();
+    let settings = Settings::default().buffer_delay(std::time::Duration::from_secs(3600));
+    let log = probe.open(os(), settings);
+    probe.control.writing.shut();
+    let first = append(&log);
+    probe.control.writing.wait_for_stalled();
+    let much = vec![7; 300 * 1024];
+    log.append_with(&much, Durability::Buffered).unwrap();
+    // Until the driver has seen that somebody writes, and sleeps again: there is nothing to be seen of that.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    probe.control.writing.open();
+    first.join().unwrap().unwrap();
+    eventually("it is written", || log.written_lsn() == Lsn::new(2));
+}

@@ -223,6 +223,17 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_to_be_woken_for_a_commit_for_which_nobody_waits() {
+        let (groups, mut members) = (CommitGroups::new(), Membership::default());
+        members.begin(&groups);
+        assert_eq!(members.complete(&groups), None);
+        assert_eq!(members.complete(&groups), None, "none is in flight");
+        members.begin(&groups);
+        let joined = members.join_in_flight();
+        assert_eq!((members.complete(&groups), joined.is_some()), (joined, true));
+    }
+
+    #[test]
     fn one_thread_is_appointed() {
         let (groups, mut members) = (CommitGroups::new(), Membership::default());
         let commit = members.join_next(Lsn::new(1));

@@ -130,6 +130,23 @@ mod tests {
     }
 
     #[test]
+    fn tasks_that_were_cancelled_in_front_are_let_go_of_at_once() {
+        let mut queue = Queue::default();
+        for lsn in 1..=3 {
+            queue.insert(ticket(lsn, lsn), Waiter::Task(Waker::noop().clone()));
+        }
+        queue.cancel(ticket(2, 2));
+        assert_eq!((queue.entries.len(), queue.len()), (3, 2), "somebody waits in front of it");
+        queue.cancel(ticket(1, 1));
+        assert_eq!((queue.entries.len(), queue.len()), (1, 1));
+        let slot = Slot::of_this_thread();
+        queue.insert(ticket(4, 4), Waiter::Thread(slot.clone()));
+        queue.cancel(ticket(3, 3));
+        Waiter::Thread(queue.take_leader().unwrap()).wake(Outcome::Lead);
+        assert_eq!(slot.wait(), Outcome::Lead);
+    }
+
+    #[test]
     fn only_a_thread_at_the_front_becomes_leader() {
         let mut queue = Queue::default();
         let slot = Slot::of_this_thread();
