@@ -3,6 +3,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `pipeline` | commits under threads: when appends are acknowledged, who syncs, what a failure does |
+//! | `panics` | what becomes of a log whose storage or strategy panics, or whose caller does |
 //! | `tasks`, `in_place`, `polling_thread` | the same for tasks; on which thread their work is done |
 //! | `commit_groups`, `handover`, `written` | who waits for what, and how work goes from one caller to the next |
 //! | `buffer`, `limits` | the memory for frames, and what exceeds a bound |
@@ -28,6 +29,7 @@ mod in_place;
 mod limits;
 mod pace;
 mod padding;
+mod panics;
 mod pipeline;
 mod polling_thread;
 mod reading;
