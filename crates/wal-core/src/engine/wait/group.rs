@@ -292,4 +292,20 @@ mod tests {
             assert_eq!(fate(&groups, late), Some(Outcome::Done));
         }
     }
+
+    #[test]
+    fn a_thread_that_slept_through_its_commit_does_not_lead_a_later_one() {
+        let (groups, mut members) = (CommitGroups::new(), Membership::default());
+        let late = members.join_next(Lsn::new(1));
+        for _ in 0..2 {
+            members.begin(&groups);
+            members.complete(&groups);
+        }
+        let later = members.join_next(Lsn::new(2));
+        assert_eq!(later, late + 2, "they share a word");
+        assert_eq!(members.choose(), Some(later));
+        groups.appoint(later);
+        assert_eq!(fate(&groups, late), Some(Outcome::Done));
+        assert_eq!(fate(&groups, later), Some(Outcome::Lead));
+    }
 }
