@@ -150,7 +150,9 @@ mod tests {
         let reads = control.counters().reads;
         let streams = Streams::open(Wal::builder(Os::new()), recovered).unwrap();
         let reads = control.counters().reads - reads;
-        assert!(reads <= 4, "{reads} reads for the last record");
+        // Header and footer of the newest segment, which every opening looks at (three); then the end of the log, and
+        // the record there.
+        assert!(reads <= 5, "{reads} reads for the last record");
         assert_ne!(streams.shared.closing_end, Lsn::ZERO);
         assert_eq!(standings(&streams), before);
         let scanned = scan(&streams.shared.wal).unwrap();
