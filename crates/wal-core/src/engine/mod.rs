@@ -9,7 +9,7 @@
 //! | `progress` | appended >= written >= durable; what a sync publishes was captured before it |
 //! | `agenda` | what is to be done, by when, and by whom: a role has one holder |
 //! | `wait` | callers that wait: each is taken exactly once |
-//! | `state` | the short lock's content: these four, what concerns more than one of them, and what promises nothing: the time of day, what `pace` has seen, the counters |
+//! | `state` | what the short lock guards: the four above, the fields that concern several of them, and fields behind which stands no promise (time of day, counters, observations of `pace`) |
 //! | `meter` | averages of what syncs cost and cover, which strategies see |
 //! | `segments` | what readers need to know |
 //! | `failure` | the first failure, announced before anybody is woken |

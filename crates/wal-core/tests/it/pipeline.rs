@@ -280,15 +280,15 @@ fn a_thread_that_waits_for_a_record_yet_to_come_is_seen_to_wait() {
         Decision::written(SyncWhen::OnRequest)
     });
     let log = probe.open(strategy, Settings::default());
-    thread::scope(|scope| {
-        let waiter = scope.spawn(|| log.wait_durable(Lsn::new(1_000_000)));
-        eventually("it is seen to wait", || {
-            log.append(b"x").unwrap();
-            seen.load(Ordering::SeqCst) == 1
-        });
-        log.close().unwrap();
-        assert_eq!(waiter.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    // Not in a scope: if it is never seen to wait, a scope would wait for it for ever.
+    let theirs = log.clone();
+    let waiter = thread::spawn(move || theirs.wait_durable(Lsn::new(1_000_000)));
+    eventually("it is seen to wait", || {
+        log.append(b"x").unwrap();
+        seen.load(Ordering::SeqCst) == 1
     });
+    log.close().unwrap();
+    assert_eq!(waiter.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
 }
 
 #[test]
