@@ -90,9 +90,11 @@ const QUICK: &[Step] = &[
         "tests of the documentation",
         "cargo test --locked --workspace --all-features --doc --quiet",
     ),
+    // Those of the test kit itself take as long as all others together.
     Step::new(
         "tests",
-        "cargo test --locked --workspace --all-targets --all-features --no-fail-fast",
+        "cargo test --locked --workspace --exclude wal-testkit --all-targets --all-features \
+         --no-fail-fast",
     ),
 ];
 
