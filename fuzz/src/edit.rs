@@ -92,11 +92,11 @@ pub(crate) fn apply(bytes: &mut Vec<u8>, edit: Edit, raw: &[u8]) {
             }
         }
         Header => {
-            bytes[at % len.min(124)] = value;
+            bytes[at % len.min(508)] = value;
             forge::seal_header(bytes);
         }
         Identity => {
-            bytes[at % len.min(124)] = value;
+            bytes[at % len.min(508)] = value;
             forge::seal_all(bytes);
         }
         Frame => {
@@ -122,5 +122,5 @@ fn frame(bytes: &[u8], number: usize) -> Option<(usize, usize, Salt)> {
     let offsets = forge::frame_offsets(bytes, header.data_offset as usize);
     let at = *offsets.get(number.checked_rem(offsets.len())?)?;
     let end = at + FrameHeader::decode(&bytes[at..]).frame_len() as usize;
-    Some((at, end, Salt::new(header.log_id, header.generation)))
+    Some((at, end, header.salt()))
 }

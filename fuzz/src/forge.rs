@@ -50,7 +50,7 @@ pub(crate) fn seal_frame(bytes: &mut [u8], at: usize, salt: Salt) {
 pub(crate) fn seal_all(bytes: &mut [u8]) {
     seal_header(bytes);
     let Some(header) = header_of(bytes) else { return };
-    let salt = Salt::new(header.log_id, header.generation);
+    let salt = header.salt();
     for at in frame_offsets(bytes, header.data_offset as usize) {
         seal_frame(bytes, at, salt);
     }

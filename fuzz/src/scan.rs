@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use wal_core::format::{
-    FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind, LogId, Padding, SEGMENT_HEADER_LEN,
+    Ending, FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind, LogId, Padding, SEGMENT_HEADER_LEN,
     Salt, SegmentHeader, SegmentSummary, UNKNOWN_LAG,
 };
 use wal_core::{
-    CodecId, ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, Publish, Segment,
+    ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, Publish, Segment,
     Timestamp, block_on,
 };
 use wal_recovery::{Inspect, Report, Verdict, Verify, View};
@@ -44,7 +44,7 @@ fn read_frames(
     bytes: &Bytes,
     read_size: usize,
 ) -> Vec<(u64, u64)> {
-    let salt = Salt::new(header.log_id, header.generation);
+    let salt = header.salt();
     let (start, end) = (u64::from(header.data_offset), bytes.len() as u64);
     let mut reader = FrameReader::new(segment.clone(), header, start, end).read_size(read_size);
     let mut frames = Vec::new();
@@ -132,17 +132,13 @@ fn read_records(storage: &MemoryStorage, skip: bool) -> (Records, Option<ErrorKi
 /// The segment that the steps of a plan write.
 fn segment_of(plan: &Plan) -> (SegmentHeader, Writer) {
     let header = SegmentHeader {
-        log_id: LogId([7; 16]),
-        generation: 3,
-        first_lsn: Lsn::new(10),
-        follows: Lsn::new(9),
         log_start: Lsn::new(10),
         created: Timestamp::from_micros(1000),
-        codec: CodecId::RAW,
-        data_offset: [SEGMENT_HEADER_LEN as u32, 512][usize::from(plan.setup % 2)],
+        data_offset: [SEGMENT_HEADER_LEN as u32, 1024][usize::from(plan.setup % 2)],
+        ..SegmentHeader::new(LogId([7; 16]), 3, Lsn::new(10))
     };
     let mut writer = Writer {
-        salt: Salt::new(header.log_id, header.generation),
+        salt: header.salt(),
         bytes: header.encode().to_vec(),
         summary: SegmentSummary::default(),
         ends: Vec::new(),
@@ -184,7 +180,8 @@ impl Writer {
             6 => self.padding(1 << (size % 10)),
             // The end that a clean close writes, wherever it comes.
             _ => {
-                self.bytes.extend(Footer { summary: self.summary.clone() }.encode(self.salt));
+                let footer = Footer::new(self.summary.clone(), Ending::Closed);
+                self.bytes.extend(footer.encode(self.salt));
                 self.ended();
             }
         }
@@ -202,7 +199,7 @@ impl Writer {
             body_len: 0,
             lsn_delta: self.summary.records,
             durable_lag: if multiple > 16 { 0 } else { UNKNOWN_LAG },
-            time_delta: u64::from(self.summary.frames),
+            time_delta: i64::from(self.summary.frames),
             kind: FrameKind::Padding as u8,
             flags: Flags::default(),
         };
@@ -222,7 +219,7 @@ impl Writer {
             body_len: body.len() as u32,
             lsn_delta: self.summary.records,
             durable_lag: if body.len().is_multiple_of(2) { 0 } else { UNKNOWN_LAG },
-            time_delta: u64::from(self.summary.frames),
+            time_delta: i64::from(self.summary.frames),
             kind: FrameKind::Data as u8,
             flags,
         };

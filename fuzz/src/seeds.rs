@@ -1,8 +1,7 @@
 //! The inputs that every run starts from: one of each kind, small.
 
-use wal_core::CodecId;
 use wal_core::format::{
-    FRAME_HEADER_LEN, Flags, Footer, FrameHeader, IndexEntry, LogId, Salt, SegmentHeader,
+    Ending, FRAME_HEADER_LEN, Flags, Footer, FrameHeader, IndexEntry, LogId, SegmentHeader,
     SegmentSummary,
 };
 use wal_core::{Lsn, Timestamp};
@@ -25,16 +24,10 @@ fn seed(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Seed {
 
 pub(crate) fn frames() -> Vec<Seed> {
     let header = SegmentHeader {
-        log_id: LogId([7; 16]),
-        generation: 3,
-        first_lsn: Lsn::new(10),
-        follows: Lsn::new(9),
-        log_start: Lsn::FIRST,
         created: Timestamp::from_micros(1_700_000_000_000_000),
-        codec: CodecId::RAW,
-        data_offset: 128,
+        ..SegmentHeader::new(LogId([7; 16]), 3, Lsn::new(10))
     };
-    let salt = Salt::new(header.log_id, header.generation);
+    let salt = header.salt();
     let frame = |body: &[u8], flags| {
         let frame = FrameHeader {
             crc: 0,
@@ -52,13 +45,15 @@ pub(crate) fn frames() -> Vec<Seed> {
         frames: 4,
         data_end: 70_000,
         chain_crc: 5,
-        last_time_delta: 0,
+        last_time: 0,
+        min_time: 0,
+        max_time: 0,
         index: vec![
-            IndexEntry { lsn_delta: 0, offset: 128 },
+            IndexEntry { lsn_delta: 0, offset: 512 },
             IndexEntry { lsn_delta: 7, offset: 66_000 },
         ],
     };
-    let footer = Footer { summary }.encode(salt);
+    let footer = Footer::new(summary, Ending::Closed).encode(salt);
     vec![
         seed("segment-header", header.encode()),
         seed("record", frame(b"a record", Flags::default())),
@@ -80,7 +75,7 @@ fn edit(what: What, file: u8, at: u16, arg: u16) -> Edit {
 fn edited(steps: &[Step], file: u8) -> impl Iterator<Item = Seed> {
     let steps = steps.to_vec();
     What::ALL.into_iter().enumerate().map(move |(n, what)| {
-        let edits = vec![edit(what, file, 130 + 37 * n as u16, 0x0903)];
+        let edits = vec![edit(what, file, 520 + 37 * n as u16, 0x0903)];
         let plan = Plan { setup: n as u8, steps: steps.clone(), edits, raw: b"rest".to_vec() };
         seed(format!("{what:?}").to_lowercase(), plan.encode())
     })

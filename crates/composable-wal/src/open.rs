@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use wal_core::format::Layers;
 use wal_fs::FileStorage;
 use wal_recovery::{Mode, Recovery, Report};
 use wal_sync::GroupCommit;
@@ -26,7 +27,8 @@ use crate::{AsyncWal, Codec, LogStorage, RawCodec, Result, Settings, SyncStrateg
 /// # Errors
 /// - `Locked`: another process has the log open.
 /// - `Corrupt`: bytes that had been durable are damaged. `Options` with another [`Mode`], or the command `wal repair`.
-/// - `CodecMismatch`: another codec wrote the log. Nothing was changed, not even a torn tail was cut.
+/// - `CodecMismatch`, `LayerMismatch`: the log was written with another codec, or through layers such as streams. Nothing
+///   was changed, not even a torn tail was cut.
 /// - `NotALog`, `Denied`, `Full`, `Unsupported`, `Io`.
 pub fn open(dir: impl AsRef<Path>) -> Result<(Wal, Report)> {
     Options::new().open(dir)
@@ -140,7 +142,8 @@ impl<C: Codec> Options<C> {
     /// As [`open`].
     pub fn open_on(self, storage: impl LogStorage) -> Result<(Wal<C>, Report)> {
         // A recovery repairs, and the log's own codec comes first: nothing is repaired for an opening that is refused.
-        let recovery = Recovery::new(storage).mode(self.mode).codec(self.codec.id());
+        let recovery =
+            Recovery::new(storage).mode(self.mode).codec(self.codec.id()).layers(Layers::NONE);
         let (recovered, report) = recovery.run()?;
         let builder = Wal::builder(self.strategy).codec(self.codec).settings(self.settings);
         Ok((builder.open(recovered)?, report))

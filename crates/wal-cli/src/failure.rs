@@ -123,9 +123,18 @@ fn hint(error: &Error) -> Option<&'static str> {
         {
             "`--storage file` works everywhere, with the same log"
         }
+        ErrorKind::Unsupported if error.detail().contains("a salvage mends it") => {
+            "if no other version wrote this log, `wal repair DIR --mode salvage` mends the field"
+        }
+        ErrorKind::Unsupported if error.detail().contains("before the first release") => {
+            "read it with the build that wrote it, and append its records to a new log"
+        }
         ErrorKind::Unsupported => "use the version of `wal` that wrote this log, or a newer one",
         ErrorKind::CodecMismatch => {
             "append with the program that wrote the log; `wal dump` shows its bytes as they are"
+        }
+        ErrorKind::LayerMismatch => {
+            "use the program that wrote the log; `wal dump` shows its bytes as they are"
         }
         ErrorKind::NotInLog => "`wal stat DIR` shows the range of LSNs",
         ErrorKind::NotFound => "check the path; `wal append DIR` creates a log",

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use wal_core::format::Layers;
 use wal_core::{CodecId, LogStorage, Recovered};
 use wal_fs::FileStorage;
 use wal_recovery::{Mode, Recovery, Report};
@@ -31,14 +32,15 @@ pub(crate) fn uring(_: &Path) -> Result<FileStorage, Failure> {
     Err(wal_core::Error::new(wal_core::ErrorKind::Unsupported, "open log").with_detail(why).into())
 }
 
-/// Recovers a log for appending bytes: one of another codec is refused as it is.
+/// Recovers a log for appending bytes: one of another codec, or with layers, is refused as it is.
 pub(crate) fn recover_raw(storage: impl LogStorage) -> Result<Recovered, Failure> {
-    run(Recovery::new(storage).codec(CodecId::RAW))
+    run(Recovery::new(storage).codec(CodecId::RAW).layers(Layers::NONE))
 }
 
-/// Recovers a log for writing, as every opening does: cuts a torn tail, refuses damage. Says what it cut.
+/// Recovers a log of any codec for writing, as every opening does: cuts a torn tail, refuses damage. Says what it
+/// cut. One with layers is refused as it is: what these need of it, only they know.
 pub(crate) fn recover(storage: impl LogStorage) -> Result<Recovered, Failure> {
-    run(Recovery::new(storage))
+    run(Recovery::new(storage).layers(Layers::NONE))
 }
 
 fn run(recovery: Recovery) -> Result<Recovered, Failure> {

@@ -47,7 +47,12 @@ fn table(report: &Report) -> String {
         writeln!(out, "{text}").expect("a string takes every write");
     };
     match (&report.log_id, report.codec) {
-        (Some(id), Some(codec)) => line(format_args!("log       {id}, codec {codec}")),
+        (Some(id), Some(codec)) if report.layers.is_empty() => {
+            line(format_args!("log       {id}, codec {codec}"));
+        }
+        (Some(id), Some(codec)) => {
+            line(format_args!("log       {id}, codec {codec}, layers {}", report.layers));
+        }
         _ => line(format_args!("log       empty: no segment yet")),
     }
     match report.records {

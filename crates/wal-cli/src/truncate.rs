@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
 use clap::Parser;
-use wal_core::{Codec, CodecId, Error, ErrorKind, Lsn, Wal};
+use wal_core::{Codec, CodecId, Lsn, Wal};
 use wal_sync::Policy;
 
 use crate::failure::{Failure, say};
@@ -68,11 +68,6 @@ impl Codec for Any {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let recovered = open::recover(open::existing(&args.dir)?)?;
     let codec = Any(recovered.codec().unwrap_or(CodecId::RAW));
-    if codec.0 == CodecId::STREAMS {
-        // What its streams still need, only they know.
-        let what = "the log is shared by streams; truncate them through wal-streams";
-        return Err(Error::new(ErrorKind::Unsupported, "truncate").with_detail(what).into());
-    }
     let wal = Wal::builder(Policy::default()).codec(codec).open(recovered)?;
     match args.end {
         End { before: Some(lsn), .. } => wal.truncate_before(Lsn::new(lsn))?,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use wal_core::format::{
-    FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, SEGMENT_HEADER_LEN, Salt, SegmentHeader,
+    FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Owner, SEGMENT_HEADER_LEN, Salt,
+    SegmentHeader,
 };
 use wal_core::{
     Access, Claim, Decision, Durability, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage,
@@ -44,7 +45,7 @@ fn checksum(c: &mut Criterion) {
 /// As the engine does it: the body's checksum, the header, both into a buffer.
 fn encode(c: &mut Criterion) {
     let mut group = c.benchmark_group("frame encode");
-    let salt = Salt::new(LogId([7; 16]), 1);
+    let salt = Salt::new(LogId([7; 16]), Owner::default(), 1);
     for size in SIZES {
         let body = vec![b'r'; size];
         let mut buffer = Vec::with_capacity(FRAME_HEADER_LEN + size);
@@ -64,7 +65,7 @@ fn encode(c: &mut Criterion) {
 
 fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("frame decode");
-    let salt = Salt::new(LogId([7; 16]), 1);
+    let salt = Salt::new(LogId([7; 16]), Owner::default(), 1);
     for size in SIZES {
         let body = vec![b'r'; size];
         let mut frame = header(&body).seal(crc32c::crc32c(&body), salt).to_vec();

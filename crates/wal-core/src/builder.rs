@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::engine::{Driver, Engine, Observer, Pace, Parts};
+use crate::format::Layers;
 use crate::recovered::Recovered;
 use crate::{
     AsyncWal, Clock, Codec, Error, ErrorKind, Event, RawCodec, Result, Settings, SyncStrategy,
@@ -21,6 +22,7 @@ pub struct Builder<C = RawCodec> {
     clock: Arc<dyn Clock>,
     observer: Option<Observer>,
     driver_thread: bool,
+    layers: Layers,
 }
 
 impl<C> fmt::Debug for Builder<C> {
@@ -43,6 +45,7 @@ impl Builder<RawCodec> {
             clock: Arc::new(SystemClock::new()),
             observer: None,
             driver_thread: true,
+            layers: Layers::NONE,
         }
     }
 }
@@ -51,8 +54,8 @@ impl<C: Codec> Builder<C> {
     /// How records become bytes; [`RawCodec`] if not called.
     #[must_use]
     pub fn codec<D: Codec>(self, codec: D) -> Builder<D> {
-        let Builder { strategy, settings, pace, clock, observer, driver_thread, .. } = self;
-        Builder { strategy, codec, settings, pace, clock, observer, driver_thread }
+        let Builder { strategy, settings, pace, clock, observer, driver_thread, layers, .. } = self;
+        Builder { strategy, codec, settings, pace, clock, observer, driver_thread, layers }
     }
 
     /// Sizes and limits.
@@ -67,6 +70,14 @@ impl<C: Codec> Builder<C> {
     #[must_use]
     pub fn pace(mut self, pace: Pace) -> Self {
         self.pace = pace;
+        self
+    }
+
+    /// The layers above the engine through which this log is written, for whoever builds one. Each segment says them,
+    /// so that the log is not opened without one of them.
+    #[must_use]
+    pub fn layers(mut self, layers: Layers) -> Self {
+        self.layers = layers;
         self
     }
 
@@ -118,8 +129,8 @@ impl<C: Codec> Builder<C> {
     /// reads a few KiB.
     ///
     /// # Errors
-    /// `Invalid` for a setting out of range, `CodecMismatch` if the log's records were written with
-    /// another codec, `NotRecovered` if the storage changed since it was recovered, `Io` if it cannot be read or
+    /// `Invalid` for a setting out of range, `CodecMismatch` or `LayerMismatch` if the log was written with
+    /// another codec or other layers, `NotRecovered` if the storage changed since it was recovered, `Io` if it cannot be read or
     /// the driver thread cannot be started.
     pub fn open(self, recovered: Recovered) -> Result<Wal<C>> {
         let id = self.codec.id();
@@ -129,7 +140,14 @@ impl<C: Codec> Builder<C> {
                 recovered.storage().describe()
             )));
         }
-        recovered.check()?;
+        if let Some(found) = recovered.layers().filter(|&found| found != self.layers) {
+            return Err(Error::new(ErrorKind::LayerMismatch, "open log").with_detail(format!(
+                "the log in {} was written with {found}, it is opened with {}",
+                recovered.storage().describe(),
+                self.layers
+            )));
+        }
+        let footer = recovered.check()?;
         let span = recovered.span();
         let mut recovered = recovered.into_parts();
         let events = std::mem::take(&mut recovered.events);
@@ -140,6 +158,8 @@ impl<C: Codec> Builder<C> {
             pace: self.pace,
             observer: self.observer,
             codec: id,
+            layers: self.layers,
+            last: footer,
             threads: self.driver_thread,
         };
         let engine = Arc::new(Engine::new(recovered, span, parts)?);

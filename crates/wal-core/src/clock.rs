@@ -22,7 +22,7 @@ pub trait Clock: Send + Sync + 'static {
         self.monotonic()
     }
 
-    /// The time of day. May jump in either direction; records still carry ascending timestamps.
+    /// The time of day. May jump in either direction; records carry it as it was read.
     fn wall(&self) -> Timestamp;
 }
 

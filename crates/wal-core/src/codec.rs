@@ -10,7 +10,7 @@ use crate::Result;
 /// Names a codec in every segment header, so that opening a log with another one is an error
 /// instead of garbage.
 ///
-/// 0 to 0x7fff_ffff are given out by this project, the rest belongs to applications.
+/// 0 to 0x7fff_ffff are given out by this project, the rest belongs to applications. 4 is never given out again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 #[expect(clippy::exhaustive_structs, reason = "a number and nothing else")]
@@ -25,8 +25,6 @@ impl CodecId {
     pub const JSON: CodecId = CodecId(2);
     /// Key-value operations with version and expiry.
     pub const KEY_VALUE: CodecId = CodecId(3);
-    /// Records of many streams in one log (`wal-streams`).
-    pub const STREAMS: CodecId = CodecId(4);
     /// The first id that is free for applications.
     pub const APPLICATION: CodecId = CodecId(0x8000_0000);
 }
@@ -38,7 +36,6 @@ impl fmt::Display for CodecId {
             CodecId::POSTCARD => f.write_str("postcard"),
             CodecId::JSON => f.write_str("json"),
             CodecId::KEY_VALUE => f.write_str("key-value"),
-            CodecId::STREAMS => f.write_str("streams"),
             CodecId(id) => write!(f, "{id:#010x}"),
         }
     }

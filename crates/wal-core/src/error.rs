@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The log was written with another codec. Open it with that one.
     CodecMismatch,
+    /// The log was written through other layers, such as streams. Open it through those.
+    LayerMismatch,
     /// The codec could not encode or decode a record. Nothing was written; look at the record.
     Codec,
     /// The log does not hold that LSN (never written, or truncated). Go on from the first one that it holds.
@@ -77,6 +79,7 @@ impl ErrorKind {
             ErrorKind::TooLarge => "too large",
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::CodecMismatch => "other codec",
+            ErrorKind::LayerMismatch => "other layers",
             ErrorKind::Codec => "codec",
             ErrorKind::NotInLog => "not in the log",
             ErrorKind::NotFound => "not found",

@@ -126,8 +126,8 @@ impl LsnRange {
 
 /// Microseconds since the Unix epoch, as read from the log's [`Clock`](crate::Clock).
 ///
-/// Within one log timestamps never decrease, even when the clock steps back: a record appended
-/// during such a step carries the time of its predecessor.
+/// A record carries the time of day as it was read. If the clock is set, later records may carry earlier times: the
+/// order of records is that of their LSNs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Timestamp(u64);
@@ -150,6 +150,27 @@ impl Timestamp {
     #[inline]
     pub const fn as_micros(self) -> u64 {
         self.0
+    }
+
+    /// So many microseconds later, or earlier if they are negative; ends at the epoch and at [`MAX`](Self::MAX).
+    #[must_use]
+    #[inline]
+    pub const fn saturating_add_micros(self, micros: i64) -> Self {
+        Timestamp(self.0.saturating_add_signed(micros))
+    }
+
+    /// How many microseconds later this is than `earlier`; negative if it is earlier. Bounded by what an `i64` holds.
+    #[must_use]
+    #[inline]
+    pub const fn micros_since(self, earlier: Timestamp) -> i64 {
+        let apart = self.0 as i128 - earlier.0 as i128;
+        if apart > i64::MAX as i128 {
+            i64::MAX
+        } else if apart < i64::MIN as i128 {
+            i64::MIN
+        } else {
+            apart as i64
+        }
     }
 }
 

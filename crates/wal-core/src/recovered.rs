@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::format::{
-    Footer, LogId, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary, read_footer,
+    Footer, Layers, LogId, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary, read_footer,
 };
 use crate::{
     Access, CodecId, Error, ErrorKind, Event, LogStorage, Lsn, Result, StorageLock, Timestamp,
@@ -47,6 +47,7 @@ pub(crate) struct Span {
     /// The last record; before `first_lsn` if there is none.
     pub(crate) last_lsn: Lsn,
     pub(crate) next_lsn: Lsn,
+    /// The time of the last record.
     pub(crate) last_time: Timestamp,
 }
 
@@ -63,12 +64,10 @@ impl Span {
             let first = segment.header.first_lsn.max(log_start);
             (segment.last_lsn >= first).then_some(first)
         });
-        let last_time =
-            segments.iter().filter(|segment| segment.summary.records > 0).map(|segment| {
-                let micros = segment.header.created.as_micros();
-                Timestamp::from_micros(micros.saturating_add(segment.summary.last_time_delta))
-            });
-        let last_time = last_time.max().unwrap_or(Timestamp::EPOCH);
+        let holds_any = |segment: &&RecoveredSegment| segment.summary.records > 0;
+        let last_time = segments.iter().rfind(holds_any).map_or(Timestamp::EPOCH, |segment| {
+            segment.header.created.saturating_add_micros(segment.summary.last_time)
+        });
         Span { first_lsn: first_held.unwrap_or(next_lsn), last_lsn, next_lsn, last_time }
     }
 }
@@ -85,6 +84,8 @@ pub struct RecoveredParts {
     pub log_id: LogId,
     /// The codec of the records; `None` for an empty storage.
     pub codec: Option<CodecId>,
+    /// The layers above the engine; `None` for an empty storage.
+    pub layers: Option<Layers>,
     /// Ascending.
     pub segments: Vec<RecoveredSegment>,
     /// The generation of the next segment.
@@ -102,6 +103,7 @@ impl RecoveredParts {
             lock,
             log_id,
             codec: None,
+            layers: None,
             segments: Vec::new(),
             next_generation: 1,
             events: Vec::new(),
@@ -187,6 +189,12 @@ impl Recovered {
         self.parts.codec
     }
 
+    /// The layers above the engine that the log was written with; `None` for an empty storage.
+    #[must_use]
+    pub fn layers(&self) -> Option<Layers> {
+        self.parts.layers
+    }
+
     /// The segments, ascending.
     #[must_use]
     pub fn segments(&self) -> &[RecoveredSegment] {
@@ -240,13 +248,15 @@ impl Recovered {
     /// Compares this with what the storage holds: the names of the segments, the header of the newest one, and its
     /// footer. Reads a few KiB.
     ///
+    /// Returns that footer; `None` if there is no segment.
+    ///
     /// # Errors
     /// `NotRecovered`, saying what differs; `Io`.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<Option<Footer>> {
         self.check_listing()?;
-        let Some(newest) = self.parts.segments.last() else { return Ok(()) };
+        let Some(newest) = self.parts.segments.last() else { return Ok(None) };
         let name = newest.header.first_lsn;
-        self.check_newest(newest).map_err(|e| e.with_segment(name))
+        self.check_newest(newest).map(Some).map_err(|e| e.with_segment(name))
     }
 
     fn check_listing(&self) -> Result<()> {
@@ -265,11 +275,13 @@ impl Recovered {
         })
     }
 
-    fn check_newest(&self, newest: &RecoveredSegment) -> Result<()> {
+    fn check_newest(&self, newest: &RecoveredSegment) -> Result<Footer> {
         let RecoveredSegment { header, summary, .. } = newest;
         let segment = self.parts.storage.open(header.first_lsn, Access::Read).wait()?;
         let bytes = segment.read_at(0, SEGMENT_HEADER_LEN).wait()?;
-        if bytes[..] != header.encode()[..] {
+        // A recovery may have written it again.
+        let found = SegmentHeader::decode(&bytes, header.first_lsn).ok();
+        if found.map(|found| found.known()) != Some(header.known()) {
             return Err(mismatch(
                 "the newest segment has another header than when it was recovered",
             ));
@@ -277,11 +289,10 @@ impl Recovered {
         let len = segment.len().wait()?;
         let what = match read_footer(&*segment, header, len)? {
             // Its offset may differ: a recovery may put padding between the frames that it read and the footer.
-            Some(Footer { summary: found }) => {
-                let is_same = found.records == summary.records
-                    && found.last_time_delta == summary.last_time_delta;
-                if is_same {
-                    return Ok(());
+            Some(footer) => {
+                let found = &footer.summary;
+                if found.records == summary.records && found.last_time == summary.last_time {
+                    return Ok(footer);
                 }
                 "the newest segment was sealed with other records than were recovered"
             }

@@ -38,6 +38,10 @@ pub struct Settings {
     pub buffer_delay: Duration,
     /// How many segments reading may keep open. Default 16, 1 to 4096.
     pub open_segments: usize,
+    /// The log clock, by which ages are decided, goes on from one opening to the next with the time of day that has
+    /// passed: if that is between zero and this. Otherwise the time of day was set meanwhile, and none counts as
+    /// passed. Default 30 days, up to 100 years.
+    pub clock_tolerance: Duration,
     /// Whether a task whose append has to wait, and that finds nobody at work, writes and syncs on its
     /// executor's thread instead of leaving that to the log's driver. Other waits (`sync`, `wait_durable`, a
     /// submitted append) leave it to the driver as ever.
@@ -60,6 +64,7 @@ impl Default for Settings {
             buffer_bytes: 8 << 20,
             buffer_delay: Duration::from_millis(10),
             open_segments: 16,
+            clock_tolerance: Duration::from_secs(30 * 24 * 3600),
             commit_in_place: false,
         }
     }
@@ -98,6 +103,13 @@ impl Settings {
     #[must_use]
     pub const fn buffer_delay(mut self, delay: Duration) -> Self {
         self.buffer_delay = delay;
+        self
+    }
+
+    /// Sets [`clock_tolerance`](Self::clock_tolerance).
+    #[must_use]
+    pub const fn clock_tolerance(mut self, time: Duration) -> Self {
+        self.clock_tolerance = time;
         self
     }
 
@@ -140,6 +152,8 @@ impl Settings {
         range("buffer_bytes", self.buffer_bytes, 4096, 1 << 30)?;
         let hour = Duration::from_secs(3600);
         range("buffer_delay (µs)", micros(self.buffer_delay), 0, micros(hour))?;
+        let century = hour * 24 * 36_525;
+        range("clock_tolerance (µs)", micros(self.clock_tolerance), 0, micros(century))?;
         range("open_segments", self.open_segments as u64, 1, 4096)?;
         let fits = self.body_limit(SEGMENT_HEADER_LEN as u32);
         if let Some(batch) = self.max_batch_bytes {

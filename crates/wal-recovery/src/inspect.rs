@@ -102,7 +102,7 @@ impl Inspect {
     /// the storage's errors.
     pub fn run(self) -> Result<Report> {
         self.options.validate("inspect log")?;
-        let scanner = Scanner::new(self.options, true);
+        let scanner = Scanner::new(self.options, true, false);
         let watch = &scanner.watch;
         let mut before: Option<Scan> = None;
         for last in (0..TRIES).map(|n| n + 1 == TRIES) {

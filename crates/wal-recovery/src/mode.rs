@@ -77,7 +77,8 @@ pub enum Until {
     End,
     /// At this record, which is kept. It may lie inside a batch.
     Lsn(Lsn),
-    /// At the last record that was appended at this time or before.
+    /// In front of the first record whose time is later. If the clock was ahead for a while, that one may come early:
+    /// the order of records is that of their LSNs, and times may go back.
     Time(Timestamp),
 }
 

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wal_core::format::LogId;
+use wal_core::format::{Layers, LogId, Owner};
 use wal_core::{
     Clock, CodecId, Error, ErrorKind, LogStorage, Recovered, RecoveredParts, Result, StorageLock,
 };
 
 use crate::mode::{Mode, Until, Verify};
+use crate::repair::mend_header::Which;
 use crate::repair::{Done, Repair, end_earlier, mend_header, steps};
 use crate::report::{DamageKind, Report};
 use crate::scan::found::Scan;
-use crate::scan::identity::list;
+use crate::scan::identity::{list, peek};
 use crate::scan::options::ScanOptions;
 use crate::scan::scanner::{Scanned, Scanner};
 use crate::watch::Progress;
@@ -46,6 +47,7 @@ pub struct Recovery {
     until: Until,
     options: ScanOptions,
     codec: Option<CodecId>,
+    layers: Option<Layers>,
     log_id: Option<LogId>,
     save_cut: Option<bool>,
 }
@@ -71,6 +73,7 @@ impl Recovery {
             until: Until::default(),
             options: ScanOptions::new(Verify::default()),
             codec: None,
+            layers: None,
             log_id: None,
             save_cut: None,
         }
@@ -135,6 +138,14 @@ impl Recovery {
         self
     }
 
+    /// The layers that the log is to be opened with. If it was written through others, [`run`](Self::run) fails as
+    /// `LayerMismatch` before it changes anything. If not called, any will do, and opening finds out.
+    #[must_use]
+    pub fn layers(mut self, layers: Layers) -> Self {
+        self.layers = Some(layers);
+        self
+    }
+
     /// The identity of the log that is begun if the place is empty; a random one if not called. A log
     /// that exists keeps its own.
     #[must_use]
@@ -171,7 +182,8 @@ impl Recovery {
     /// - `Corrupt`: the mode is `Strict` or `TornTail`, and bytes that had been durable are damaged; or
     ///   the segments are not of one log.
     /// - `Unsupported`: a newer build wrote this log.
-    /// - `CodecMismatch`: another codec wrote it than the one that was [named](Self::codec).
+    /// - `CodecMismatch`, `LayerMismatch`: it was written with another codec, or through other layers, than those that
+    ///   were named by [`codec`](Self::codec) and [`layers`](Self::layers).
     /// - `NotInLog`: the log starts behind [`Until::Lsn`].
     /// - `TimedOut`, `Invalid`.
     ///
@@ -180,15 +192,18 @@ impl Recovery {
     pub fn run(self) -> Result<(Recovered, Report)> {
         self.options.validate("recover log")?;
         // Nothing of ours, not even a lock, is left in a place that is somebody else's.
-        list(&*self.storage)?;
+        let listing = list(&*self.storage)?;
+        let repairs = matches!(self.mode, Mode::PointInTime | Mode::Salvage);
+        peek(&*self.storage, &listing, repairs)?;
         let lock = self.storage.lock().wait()?;
         let run = Run {
             storage: self.storage,
             mode: self.mode,
             until: self.until,
             codec: self.codec,
+            layers: self.layers,
             save_cut: self.save_cut,
-            scanner: Scanner::new(self.options, false),
+            scanner: Scanner::new(self.options, false, repairs),
         };
         run.recover(lock, self.log_id)
     }
@@ -199,6 +214,7 @@ struct Run {
     mode: Mode,
     until: Until,
     codec: Option<CodecId>,
+    layers: Option<Layers>,
     save_cut: Option<bool>,
     scanner: Scanner,
 }
@@ -207,10 +223,15 @@ impl Run {
     fn recover(self, lock: StorageLock, log_id: Option<LogId>) -> Result<(Recovered, Report)> {
         let watch = &self.scanner.watch;
         let mut mended = Vec::new();
-        let mut repair = self.repair();
+        let mut repair = self.repair(lock.owner());
         let mut found = self.scanner.scan(&*self.storage);
-        if self.mode == Mode::Salvage && lacks_header(&found) {
-            mend_header::headers(&mut repair, &mut mended)?;
+        let which = match self.mode {
+            Mode::Salvage => Some(Which::All),
+            Mode::PointInTime => Some(Which::Versions),
+            Mode::Strict | Mode::TornTail => None,
+        };
+        if let Some(which) = which.filter(|_| lacks_header(&found)) {
+            mend_header::headers(&mut repair, which, &mut mended)?;
             // The copy of a segment is that of its header; damage in what follows is copied as well.
             repair.done.saved.clear();
             if !mended.is_empty() {
@@ -241,6 +262,7 @@ impl Run {
         report.elapsed = watch.elapsed();
         let mut parts = RecoveredParts::new(self.storage, lock, scan.log_id);
         parts.codec = Some(scan.codec);
+        parts.layers = Some(scan.layers);
         parts.segments = scan.recovered_segments();
         parts.next_generation = scan.next_generation;
         parts.events = done.events;
@@ -271,6 +293,18 @@ impl Run {
                 scan.codec
             )));
         }
+        if let Some(wanted) = self.layers
+            && wanted != scan.layers
+        {
+            return Err(Error::new(ErrorKind::LayerMismatch, "recover log").with_detail(format!(
+                "the log in {} was written through {}, it is to be opened with {wanted}",
+                self.storage.describe(),
+                scan.layers
+            )));
+        }
+        if let Some(error) = &scan.read_only {
+            return Err(error.clone());
+        }
         if let Some(error) = scan.unsupported.as_ref().filter(|_| self.mode != Mode::Salvage) {
             return Err(error.clone());
         }
@@ -293,10 +327,11 @@ impl Run {
         Ok(())
     }
 
-    fn repair(&self) -> Repair<'_> {
+    fn repair(&self, owner: Owner) -> Repair<'_> {
         let saves = matches!(self.mode, Mode::PointInTime | Mode::Salvage);
         Repair {
             storage: &*self.storage,
+            owner,
             scanner: &self.scanner,
             save_tail: self.save_cut.unwrap_or(saves),
             done: Done::default(),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use wal_core::format::{Ending, Layers};
 use wal_core::{CodecId, Error, ErrorKind, Lsn, Timestamp};
 
 /// What a scan found, and what a recovery changed.
@@ -17,6 +18,8 @@ pub struct Report {
     pub log_id: Option<String>,
     /// The codec of the records; `None` for an empty place.
     pub codec: Option<CodecId>,
+    /// The layers through which the log was written, the one nearest to the engine first.
+    pub layers: Layers,
     /// The first record; `next_lsn` if there is none.
     pub first_lsn: Lsn,
     /// The last record; before `first_lsn` if there is none.
@@ -77,6 +80,8 @@ pub struct SegmentReport {
     pub last_time: Timestamp,
     /// Whether it ends in a footer.
     pub sealed: bool,
+    /// Why it ends in one; `None` if it does not.
+    pub ending: Option<Ending>,
     /// How it is.
     pub state: SegmentState,
 }
@@ -265,6 +270,7 @@ impl Report {
         Report {
             log_id: None,
             codec: None,
+            layers: Layers::NONE,
             first_lsn: Lsn::FIRST,
             last_lsn: Lsn::ZERO,
             next_lsn: Lsn::FIRST,
@@ -300,7 +306,12 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.log_id, self.codec) {
-            (Some(id), Some(codec)) => writeln!(f, "log        {id} (codec {codec})")?,
+            (Some(id), Some(codec)) if self.layers.is_empty() => {
+                writeln!(f, "log        {id} (codec {codec})")?;
+            }
+            (Some(id), Some(codec)) => {
+                writeln!(f, "log        {id} (codec {codec}, layers {})", self.layers)?;
+            }
             _ => writeln!(f, "log        none yet")?,
         }
         let closed = if self.clean { "closed cleanly" } else { "not closed cleanly" };

@@ -7,16 +7,14 @@
 use std::sync::PoisonError;
 
 use wal_core::format::{FrameKind, SegmentSummary, record_overhead};
-use wal_core::{
-    Access, CodecId, Durability, ErrorKind, FrameReader, FrameStep, Recovered, Result, Wal,
-};
+use wal_core::{Access, Durability, ErrorKind, FrameReader, FrameStep, Recovered, Result, Wal};
 
-use crate::codec::SharedCodec;
 use crate::index::Index;
 use crate::inventory::Inventory;
 use crate::layout;
 use crate::positions::Positions;
 use crate::shared::Shared;
+use crate::streams::LAYERS;
 
 /// Appends a closing checkpoint of all streams, for a log that is about to be closed. If that fails, the next
 /// opening reads the log; what else is wrong, closing will tell.
@@ -54,7 +52,7 @@ pub(crate) fn may_end(recovered: &Recovered) -> Result<bool> {
         return Ok(false);
     }
     let holder = recovered.segments().iter().rev().find(|segment| segment.header.first_lsn <= last);
-    let (Some(segment), Some(CodecId::STREAMS)) = (holder, recovered.codec()) else {
+    let (Some(segment), true) = (holder, recovered.layers() == Some(LAYERS)) else {
         return Ok(false);
     };
     let first_lsn = segment.header.first_lsn;
@@ -74,7 +72,7 @@ pub(crate) fn may_end(recovered: &Recovered) -> Result<bool> {
 
 /// What the closing checkpoint says, if the last record of the log is one, and true. The caller has made sure
 /// that it is alone in its frame.
-pub(crate) fn at_end(wal: &Wal<SharedCodec>) -> Result<Option<Inventory>> {
+pub(crate) fn at_end(wal: &Wal) -> Result<Option<Inventory>> {
     let mut record = wal.read(wal.last_lsn())?.record;
     if record.first() != Some(&layout::CLOSING) {
         return Ok(None);

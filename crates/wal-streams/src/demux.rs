@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use wal_core::{Entry, Error, ErrorKind, Lsn, Result, Timestamp, Wal};
 
-use crate::codec::SharedCodec;
 use crate::id::StreamId;
 use crate::layout::{self, Lead};
 use crate::positions::Standing;
@@ -27,7 +26,7 @@ pub(crate) struct Record {
 
 /// Reads the shared log from the beginning of a frame on.
 pub(crate) struct Demux {
-    entries: wal_core::Iter<SharedCodec>,
+    entries: wal_core::Iter<wal_core::RawCodec>,
     /// The rest of the present frame.
     rest: Option<Rest>,
     /// Where the shared log was read last.
@@ -46,7 +45,7 @@ struct Rest {
 
 impl Demux {
     /// `from` is the first record of a frame, or zero for the whole log.
-    pub(crate) fn new(wal: &Wal<SharedCodec>, from: Lsn) -> Result<Self> {
+    pub(crate) fn new(wal: &Wal, from: Lsn) -> Result<Self> {
         let entries = wal.iter(from)?;
         Ok(Demux { entries, rest: None, at: Lsn::ZERO, len: 0, hole: None })
     }

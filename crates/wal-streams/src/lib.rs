@@ -54,7 +54,6 @@
 
 mod append;
 mod closing;
-mod codec;
 #[cfg(test)]
 mod crash;
 mod demux;

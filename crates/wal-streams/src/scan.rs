@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use wal_core::format::record_overhead;
 use wal_core::{Lsn, Result, Wal};
 
-use crate::codec::SharedCodec;
 use crate::demux::{Demux, Record, Step, broken};
 use crate::id::StreamId;
 use crate::index::IndexedFrame;
@@ -25,7 +24,7 @@ struct Found {
 }
 
 /// Reads the whole log.
-pub(crate) fn scan(wal: &Wal<SharedCodec>) -> Result<Inventory> {
+pub(crate) fn scan(wal: &Wal) -> Result<Inventory> {
     let mut streams = BTreeMap::<StreamId, Found>::new();
     let mut bytes = 0;
     let mut log = Demux::new(wal, Lsn::ZERO)?;

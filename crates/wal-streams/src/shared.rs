@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use wal_core::format::record_overhead;
 use wal_core::{Lsn, Wal};
 
-use crate::codec::SharedCodec;
 use crate::id::StreamId;
 use crate::inventory::Inventory;
 use crate::positions::{Positions, StreamState};
@@ -15,7 +14,7 @@ use crate::settings::Settings;
 
 /// The log, its streams, and how much of it is held.
 pub(crate) struct Shared {
-    pub(crate) wal: Wal<SharedCodec>,
+    pub(crate) wal: Wal,
     pub(crate) settings: Settings,
     pub(crate) states: RwLock<BTreeMap<StreamId, Arc<StreamState>>>,
     /// The shared log's next LSN when it was opened from a closing checkpoint. As long as it is that, the
@@ -38,7 +37,7 @@ pub(crate) struct Freed {
 
 impl Shared {
     pub(crate) fn new(
-        wal: Wal<SharedCodec>,
+        wal: Wal,
         settings: Settings,
         inventory: Inventory,
         closing_end: Lsn,

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 
-use wal_core::format::LogId;
-use wal_core::{Builder, Claim, Codec, Drive, Lsn, Recovered, Result};
+use wal_core::format::{LayerId, Layers, LogId};
+use wal_core::{Builder, Claim, Codec, Drive, Lsn, RawCodec, Recovered, Result};
 
-use crate::codec::SharedCodec;
 use crate::id::StreamId;
 use crate::positions::StreamState;
 use crate::read::IterAll;
@@ -15,6 +14,10 @@ use crate::shared::Shared;
 use crate::stats::{Stats, StreamStats};
 use crate::stream::Stream;
 use crate::{closing, scan, truncate};
+
+/// The layers of a shared log. They are in each segment's header, so a shared log cannot be opened as a plain one by
+/// mistake, nor a plain one as a shared one.
+pub(crate) const LAYERS: Layers = Layers::one(LayerId::STREAMS);
 
 /// An open log that is shared by many streams. Cheap to clone; all clones are the same log.
 ///
@@ -42,7 +45,7 @@ impl Streams {
     /// where each stream stands.
     ///
     /// # Errors
-    /// `CodecMismatch` if the log is a plain one. `Unsupported`, `Codec` or `Corrupt` for a record that is not
+    /// `LayerMismatch` or `CodecMismatch` if the log is a plain one. `Unsupported`, `Codec` or `Corrupt` for a record that is not
     /// of a stream, or that does not follow the one before it in its stream; both name the record by its
     /// LSN in the shared log. What [`Builder::open`] and reading return.
     pub fn open<C: Codec>(builder: Builder<C>, recovered: Recovered) -> Result<Self> {
@@ -60,7 +63,7 @@ impl Streams {
     ) -> Result<Self> {
         settings.validate()?;
         let may_end = closing::may_end(&recovered)?;
-        let wal = builder.codec(SharedCodec).open(recovered)?;
+        let wal = builder.codec(RawCodec).layers(LAYERS).open(recovered)?;
         let left = if may_end { closing::at_end(&wal)? } else { None };
         let closing_end = left.as_ref().map_or(Lsn::ZERO, |_| wal.next_lsn());
         let inventory = left.map_or_else(|| scan::scan(&wal), Ok)?;

@@ -90,6 +90,7 @@ fn run(place: &Place, disk: &ModelFs, mode: Mode) -> Result<(Recovered, Report),
 fn open(recovered: Recovered, codec: CodecId) -> (Wal<AnyCodec>, Records) {
     let log = Wal::builder(Policy::default())
         .codec(AnyCodec(codec))
+        .layers(recovered.layers().unwrap_or_default())
         .settings(world::settings())
         .clock(Ticks::default())
         .manual_driver()

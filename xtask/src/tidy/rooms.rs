@@ -68,7 +68,7 @@ const RULES: &[Rule] = &[
         what: "a random number",
         signs: &["getrandom", "rand", "RandomState"],
         instead: "take LogId::random, or wal_testkit::Rng with a seed",
-        rooms: &[("crates/wal-core/src/format/header.rs", "LogId::random")],
+        rooms: &[("crates/wal-core/src/format/identity.rs", "LogId::random")],
     },
     Rule {
         what: "the file system",

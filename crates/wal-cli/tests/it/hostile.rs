@@ -105,8 +105,8 @@ fn a_newer_format_is_unsupported_and_says_so() {
     let segment = &segments(temp.path())[0];
     let mut bytes = fs::read(segment).unwrap();
     bytes[8] = 9;
-    let crc = crc32c::crc32c(&bytes[..124]);
-    bytes[124..128].copy_from_slice(&crc.to_le_bytes());
+    let crc = crc32c::crc32c(&bytes[..508]);
+    bytes[508..512].copy_from_slice(&crc.to_le_bytes());
     fs::write(segment, &bytes).unwrap();
     for args in READERS.iter().chain(&WRITERS).chain(&["append DIR", "repair DIR --mode salvage"]) {
         refused(temp.path(), args, 1, "unsupported");
@@ -163,7 +163,7 @@ fn an_empty_segment_file() {
     let done = run(temp.path(), "verify DIR --json", b"").expect(4);
     let json: serde_json::Value = serde_json::from_str(done.text()).unwrap();
     assert_eq!(json["verdict"], "corrupt");
-    assert!(json["error"].as_str().unwrap().contains("0 bytes, a header has 128"), "{json}");
+    assert!(json["error"].as_str().unwrap().contains("0 bytes, a header has 512"), "{json}");
     refused(temp.path(), "append DIR", 4, "corrupt");
 }
 

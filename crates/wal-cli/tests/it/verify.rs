@@ -61,7 +61,7 @@ fn a_torn_tail_is_3_and_can_be_repaired() {
     let damage = &json(dir.path(), "verify DIR --json", 3)["damages"][0];
     assert_eq!(damage["kind"], "torn-tail");
     assert_eq!(damage["lsn"], 1000);
-    assert!(damage["offset"].as_u64().unwrap() > 128);
+    assert!(damage["offset"].as_u64().unwrap() > 512);
     assert!(!damage["reason"].as_str().unwrap().is_empty());
 
     let before = all_but_lock(dir.path());

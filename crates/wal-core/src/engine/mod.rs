@@ -49,6 +49,7 @@ pub(crate) use segments::{SegmentEntry, Segments};
 pub use work::{Acknowledged, Drive, Submitted};
 pub(crate) use work::{AppendFuture, Driver, Waiting};
 
+use crate::format::{Footer, Layers};
 use crate::recovered::{RecoveredParts, Span};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::{
@@ -57,7 +58,7 @@ use crate::{
 };
 use failure::Failure;
 use pace::BackOff;
-use place::{Layout, Start};
+use place::{Layout, LogHeader, LogTime, Start};
 use progress::Reached;
 use state::State;
 use wait::{CommitGroups, Level};
@@ -102,15 +103,29 @@ pub(crate) struct Parts {
     pub(crate) pace: Pace,
     pub(crate) observer: Option<Observer>,
     pub(crate) codec: CodecId,
+    pub(crate) layers: Layers,
+    /// The footer of the newest segment.
+    pub(crate) last: Option<Footer>,
     /// Whether other threads run beside a leader.
     pub(crate) threads: bool,
 }
 
 impl Engine {
     pub(crate) fn new(recovered: RecoveredParts, span: Span, parts: Parts) -> Result<Self> {
-        let Parts { strategy, clock, settings, pace, observer, codec, threads } = parts;
+        let Parts { strategy, clock, settings, pace, observer, codec, layers, last, threads } =
+            parts;
         let capabilities = recovered.storage.capabilities();
-        let layout = Layout::new(recovered.log_id, codec, &settings, &capabilities)?;
+        let newest = recovered.segments.last().map(|segment| &segment.header);
+        let log = LogHeader {
+            log_id: recovered.log_id,
+            codec,
+            layers,
+            owner: recovered.lock.owner(),
+            origin: newest.and_then(|header| header.origin),
+        };
+        let layout = Layout::new(log, &settings, &capabilities)?;
+        let known = last.map(|footer| (footer.log_time, footer.time));
+        let time = LogTime::resumed(&*clock, known, settings.clock_tolerance);
         let start = Start::of(span, recovered.next_generation);
         let segments = Segments::new(
             recovered.storage.clone(),
@@ -127,7 +142,7 @@ impl Engine {
             pace: if threads { pace } else { pace.on_one_thread() },
             layout,
             observer,
-            state: CacheAligned(Mutex::new(State::new(&start))),
+            state: CacheAligned(Mutex::new(State::new(&start, time))),
             back_off: BackOff::new(&pace),
             writer: Mutex::new(SegmentWriter::new()),
             syncer: Mutex::new(()),
@@ -145,7 +160,7 @@ impl Engine {
     }
 
     pub(crate) fn log_id(&self) -> crate::format::LogId {
-        self.layout.log_id
+        self.layout.header.log_id
     }
 
     pub(crate) fn durable_lsn(&self) -> Lsn {

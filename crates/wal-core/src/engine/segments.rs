@@ -20,7 +20,7 @@ pub(crate) struct SegmentEntry {
 
 impl SegmentEntry {
     pub(crate) fn new(header: SegmentHeader) -> Self {
-        let salt = Salt::new(header.log_id, header.generation);
+        let salt = header.salt();
         let summary =
             SegmentSummary { data_end: u64::from(header.data_offset), ..SegmentSummary::default() };
         SegmentEntry { header, salt, limit: AtomicU64::new(u64::MAX), summary: Mutex::new(summary) }
@@ -191,19 +191,10 @@ mod tests {
 
     use super::*;
     use crate::format::LogId;
-    use crate::{CodecId, MemoryStorage, Publish, Timestamp};
+    use crate::{MemoryStorage, Publish};
 
     fn entry(first_lsn: u64, generation: u64) -> Arc<SegmentEntry> {
-        let header = SegmentHeader {
-            log_id: LogId([7; 16]),
-            generation,
-            first_lsn: Lsn::new(first_lsn),
-            follows: Lsn::new(first_lsn).prev(),
-            log_start: Lsn::FIRST,
-            created: Timestamp::EPOCH,
-            codec: CodecId::RAW,
-            data_offset: SegmentHeader::data_offset_for(1),
-        };
+        let header = SegmentHeader::new(LogId([7; 16]), generation, Lsn::new(first_lsn));
         Arc::new(SegmentEntry::new(header))
     }
 

@@ -26,10 +26,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(start: &Start) -> Self {
+    pub(super) fn new(start: &Start, time: LogTime) -> Self {
         State {
             placement: Placement::new(start),
-            time: LogTime::default(),
+            time,
             progress: Progress::new(start.last_lsn),
             agenda: Agenda::new(),
             wait: Wait::default(),
@@ -47,16 +47,16 @@ impl State {
         clock: &dyn Clock,
         now: Duration,
     ) -> Result<LsnRange, NoRoom> {
-        let wall = self.time.wall(clock, now);
-        let range = self.placement.place(layout, body, wall, &self.progress)?;
+        let at = self.time.moment(clock, now);
+        let range = self.placement.place(layout, body, at, &self.progress)?;
         self.progress.append(range.last, body.records, body.record_bytes, now);
         Ok(range)
     }
 
     /// Begins a new segment: what is placed from now on belongs to it.
     pub(super) fn roll(&mut self, layout: &Layout, clock: &dyn Clock) {
-        let wall = self.time.wall(clock, clock.monotonic());
-        self.placement.roll(layout, wall, &self.progress);
+        let at = self.time.moment(clock, clock.monotonic());
+        self.placement.roll(layout, at, &self.progress);
     }
 
     /// What the strategy gets to see.
@@ -132,7 +132,7 @@ mod tests {
     fn one_record() -> State {
         let (storage, lock) = (Arc::new(MemoryStorage::new()), StorageLock::new(()));
         let empty = Recovered::empty(storage, lock, LogId([7; 16])).unwrap();
-        let mut st = State::new(&Start::of(empty.span(), 1));
+        let mut st = State::new(&Start::of(empty.span(), 1), LogTime::default());
         st.progress.append(Lsn::FIRST, 1, 1, NOW);
         st
     }

@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind, Lsn, Result, Timestamp};
 /// The last bytes of a sealed segment: length of the footer frame (u32), then the eight bytes `WALSEAL\n`.
 pub const FOOTER_TRAILER_LEN: usize = 12;
 const MAGIC: [u8; 8] = *b"WALSEAL\n";
-const FIXED_LEN: usize = 28;
+const FIXED_LEN: usize = 72;
 
 /// Where a frame begins: a sparse index has one entry for some 64 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,13 @@ pub struct SegmentSummary {
     pub data_end: u64,
     /// CRC-32C of the checksums of all frames in order: it covers every byte through them.
     pub chain_crc: u32,
-    /// Time of the last frame, in microseconds since the segment was created.
-    pub last_time_delta: u64,
+    /// Time of the last frame with a record, from the creation of the segment, in microseconds. As the clock may be set
+    /// back, it need not be the latest.
+    pub last_time: i64,
+    /// The earliest time of a frame with a record.
+    pub min_time: i64,
+    /// The latest one.
+    pub max_time: i64,
     /// Sparse, ascending.
     pub index: Vec<IndexEntry>,
 }
@@ -49,11 +54,19 @@ impl SegmentSummary {
             let offset = u32::try_from(offset).expect("segments are bounded below 4 GiB");
             self.index.push(IndexEntry { lsn_delta: header.lsn_delta, offset });
         }
+        if records > 0 {
+            let (min, max) = match self.records {
+                0 => (header.time_delta, header.time_delta),
+                _ => (self.min_time, self.max_time),
+            };
+            self.last_time = header.time_delta;
+            self.min_time = min.min(header.time_delta);
+            self.max_time = max.max(header.time_delta);
+        }
         self.records += records;
         self.frames += 1;
         self.data_end = offset + header.frame_len();
         self.chain_crc = append_crc_u32(self.chain_crc, header.crc);
-        self.last_time_delta = header.time_delta;
     }
 
     /// The offset of an indexed frame at or before the record `lsn_delta`, or `None` if there is none.
@@ -64,14 +77,43 @@ impl SegmentSummary {
     }
 }
 
+/// Why a segment has its footer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+#[expect(clippy::exhaustive_enums, reason = "a value of the format")]
+pub enum Ending {
+    /// Another segment was begun behind it.
+    Rotated,
+    /// The log was closed.
+    Closed,
+    /// A recovery found it without one, or made it.
+    Recovered,
+}
+
 /// A decoded footer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Footer {
     /// What the segment holds.
     pub summary: SegmentSummary,
+    /// Why it is there.
+    pub ending: Ending,
+    /// The log clock when it was made.
+    pub log_time: u64,
+    /// The time of day then.
+    pub time: Timestamp,
 }
 
 impl Footer {
+    /// A footer that says nothing of when it was made.
+    #[must_use]
+    pub const fn new(summary: SegmentSummary, ending: Ending) -> Self {
+        Footer { summary, ending, log_time: 0, time: Timestamp::EPOCH }
+    }
+
+    /// The ending of a log that was closed.
+    const CLOSED: u32 = 1;
+    /// The ending that a recovery made.
+    const RECOVERED: u32 = 2;
     /// The bytes of a footer frame apart from its index.
     const BARE_LEN: u64 = (FRAME_HEADER_LEN + FIXED_LEN + FOOTER_TRAILER_LEN) as u64;
 
@@ -95,6 +137,16 @@ impl Footer {
         out.put_u32_le(s.frames);
         out.put_u64_le(s.data_end);
         out.put_u32_le(s.chain_crc);
+        out.put_u32_le(match self.ending {
+            Ending::Rotated => 0,
+            Ending::Closed => Self::CLOSED,
+            Ending::Recovered => Self::RECOVERED,
+        });
+        out.put_u64_le(self.log_time);
+        out.put_u64_le(self.time.as_micros());
+        out.put_i64_le(s.last_time);
+        out.put_i64_le(s.min_time);
+        out.put_i64_le(s.max_time);
         out.put_u32_le(0);
         out.put_u32_le(u32::try_from(s.index.len()).expect("an entry for 64 KiB of 4 GiB"));
         for entry in &s.index {
@@ -109,7 +161,7 @@ impl Footer {
             body_len: frame_len - FRAME_HEADER_LEN as u32,
             lsn_delta: s.records,
             durable_lag: 0,
-            time_delta: s.last_time_delta,
+            time_delta: s.last_time,
             kind: FrameKind::Footer as u8,
             flags: Flags::default(),
         };
@@ -128,7 +180,7 @@ impl Footer {
     /// Reads the body of a footer frame that begins at `offset` and whose checksum is right.
     ///
     /// # Errors
-    /// `Corrupt` if the footer contradicts itself or its place.
+    /// `Unsupported` if it says what only a newer build knows; `Corrupt` if it contradicts itself or its place.
     pub fn decode(
         frame: &FrameHeader,
         body: &[u8],
@@ -144,7 +196,7 @@ impl Footer {
         if body.len() < FIXED_LEN + FOOTER_TRAILER_LEN {
             return fail(format!("{} bytes are too few", body.len()));
         }
-        let entries = u32_at(body, 24) as usize;
+        let entries = u32_at(body, 68) as usize;
         if entries.checked_mul(8) != Some(body.len() - FIXED_LEN - FOOTER_TRAILER_LEN) {
             return fail(format!("{entries} index entries in {} bytes", body.len()));
         }
@@ -157,16 +209,33 @@ impl Footer {
             frames: u32_at(body, 4),
             data_end: u64_at(body, 8),
             chain_crc: u32_at(body, 16),
-            last_time_delta: frame.time_delta,
+            last_time: u64_at(body, 40) as i64,
+            min_time: u64_at(body, 48) as i64,
+            max_time: u64_at(body, 56) as i64,
             index,
         };
-        if u32_at(body, 20) != 0 {
-            return fail(format!("unknown footer flags {:#x}", u32_at(body, 20)));
+        if let Some(detail) = contradiction(&summary, frame, offset, segment) {
+            return fail(detail);
         }
-        match contradiction(&summary, frame, offset, segment) {
-            Some(detail) => fail(detail),
-            None => Ok(Footer { summary }),
+        let unsupported = |detail| {
+            Err(Error::new(ErrorKind::Unsupported, "read footer")
+                .with_segment(segment.first_lsn)
+                .with_offset(offset)
+                .with_detail(detail))
+        };
+        let ending = match u32_at(body, 20) {
+            0 => Ending::Rotated,
+            Self::CLOSED => Ending::Closed,
+            Self::RECOVERED => Ending::Recovered,
+            ending => {
+                return unsupported(format!("the ending {ending} of a segment is unknown here"));
+            }
+        };
+        if u32_at(body, 64) != 0 {
+            return unsupported("a reserved byte of a footer is in use".into());
         }
+        let (log_time, time) = (u64_at(body, 24), Timestamp::from_micros(u64_at(body, 32)));
+        Ok(Footer { summary, ending, log_time, time })
     }
 
     /// The segment's last record; the LSN before `first_lsn` if it holds none.
@@ -178,7 +247,7 @@ impl Footer {
     /// The time of the segment's last record.
     #[must_use]
     pub fn last_time(&self, created: Timestamp) -> Timestamp {
-        Timestamp::from_micros(created.as_micros().saturating_add(self.summary.last_time_delta))
+        created.saturating_add_micros(self.summary.last_time)
     }
 }
 
@@ -201,6 +270,12 @@ fn contradiction(
     if u64::from(*frames) > 2 * u64::from(*records) || (*frames == 0) != (*records == 0) {
         return Some(format!("the footer says {records} records in {frames} frames"));
     }
+    let SegmentSummary { last_time, min_time, max_time, .. } = summary;
+    if frame.time_delta != *last_time || !(min_time..=max_time).contains(&last_time) {
+        return Some(format!(
+            "the footer says times from {min_time} to {max_time}, and {last_time}"
+        ));
+    }
     let mut before: Option<&IndexEntry> = None;
     for (at, entry) in index.iter().enumerate() {
         let IndexEntry { lsn_delta, offset: place } = *entry;
@@ -221,31 +296,22 @@ fn contradiction(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CodecId;
     use crate::format::LogId;
 
     #[test]
     fn comes_back_and_finds_frames() {
-        let segment = SegmentHeader {
-            log_id: LogId([3; 16]),
-            generation: 1,
-            first_lsn: Lsn::new(11),
-            follows: Lsn::new(10),
-            log_start: Lsn::FIRST,
-            created: Timestamp::from_micros(5),
-            codec: CodecId::RAW,
-            data_offset: 128,
-        };
-        let salt = Salt::new(segment.log_id, segment.generation);
+        let mut segment = SegmentHeader::new(LogId([3; 16]), 1, Lsn::new(11));
+        segment.created = Timestamp::from_micros(5);
+        let salt = segment.salt();
         let mut summary = SegmentSummary::default();
-        let mut offset = 128;
+        let mut offset = 512;
         for i in 0..40 {
             let frame = FrameHeader {
                 crc: i,
                 body_len: 10_000,
                 lsn_delta: i,
                 durable_lag: 0,
-                time_delta: u64::from(i),
+                time_delta: 7 - i64::from(i),
                 kind: FrameKind::Data as u8,
                 flags: Flags::default(),
             };
@@ -254,7 +320,13 @@ mod tests {
         }
         assert_eq!(summary.index.len(), 6);
         assert_eq!(summary.seek(39).unwrap().lsn_delta, 35);
-        let footer = Footer { summary };
+        assert_eq!((summary.last_time, summary.min_time, summary.max_time), (-32, -32, 7));
+        let footer = Footer {
+            summary,
+            ending: Ending::Closed,
+            log_time: 99,
+            time: Timestamp::from_micros(88),
+        };
         let bytes = footer.encode(salt);
         assert_eq!(Footer::frame_len(&bytes), Some(bytes.len() as u32));
         let frame = FrameHeader::decode(&bytes);
@@ -279,8 +351,9 @@ mod tests {
             (0, 39, "says 39 records"),
             (4, 81, "40 records in 81 frames"),
             (4, 0, "40 records in 0 frames"),
-            (36, 0, "index entry 1 says LSN delta 0"),
-            (32, 127, "index entry 0 says LSN delta 0 at offset 127"),
+            (80, 0, "index entry 1 says LSN delta 0"),
+            (76, 511, "index entry 0 says LSN delta 0 at offset 511"),
+            (40, 3, "the footer says times from -32 to 7"),
         ] {
             let mut bad = body.to_vec();
             bad[at..at + 4].copy_from_slice(&u32::to_le_bytes(value));

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::crc::append_crc;
 use super::records::{Records, RecordsIn, batch};
-use super::{LogId, u32_at, u64_at};
+use super::{LogId, Owner, u32_at, u64_at};
 use crate::{Error, ErrorKind, Lsn, Result, Timestamp};
 
 /// Length of a frame's fixed header, and all the overhead of a batch of one.
@@ -36,16 +36,6 @@ pub const fn record_overhead(records: u64) -> u64 {
 pub enum FrameKind {
     /// Records.
     Data = 1,
-    /// A checkpoint. Reserved: written by no build yet.
-    Checkpoint = 2,
-    /// Begin of a transaction. Reserved.
-    Begin = 3,
-    /// Prepare of a two-phase commit. Reserved.
-    Prepare = 4,
-    /// Commit of a transaction. Reserved.
-    Commit = 5,
-    /// Abort of a transaction. Reserved.
-    Abort = 6,
     /// The footer of a sealed segment.
     Footer = 7,
     /// No records, but space up to where a write shall end.
@@ -58,11 +48,6 @@ impl FrameKind {
     pub const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
             1 => FrameKind::Data,
-            2 => FrameKind::Checkpoint,
-            3 => FrameKind::Begin,
-            4 => FrameKind::Prepare,
-            5 => FrameKind::Commit,
-            6 => FrameKind::Abort,
             7 => FrameKind::Footer,
             8 => FrameKind::Padding,
             _ => return None,
@@ -77,10 +62,6 @@ pub struct Flags(pub u8);
 impl Flags {
     /// The frame holds a count and a table of lengths: an atomic batch.
     pub const BATCH: Flags = Flags(0x01);
-    /// Reserved: carries a logical-log (stream) id.
-    pub const STREAM: Flags = Flags(0x02);
-    /// Reserved: carries a request id.
-    pub const REQUEST: Flags = Flags(0x04);
     /// Reserved: the records are compressed.
     pub const COMPRESSED: Flags = Flags(0x08);
     /// Reserved: the records are encrypted.
@@ -100,18 +81,18 @@ impl Flags {
 
 /// What the identity of a segment contributes to the checksums of its frames.
 ///
-/// The checksum of log id and generation is appended to the bytes of each frame before the frame's
-/// own checksum is taken. Frames of another log, or of an earlier life of a recycled segment, never
-/// validate: for equal log ids and different generations that is certain (a CRC tells apart any two
+/// The checksum of log id, the owner's token and generation is appended to the bytes of each frame before the
+/// frame's own checksum is taken. Frames of another log, of another owner, or of an earlier life of a recycled
+/// segment, never validate: for two generations of one owner that is certain (a CRC tells apart any two
 /// messages that differ within 32 bits), otherwise it holds with a probability of 1 - 2^-32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Salt([u8; 4]);
 
 impl Salt {
-    /// The salt of one segment.
+    /// The salt of one segment; [`SegmentHeader::salt`](super::SegmentHeader::salt) has it.
     #[must_use]
-    pub fn new(log_id: LogId, generation: u64) -> Self {
-        let crc = crc32c::crc32c(&log_id.0);
+    pub fn new(log_id: LogId, owner: Owner, generation: u64) -> Self {
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&log_id.0), &owner.token);
         Salt(crc32c::crc32c_append(crc, &generation.to_le_bytes()).to_le_bytes())
     }
 }
@@ -131,8 +112,9 @@ pub struct FrameHeader {
     pub lsn_delta: u32,
     /// `first LSN - 1 - durable_upto`, or [`UNKNOWN_LAG`].
     pub durable_lag: u32,
-    /// Microseconds since the segment was created; 48 bits.
-    pub time_delta: u64,
+    /// The time of day, in microseconds from the one at which the segment was created; negative if the clock was set
+    /// back since. 48 bits.
+    pub time_delta: i64,
     /// A [`FrameKind`], as a number.
     pub kind: u8,
     /// [`Flags`].
@@ -140,8 +122,10 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// The latest time a frame can carry, relative to its segment's creation: 8.9 years.
-    pub const TIME_DELTA_MAX: u64 = (1 << 48) - 1;
+    /// The latest time a frame can carry, relative to its segment's creation: 4.4 years.
+    pub const TIME_DELTA_MAX: i64 = (1 << 47) - 1;
+    /// The earliest one.
+    pub const TIME_DELTA_MIN: i64 = -(1 << 47);
 
     /// Sets the checksum for a body whose own CRC-32C is `body_crc`, and encodes the header.
     #[must_use]
@@ -168,7 +152,8 @@ impl FrameHeader {
             body_len: u32_at(bytes, 4),
             lsn_delta: u32_at(bytes, 8),
             durable_lag: u32_at(bytes, 12),
-            time_delta: last & Self::TIME_DELTA_MAX,
+            // The lower 48 bits with their sign.
+            time_delta: ((last << 16) as i64) >> 16,
             kind: (last >> 48) as u8,
             flags: Flags((last >> 56) as u8),
         }
@@ -208,7 +193,7 @@ impl FrameHeader {
     /// When the frame was appended.
     #[must_use]
     pub const fn timestamp(&self, created: Timestamp) -> Timestamp {
-        Timestamp::from_micros(created.as_micros().saturating_add(self.time_delta))
+        created.saturating_add_micros(self.time_delta)
     }
 
     /// The records of a data frame whose checksum is right; none of padding.
@@ -297,7 +282,7 @@ mod tests {
 
     #[test]
     fn header_comes_back_and_places_its_records() {
-        let salt = Salt::new(LogId([1; 16]), 9);
+        let salt = Salt::new(LogId([1; 16]), Owner::default(), 9);
         let bytes = header(3, Flags::default()).seal(crc32c::crc32c(b"abc"), salt);
         let back = FrameHeader::decode(&bytes);
         assert_eq!(back.crc, FrameHeader::expected_crc(&bytes, crc32c::crc32c(b"abc"), salt));
@@ -307,11 +292,32 @@ mod tests {
     }
 
     #[test]
+    fn times_before_the_segment_come_back() {
+        let salt = Salt::new(LogId([1; 16]), Owner::default(), 9);
+        let created = Timestamp::from_micros(1 << 60);
+        for delta in [0, -1, 1, FrameHeader::TIME_DELTA_MIN, FrameHeader::TIME_DELTA_MAX] {
+            let header = FrameHeader { time_delta: delta, ..header(0, Flags::BATCH) };
+            let back = FrameHeader::decode(&header.seal(0, salt));
+            let fields = (back.time_delta, back.kind, back.flags);
+            assert_eq!(fields, (delta, FrameKind::Data as u8, Flags::BATCH));
+            assert_eq!(
+                back.timestamp(created).as_micros(),
+                (1_u64 << 60).wrapping_add_signed(delta)
+            );
+        }
+    }
+
+    #[test]
     fn another_log_another_generation_and_zeros_do_not_validate() {
-        let bytes =
-            header(3, Flags::default()).seal(crc32c::crc32c(b"abc"), Salt::new(LogId([1; 16]), 9));
+        let bytes = header(3, Flags::default())
+            .seal(crc32c::crc32c(b"abc"), Salt::new(LogId([1; 16]), Owner::default(), 9));
         let crc = FrameHeader::decode(&bytes).crc;
-        for salt in [Salt::new(LogId([1; 16]), 10), Salt::new(LogId([2; 16]), 9)] {
+        let other = Owner { epoch: 0, token: [1; 16] };
+        for salt in [
+            Salt::new(LogId([1; 16]), Owner::default(), 10),
+            Salt::new(LogId([2; 16]), Owner::default(), 9),
+            Salt::new(LogId([1; 16]), other, 9),
+        ] {
             assert_ne!(crc, FrameHeader::expected_crc(&bytes, crc32c::crc32c(b"abc"), salt));
         }
         assert!(FrameKind::from_number(FrameHeader::decode(&[0; FRAME_HEADER_LEN]).kind).is_none());

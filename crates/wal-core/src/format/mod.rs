@@ -17,17 +17,24 @@ mod crc;
 mod footer;
 mod frame;
 mod header;
+mod identity;
+mod log_clock;
 mod padding;
 mod records;
 mod seal;
 
-pub use footer::{FOOTER_TRAILER_LEN, Footer, IndexEntry, SegmentSummary};
+pub use footer::{Ending, FOOTER_TRAILER_LEN, Footer, IndexEntry, SegmentSummary};
 pub use frame::{
     BATCH_COUNT_LEN, FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, Salt, UNKNOWN_LAG,
     record_overhead,
 };
 pub(crate) use header::MAX_DATA_OFFSET;
-pub use header::{FORMAT_VERSION, LogId, SEGMENT_HEADER_LEN, SEGMENT_MAGIC, SegmentHeader};
+pub use header::{
+    FORMAT_VERSION, Features, LayerId, Layers, Maker, SEGMENT_HEADER_LEN, SEGMENT_MAGIC,
+    SegmentHeader,
+};
+pub use identity::{LogId, Owner};
+pub use log_clock::log_clock;
 pub use padding::Padding;
 pub(crate) use records::BatchTable;
 pub use records::{Records, RecordsIn};

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn is_a_valid_frame_of_zeros_without_records() {
-        let salt = Salt::new(LogId([4; 16]), 2);
+        let salt = Salt::new(LogId([4; 16]), crate::format::Owner::default(), 2);
         let mut out = BytesMut::from(&b"before"[..]);
         let header = Padding::behind(100, 512, next()).unwrap().put(&mut out, salt);
         let (head, body) = out[6..].split_at(FRAME_HEADER_LEN);

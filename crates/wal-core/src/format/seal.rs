@@ -5,9 +5,9 @@
 
 use super::{
     FOOTER_TRAILER_LEN, FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind, Salt,
-    SegmentHeader, SegmentSummary,
+    SegmentHeader,
 };
-use crate::{Result, Segment, WriteMode};
+use crate::{ErrorKind, Result, Segment, WriteMode};
 
 /// Writes the footer behind frames that are durable, cuts off what is behind it, and makes both
 /// durable. The length that the segment has then.
@@ -17,10 +17,11 @@ use crate::{Result, Segment, WriteMode};
 ///
 /// # Errors
 /// The storage's.
-pub fn write_footer(segment: &dyn Segment, salt: Salt, summary: &SegmentSummary) -> Result<u64> {
-    let footer = Footer { summary: summary.clone() }.encode(salt);
-    let end = summary.data_end + footer.len() as u64;
-    segment.write_at(summary.data_end, footer, WriteMode::Cached).wait()?;
+pub fn write_footer(segment: &dyn Segment, salt: Salt, footer: &Footer) -> Result<u64> {
+    let at = footer.summary.data_end;
+    let bytes = footer.encode(salt);
+    let end = at + bytes.len() as u64;
+    segment.write_at(at, bytes, WriteMode::Cached).wait()?;
     shorten(segment, end)?;
     Ok(end)
 }
@@ -30,7 +31,7 @@ pub fn write_footer(segment: &dyn Segment, salt: Salt, summary: &SegmentSummary)
 /// Costs two reads, however long the segment is.
 ///
 /// # Errors
-/// Only if the storage cannot deliver the bytes.
+/// `Unsupported` if it says what only a newer build knows; otherwise only if the storage cannot deliver the bytes.
 pub fn read_footer(
     segment: &dyn Segment,
     header: &SegmentHeader,
@@ -51,12 +52,19 @@ pub fn read_footer(
     }
     let frame = FrameHeader::decode(&bytes);
     let body = &bytes[FRAME_HEADER_LEN..];
-    let salt = Salt::new(header.log_id, header.generation);
+    let salt = header.salt();
     let holds = frame.kind == FrameKind::Footer as u8
         && frame.flags == Flags::default()
         && frame.frame_len() == frame_len
         && frame.crc == FrameHeader::expected_crc(&bytes, crc32c::crc32c(body), salt);
-    Ok(if holds { Footer::decode(&frame, body, at, header).ok() } else { None })
+    if !holds {
+        return Ok(None);
+    }
+    match Footer::decode(&frame, body, at, header) {
+        Ok(footer) => Ok(Some(footer)),
+        Err(error) if error.kind() == ErrorKind::Unsupported => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Cuts a segment to `len` bytes, durably.

@@ -101,7 +101,7 @@ impl FrameReader {
     pub fn new(segment: Arc<dyn Segment>, header: &SegmentHeader, offset: u64, end: u64) -> Self {
         FrameReader {
             segment,
-            salt: Salt::new(header.log_id, header.generation),
+            salt: header.salt(),
             window: Bytes::new(),
             window_at: 0,
             offset,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::format::Owner;
 use crate::{Io, Lsn};
 
 pub use segment::Segment;
@@ -168,13 +169,27 @@ impl Listing {
 
 /// The one-writer lock. It is released when this value is dropped.
 pub struct StorageLock {
+    owner: Owner,
     _guard: Box<dyn Any + Send + Sync>,
 }
 
 impl StorageLock {
     /// Wraps whatever releases the lock when it is dropped.
     pub fn new(guard: impl Any + Send + Sync) -> Self {
-        StorageLock { _guard: Box::new(guard) }
+        StorageLock { owner: Owner::default(), _guard: Box::new(guard) }
+    }
+
+    /// Who has it, for a storage that tells its owners apart.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Owner) -> Self {
+        self.owner = owner;
+        self
+    }
+
+    /// Who has it; nobody in particular where owners are not told apart.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        self.owner
     }
 }
 

@@ -33,13 +33,17 @@ impl Publish {
     /// implementors of storages; if they cannot read those bytes, that is an error, and no unreadable header.
     ///
     /// # Errors
-    /// `Exists` or `NotFound`, saying what is there.
+    /// `Exists` or `NotFound`, saying what is there; `Unsupported` if only a newer build can read that.
     pub fn check(self, name: Lsn, present: Option<&[u8]>) -> Result<()> {
         let fail = |kind, detail: String| {
             Err(Error::new(kind, "publish segment").with_segment(name).with_detail(detail))
         };
-        let there = present
-            .map(|bytes| SegmentHeader::decode(bytes, name).ok().map(|header| header.generation));
+        let generation = |bytes: &[u8]| match self {
+            // That there is one is enough.
+            Publish::New => Ok(None),
+            Publish::Replace { .. } => SegmentHeader::generation_of(bytes, name),
+        };
+        let there = present.map(generation).transpose()?;
         match (self, there) {
             (Publish::New, None) => Ok(()),
             (Publish::New, Some(_)) => {
@@ -163,22 +167,12 @@ impl fmt::Debug for Staged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CodecId;
     use crate::format::{LogId, SEGMENT_HEADER_LEN};
 
     #[test]
     fn only_what_was_named_is_replaced() {
         let name = Lsn::new(7);
-        let header = SegmentHeader {
-            log_id: LogId([1; 16]),
-            generation: 3,
-            first_lsn: name,
-            follows: Lsn::new(6),
-            log_start: Lsn::FIRST,
-            created: crate::Timestamp::EPOCH,
-            codec: CodecId::RAW,
-            data_offset: SEGMENT_HEADER_LEN as u32,
-        };
+        let header = SegmentHeader::new(LogId([1; 16]), 3, name);
         let (third, torn) = (header.encode(), [0; SEGMENT_HEADER_LEN]);
         let check = |how: Publish, present: Option<&[u8]>| {
             how.check(name, present).map_err(|error| error.kind()).err()

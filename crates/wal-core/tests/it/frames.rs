@@ -90,11 +90,11 @@ fn the_offset_is_that_of_the_next_frame_and_can_be_set() {
             step => panic!("{step:?}"),
         }
     }
-    assert_eq!(offsets, [128, 155, 179]);
+    assert_eq!(offsets, [512, 539, 563]);
     assert_eq!(reader.offset(), bytes.len() as u64);
     reader.seek(offsets[2]);
     let FrameStep::Frame(frame) = next(&mut reader) else { panic!("it was there before") };
-    assert_eq!((frame.offset, frame.body), (179, Bytes::from_static(b"three")));
+    assert_eq!((frame.offset, frame.body), (563, Bytes::from_static(b"three")));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn many_small_frames_are_read_at_once() {
 #[test]
 fn frames_ahead_are_those_that_are_whole_and_right() {
     let bytes = segment_of(&vec![vec![1; 50]; 100]);
-    let place = |nth: usize| 128 + 74 * nth as u64;
+    let place = |nth: usize| 512 + 74 * nth as u64;
     let mut reader = reading(&bytes, place(100)).reader;
     assert_eq!(reader.ahead().count(), 0, "nothing was read yet");
     assert!(matches!(next(&mut reader), FrameStep::Frame(_)));
@@ -145,7 +145,7 @@ fn a_frame_of_any_length_is_whole_or_bad() {
         let places = [0, 1, WINDOW - 1, WINDOW, 2 * WINDOW, len.saturating_sub(1)];
         for at in places.into_iter().filter(|at| *at < len) {
             let mut bad = bytes.clone();
-            bad[128 + 24 + at] ^= 1;
+            bad[512 + 24 + at] ^= 1;
             assert!(complaint(&bad, end).contains("checksum"), "{len}, byte {at}");
         }
         // Less is there than the segment was said to hold.
@@ -160,7 +160,7 @@ fn a_frame_of_any_length_is_whole_or_bad() {
 #[test]
 fn a_length_is_not_believed_before_its_checksum() {
     let mut bytes = segment_of(&[vec![1; 5 * WINDOW]]);
-    bytes[128 + 24] ^= 1;
+    bytes[512 + 24] ^= 1;
     let Reading { mut reader, most, .. } = reading(&bytes, bytes.len() as u64);
     assert!(matches!(next(&mut reader), FrameStep::Bad { .. }));
     assert!(most.load(Ordering::SeqCst) <= WINDOW as u64, "no memory for what a bad frame says");
@@ -188,29 +188,21 @@ fn the_end_is_told_from_a_blank_and_from_a_piece_of_a_header() {
 }
 
 fn segment_header() -> SegmentHeader {
-    SegmentHeader {
-        log_id: LogId([3; 16]),
-        generation: 1,
-        first_lsn: Lsn::new(11),
-        follows: Lsn::new(10),
-        log_start: Lsn::FIRST,
-        created: Timestamp::from_micros(500),
-        codec: CodecId::RAW,
-        data_offset: 128,
-    }
+    let created = Timestamp::from_micros(500);
+    SegmentHeader { created, ..SegmentHeader::new(LogId([3; 16]), 1, Lsn::new(11)) }
 }
 
 /// Encodes a footer that says this, and decodes it where it says that it is.
 fn told(summary: SegmentSummary) -> Result<Footer> {
     let segment = segment_header();
     let offset = summary.data_end;
-    let bytes = Footer { summary }.encode(Salt::new(segment.log_id, segment.generation));
+    let bytes = Footer::new(summary, Ending::Rotated).encode(segment.salt());
     Footer::decode(&FrameHeader::decode(&bytes), &bytes[FRAME_HEADER_LEN..], offset, &segment)
 }
 
 #[test]
 fn a_footer_is_whole_and_agrees_with_itself_or_is_refused() {
-    let summary = SegmentSummary { data_end: 128, ..SegmentSummary::default() };
+    let summary = SegmentSummary { data_end: 512, ..SegmentSummary::default() };
     assert_eq!(told(summary.clone()).unwrap().summary, summary, "of a segment without records");
     let entry = |lsn_delta, offset| IndexEntry { lsn_delta, offset };
     let with = |index: &[IndexEntry]| SegmentSummary {
@@ -218,27 +210,28 @@ fn a_footer_is_whole_and_agrees_with_itself_or_is_refused() {
         frames: 9,
         data_end: 1000,
         chain_crc: 7,
-        last_time_delta: 40,
+        last_time: 40,
+        min_time: -3,
+        max_time: 50,
         index: index.to_vec(),
     };
-    let good = told(with(&[entry(0, 128), entry(8, 999)])).unwrap();
+    let good = told(with(&[entry(0, 512), entry(8, 999)])).unwrap();
     assert_eq!(good.last_time(Timestamp::from_micros(500)), Timestamp::from_micros(540));
     assert_eq!(good.last_lsn(Lsn::new(11)), Lsn::new(19));
     for bad in [
-        [entry(0, 128), entry(8, 1000)],
-        [entry(0, 128), entry(9, 900)],
-        [entry(0, 128), entry(1, 128)],
-        [entry(0, 128), entry(0, 200)],
-        [entry(0, 127), entry(1, 200)],
+        [entry(0, 512), entry(8, 1000)],
+        [entry(0, 512), entry(9, 900)],
+        [entry(0, 512), entry(1, 512)],
+        [entry(0, 512), entry(0, 600)],
+        [entry(0, 511), entry(1, 600)],
     ] {
         assert_eq!(told(with(&bad)).unwrap_err().kind(), ErrorKind::Corrupt, "{bad:?}");
     }
     let segment = segment_header();
-    let salt = Salt::new(segment.log_id, segment.generation);
-    let bytes = Footer { summary }.encode(salt);
+    let bytes = Footer::new(summary, Ending::Rotated).encode(segment.salt());
     let (head, body) = (FrameHeader::decode(&bytes), &bytes[FRAME_HEADER_LEN..]);
     for len in 0..body.len() {
-        let error = Footer::decode(&head, &body[..len], 128, &segment).unwrap_err();
+        let error = Footer::decode(&head, &body[..len], 512, &segment).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{len} bytes");
     }
 }

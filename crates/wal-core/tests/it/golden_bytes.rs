@@ -34,6 +34,29 @@ fn segment_bytes(memory: &MemoryStorage) -> Vec<Vec<u8>> {
     names.into_iter().map(read).collect()
 }
 
+/// FORMAT.md has these bytes in a picture, in boxes of so many bytes.
+fn is_pictured(bytes: &[u8], boxes: &[usize]) {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../FORMAT.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut rest = bytes;
+    let row: Vec<String> = boxes
+        .iter()
+        .map(|&len| {
+            let (these, behind) = rest.split_at(len);
+            rest = behind;
+            these.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    let squeezed = |line: &str| {
+        line.split('|').map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect()
+    };
+    let found = page.lines().any(|line| {
+        let cells: Vec<String> = squeezed(line);
+        cells == row
+    });
+    assert!(found, "a picture of FORMAT.md should show | {} |", row.join(" | "));
+}
+
 /// A log that holds nothing yet, with an id that is the same each time.
 fn golden(storage: impl LogStorage) -> Recovered {
     let (storage, lock) = (std::sync::Arc::new(storage), StorageLock::new(()));
@@ -55,11 +78,11 @@ fn golden_bytes() {
 
     let segments = segment_bytes(&memory);
     let shape: Vec<_> = segments.iter().map(Vec::len).collect();
-    // 128 header; 24+5, 24, 24+12+4; footer 24 + 28 + 8 + 12.
-    assert_eq!(shape, [128 + 29 + 24 + 40 + 72, 128 + 28 + 72]);
+    // 512 header; 24+5, 24, 24+12+4; footer 24 + 72 + 8 + 12.
+    assert_eq!(shape, [512 + 29 + 24 + 40 + 116, 512 + 28 + 116]);
 
-    // The second frame starts at 157: an empty record, LSN delta 1, durable lag 1, kind 1, no flags.
-    assert_eq!(segments[0][157 + 4..157 + 24], {
+    // The second frame starts at 541: an empty record, LSN delta 1, durable lag 1, kind 1, no flags.
+    assert_eq!(segments[0][541 + 4..541 + 24], {
         let mut frame = [0; 20];
         frame[4] = 1;
         frame[8] = 1;
@@ -67,12 +90,16 @@ fn golden_bytes() {
         frame
     });
     // The batch: 16 bytes of body, flag 1; count 3, lengths 1 and 0, bodies.
-    assert_eq!(segments[0][181 + 24..221], *b"\x03\0\0\0\x01\0\0\0\0\0\0\0accc");
+    assert_eq!(segments[0][565 + 24..605], *b"\x03\0\0\0\x01\0\0\0\0\0\0\0accc");
+
+    is_pictured(&segments[0][512..541], &[4, 4, 4, 4, 6, 1, 1, 5]);
+    is_pictured(&segments[0][565..589], &[4, 4, 4, 4, 6, 1, 1]);
+    is_pictured(&segments[0][589..605], &[4, 4, 4, 4]);
 
     let hashes: Vec<_> = segments.iter().map(|bytes| format!("{:016x}", hash(bytes))).collect();
     assert_eq!(
         hashes,
-        ["02ddd6b1a145afce", "2473461b032d12e6"],
+        ["e716d599c669c031", "2a46e7344207057e"],
         "the format changed: raise the version, or undo it"
     );
 }
@@ -89,10 +116,10 @@ fn golden_bytes_of_a_padded_log() {
     log.close().unwrap();
 
     let segments = segment_bytes(&memory);
-    // 256 header; 24+5 and padding; 24+220, too little for a header, so a block more; footer.
-    assert_eq!(segments[0].len(), 256 + 256 + 512 + 72);
+    // 512 header; 24+5 and padding; 24+220, too little for a header, so a block more; footer.
+    assert_eq!(segments[0].len(), 512 + 256 + 512 + 116);
     // The first padding, 203 bytes of body: LSN delta 1, durable lag 1, kind 8, no flags.
-    assert_eq!(segments[0][285 + 4..285 + 24], {
+    assert_eq!(segments[0][541 + 4..541 + 24], {
         let mut frame = [0; 20];
         frame[0] = 203;
         frame[4] = 1;
@@ -100,7 +127,7 @@ fn golden_bytes_of_a_padded_log() {
         frame[18] = 8;
         frame
     });
-    assert!(segments[0][285 + 24..512].iter().all(|&byte| byte == 0));
+    assert!(segments[0][541 + 24..768].iter().all(|&byte| byte == 0));
     let hashes: Vec<_> = segments.iter().map(|bytes| format!("{:016x}", hash(bytes))).collect();
-    assert_eq!(hashes, ["0b4b82a6de1f9e3d"], "the format changed: raise the version, or undo it");
+    assert_eq!(hashes, ["e022cb879ec01a81"], "the format changed: raise the version, or undo it");
 }

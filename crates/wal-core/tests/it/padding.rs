@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::*;
 use bytes::Bytes;
 use wal_core::format::{
-    FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, SEGMENT_HEADER_LEN, Salt, SegmentHeader,
+    FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, SEGMENT_HEADER_LEN, SegmentHeader,
 };
 use wal_core::*;
 
@@ -56,9 +56,8 @@ impl Padded {
     fn frames(&self, name: u64) -> Vec<(u64, FrameHeader)> {
         let bytes = self.bytes_of(name);
         let header = SegmentHeader::decode(&bytes[..SEGMENT_HEADER_LEN], Lsn::new(name)).unwrap();
-        let salt = Salt::new(header.log_id, header.generation);
         let at = header.data_offset as usize;
-        let ahead = FramesAhead::new(&bytes[at..], at as u64, salt);
+        let ahead = FramesAhead::new(&bytes[at..], at as u64, header.salt());
         ahead.map(|frame| (frame.offset, frame.header)).collect()
     }
 }
@@ -180,7 +179,7 @@ fn a_footer_begins_in_a_block_of_its_own_counts_padding_and_has_none_in_its_inde
     let bytes = storage.bytes_of(1);
     let segment = SegmentHeader::decode(&bytes[..SEGMENT_HEADER_LEN], Lsn::FIRST).unwrap();
     let body = &bytes[offset as usize + FRAME_HEADER_LEN..];
-    let Footer { summary } = Footer::decode(&header, body, offset, &segment).unwrap();
+    let Footer { summary, .. } = Footer::decode(&header, body, offset, &segment).unwrap();
     assert_eq!((summary.records, summary.frames), (300, 600));
     assert!(summary.index.len() > 1);
     for entry in &summary.index {

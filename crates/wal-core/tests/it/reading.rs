@@ -56,7 +56,7 @@ fn reading_finds_what_is_still_in_memory() {
 }
 
 #[test]
-fn timestamps_never_decrease() {
+fn timestamps_are_those_of_the_clock() {
     let log = filled(200);
     let times: Vec<_> = log.iter(Lsn::ZERO).unwrap().map(|e| e.unwrap().timestamp).collect();
     assert!(times.is_sorted());

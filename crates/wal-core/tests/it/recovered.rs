@@ -27,7 +27,8 @@ fn three_records() -> (Probe, SegmentHeader, SegmentSummary) {
 /// Cuts the segment behind these frames, and writes their footer there.
 fn seal(probe: &Probe, header: &SegmentHeader, summary: &SegmentSummary) {
     let segment = probe.memory.open(Lsn::FIRST, Access::Write).wait().unwrap();
-    write_footer(&*segment, Salt::new(header.log_id, header.generation), summary).unwrap();
+    let footer = Footer::new(summary.clone(), Ending::Recovered);
+    write_footer(&*segment, header.salt(), &footer).unwrap();
 }
 
 /// Overwrites what the segment holds at `offset`.
@@ -91,10 +92,7 @@ fn where_a_log_goes_on_is_told_by_its_segments_alone() {
     let recovered = forged(3).unwrap();
     let ends = (recovered.first_lsn(), recovered.last_lsn(), recovered.next_lsn());
     assert_eq!(ends, (Lsn::FIRST, Lsn::new(3), Lsn::new(4)));
-    assert_eq!(
-        recovered.last_time(),
-        Timestamp::from_micros(header.created.as_micros() + three.last_time_delta)
-    );
+    assert_eq!(recovered.last_time(), header.created.saturating_add_micros(three.last_time));
 }
 
 #[test]
@@ -164,7 +162,8 @@ fn a_segment_that_holds_other_records_is_seen() {
     let (probe, header, _) = three_records();
     let two = summary(&probe, &header, 2);
     refused(open(&probe, header.clone(), two.clone()), "other records than were recovered");
-    let later = SegmentSummary { last_time_delta: two.last_time_delta + 1, ..two.clone() };
+    let later =
+        SegmentSummary { last_time: two.last_time + 1, max_time: two.max_time + 1, ..two.clone() };
     seal(&probe, &header, &later);
     refused(open(&probe, header.clone(), two.clone()), "other records than were recovered");
     seal(&probe, &header, &two);
@@ -221,13 +220,13 @@ fn padding_between_what_was_recovered_and_the_footer_is_no_difference() {
         body_len: 0,
         lsn_delta: three.records,
         durable_lag: UNKNOWN_LAG,
-        time_delta: three.last_time_delta,
+        time_delta: three.last_time,
         kind: FrameKind::Padding as u8,
         flags: Flags::default(),
     };
     let mut bytes = bytes::BytesMut::new();
     let padding = Padding::behind(three.data_end, 512, next).unwrap();
-    let padding = padding.put(&mut bytes, Salt::new(header.log_id, header.generation));
+    let padding = padding.put(&mut bytes, header.salt());
     put(&probe, three.data_end, &bytes);
     let mut padded = three.clone();
     padded.add(&padding, 0, three.data_end);
@@ -240,11 +239,11 @@ fn padding_between_what_was_recovered_and_the_footer_is_no_difference() {
 fn the_footer_of_a_large_segment_is_found() {
     let (probe, header, _) = three_records();
     let step = SegmentSummary::INDEX_STEP as u32;
-    let index = (0..1600).map(|n| IndexEntry { lsn_delta: n, offset: 128 + step * n }).collect();
+    let index = (0..1600).map(|n| IndexEntry { lsn_delta: n, offset: 512 + step * n }).collect();
     let large = SegmentSummary {
         records: 1600,
         frames: 1600,
-        data_end: u64::from(128 + step * 1600),
+        data_end: u64::from(512 + step * 1600),
         index,
         ..SegmentSummary::default()
     };
@@ -253,7 +252,7 @@ fn the_footer_of_a_large_segment_is_found() {
     refused(open(&probe, header.clone(), other), "other records than were recovered");
     open(&probe, header.clone(), large.clone()).unwrap();
     // Damaged in its index, near its beginning and near its end.
-    let end = large.data_end + 64 + 8 * 1600;
+    let end = large.data_end + 100 + 8 * 1600;
     for at in [large.data_end + 100, end - 100] {
         seal(&probe, &header, &large);
         put(&probe, at, b"?");
@@ -275,7 +274,8 @@ fn an_empty_segment_at_the_start_of_the_log_is_not_removed() {
     let segment = probe.memory.create(Lsn::new(4), image, 4096, Publish::New).wait().unwrap();
     let data_end = u64::from(next.data_offset);
     let empty = SegmentSummary { data_end, ..SegmentSummary::default() };
-    write_footer(&*segment, Salt::new(next.log_id, next.generation), &empty).unwrap();
+    let footer = Footer::new(empty.clone(), Ending::Rotated);
+    write_footer(&*segment, next.salt(), &footer).unwrap();
     let lock = probe.lock().wait().unwrap();
     let mut parts = RecoveredParts::new(Arc::new(probe.clone()), lock, header.log_id);
     parts.next_generation = next.generation + 1;
@@ -286,4 +286,35 @@ fn an_empty_segment_at_the_start_of_the_log_is_not_removed() {
     assert_eq!(log.truncate_before(Lsn::new(4)).unwrap(), Lsn::new(4));
     assert_eq!(probe.list().wait().unwrap().segments, [Lsn::new(4)]);
     assert_eq!(log.append(b"fourth").unwrap(), Lsn::new(4));
+}
+
+#[test]
+fn layers_are_in_each_header_and_a_log_is_opened_with_all_of_them_or_not_at_all() {
+    let layers = Layers::new(&[LayerId::STREAMS, LayerId(0x8001)]).unwrap();
+    let probe = Probe::default();
+    let builder = || Wal::builder(always()).manual_driver();
+    let log = builder().layers(layers).open(probe.recovered()).unwrap();
+    log.append(b"x").unwrap();
+    log.close().unwrap();
+    drop(log);
+    let segment = probe.memory.open(Lsn::FIRST, Access::Read).wait().unwrap();
+    let bytes = segment.read_at(0, SEGMENT_HEADER_LEN).wait().unwrap();
+    let header = SegmentHeader::decode(&bytes, Lsn::FIRST).unwrap();
+    assert_eq!(header.layers, layers);
+    let recovered = || {
+        let lock = probe.lock().wait().unwrap();
+        let mut parts = RecoveredParts::new(Arc::new(probe.clone()), lock, header.log_id);
+        (parts.layers, parts.next_generation) = (Some(header.layers), header.generation + 1);
+        let one = summary(&probe, &header, 1);
+        parts.segments.push(RecoveredSegment::new(header.clone(), one, Lsn::FIRST));
+        Recovered::assert_recovered(parts)
+    };
+    let others = [Layers::NONE, Layers::one(LayerId::STREAMS), Layers::one(LayerId(0x8001))];
+    for other in others {
+        let error = builder().layers(other).open(recovered()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LayerMismatch, "{error}");
+        let told = format!("with streams + layer 32769, it is opened with {other}");
+        assert!(error.detail().contains(&told), "{error}");
+    }
+    builder().layers(layers).open(recovered()).unwrap();
 }

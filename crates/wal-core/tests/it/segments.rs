@@ -149,23 +149,23 @@ fn a_sealed_segment_ends_with_its_footer_and_nothing_of_what_was_there_before() 
     assert_eq!(recycler.bytes_of(1).len(), 4096);
     log.close().unwrap();
     let bytes = recycler.bytes_of(1);
-    assert_eq!(Footer::frame_len(&bytes), Some(bytes.len() as u32 - 128 - 25));
+    assert_eq!(Footer::frame_len(&bytes), Some(bytes.len() as u32 - 512 - 25));
 }
 
 #[test]
 fn frames_and_the_blank_behind_them_fill_a_segment_but_no_more() {
     let recycler = Recycler::default();
     let log = recycler.open_log(Settings::default().segment_size(4096));
-    // 128 + n * 128 + 24 <= 4096
-    for i in 1..=31 {
+    // 512 + n * 128 + 24 <= 4096
+    for i in 1..=28 {
         log.append(&[1; 128 - FRAME_HEADER_LEN]).unwrap();
-        assert_eq!(recycler.names(), if i <= 30 { vec![1] } else { vec![1, 31] });
+        assert_eq!(recycler.names(), if i <= 27 { vec![1] } else { vec![1, 28] });
     }
-    assert_eq!(recycler.names(), [1, 31]);
-    // The last place is used to the byte: 128 + 30 * 128 + 128 - 24.
+    assert_eq!(recycler.names(), [1, 28]);
+    // The last place is used to the byte: 512 + 27 * 128 + 128 - 24.
     let recycler = Recycler::default();
     let log = recycler.open_log(Settings::default().segment_size(4096));
-    for _ in 0..30 {
+    for _ in 0..27 {
         log.append(&[1; 128 - FRAME_HEADER_LEN]).unwrap();
     }
     log.append(&[1; 128 - 2 * FRAME_HEADER_LEN]).unwrap();
@@ -282,7 +282,7 @@ fn a_segment_that_goes_while_it_is_read_was_truncated_and_is_not_damaged() {
     log.append(b"good").unwrap();
     log.append(b"damaged").unwrap();
     let segment = recycler.memory.open(Lsn::FIRST, Access::Write).wait().unwrap();
-    segment.write_at(182, Bytes::from_static(b"?"), WriteMode::Cached).wait().unwrap();
+    segment.write_at(566, Bytes::from_static(b"?"), WriteMode::Cached).wait().unwrap();
     let error = log.read(Lsn::new(2)).unwrap_err();
     assert_eq!((error.kind(), error.lsn()), (ErrorKind::Corrupt, Some(Lsn::new(2))), "{error}");
 }

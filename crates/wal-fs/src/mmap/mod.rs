@@ -214,7 +214,10 @@ impl<F: FileSystem> LogStorage for MmapStorage<F> {
     forward!(stage_segment: create_staged);
 
     fn lock(&self) -> Io<'_, StorageLock> {
-        let beside = |lock| StorageLock::new((Settled(self.helper.clone()), lock));
+        let beside = |lock: StorageLock| {
+            let owner = lock.owner();
+            StorageLock::new((Settled(self.helper.clone()), lock)).owned_by(owner)
+        };
         Io::ready(self.files.lock().wait().map(beside))
     }
 

@@ -155,7 +155,9 @@ impl UringStorage {
 
     fn take_lock(&self) -> Result<StorageLock> {
         let lock = self.files.lock().wait()?;
-        Ok(StorageLock::new(LockGuard { lock: Some(lock), ring: self.ring.clone() }))
+        let owner = lock.owner();
+        let guard = LockGuard { lock: Some(lock), ring: self.ring.clone() };
+        Ok(StorageLock::new(guard).owned_by(owner))
     }
 
     fn files(&self) -> &FileStorage {

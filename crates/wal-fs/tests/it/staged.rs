@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use wal_core::format::{LogId, SegmentHeader};
-use wal_core::{
-    Access, CodecId, ErrorKind, LogStorage, Lsn, Publish, Staged, Timestamp, WriteMode,
-};
+use wal_core::{Access, ErrorKind, LogStorage, Lsn, Publish, Staged, WriteMode};
 use wal_fs::{
     DirEntry, FileSettings, FileStorage, FileSystem, MmapSettings, MmapStorage, NodeKind, RealFile,
     RealFs,
@@ -29,14 +27,8 @@ fn replace(generation: impl Into<Option<u64>>) -> Publish {
 /// A whole segment: its header, and bytes that tell the generation.
 fn image(generation: u64) -> Bytes {
     let header = SegmentHeader {
-        log_id: LogId([1; 16]),
-        generation,
-        first_lsn: Lsn::FIRST,
-        follows: Lsn::ZERO,
-        log_start: Lsn::FIRST,
-        created: Timestamp::EPOCH,
-        codec: CodecId::RAW,
         data_offset: 4096,
+        ..SegmentHeader::new(LogId([1; 16]), generation, Lsn::FIRST)
     };
     let mut image = header.encode().to_vec();
     image.resize(8192, generation as u8);

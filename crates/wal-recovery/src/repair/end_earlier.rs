@@ -6,7 +6,7 @@
 //!
 //! [`settle`]: crate::repair::settle
 
-use wal_core::format::SegmentHeader;
+use wal_core::format::{Maker, SegmentHeader, log_clock};
 use wal_core::{Access, Error, ErrorKind, Frame, FrameReader, Lsn, Result, Timestamp};
 
 use crate::mode::Until;
@@ -17,7 +17,7 @@ use crate::report::DamageKind;
 use crate::scan::chain::Status;
 use crate::scan::found::{Live, Scan};
 use crate::segment::frames::{Frames, Next};
-use crate::segment::outcome::{End, time};
+use crate::segment::outcome::{End, PLAUSIBLE, time};
 use crate::segment::runs;
 
 /// Ends the log before its first damage.
@@ -98,16 +98,20 @@ pub(crate) fn new_end(
     first_lsn: Lsn,
 ) -> Result<()> {
     let alignment = repair.storage.capabilities().alignment;
+    let (newest, now) = (scan.newest(), repair.scanner.watch.wall());
     let header = SegmentHeader {
-        log_id: scan.log_id,
-        // The next one may have been taken by an end that was moved.
-        generation: scan.next_generation + 1,
-        first_lsn,
         follows: keep,
         log_start: scan.log_start.min(first_lsn),
-        created: repair.scanner.watch.wall().max(scan.last_time()),
+        created: now,
+        log_time: log_clock(newest.walk.log_time(newest.header), now, PLAUSIBLE),
         codec: scan.codec,
+        layers: scan.layers,
         data_offset: SegmentHeader::data_offset_for(alignment),
+        owner: repair.owner,
+        maker: Maker::NEW_END,
+        origin: newest.header.origin,
+        // The next generation may have been taken by an end that was moved.
+        ..SegmentHeader::new(scan.log_id, scan.next_generation + 1, first_lsn)
     };
     #[cfg(feature = "tracing")]
     tracing::info!(%keep, next = %first_lsn, "the log is ended");
@@ -145,24 +149,29 @@ fn frame_of(repair: &Repair<'_>, live: Live<'_>, lsn: Lsn) -> Result<u64> {
     Ok(found)
 }
 
-/// The last record that was appended at `until` or before.
+/// The last record in front of the first one whose time is later than `until`.
+///
+/// Times may go back, if the clock was set. So it is not enough to look at the segment that was created then.
 fn last_before(scan: &Scan, repair: &Repair<'_>, until: Timestamp) -> Result<Lsn> {
     let start = scan.log_start.prev();
-    for live in scan.live().rev().filter(|live| live.header.created <= until) {
-        let mut last = None;
+    for live in scan.live() {
+        // Some of its records may be void; the frames tell.
+        if time(live.header, live.walk.summary.max_time) <= until {
+            continue;
+        }
+        let mut later = None;
         each_frame(repair, live, |frame, first, time| {
-            if time <= until {
-                let records = u64::from(frame.header.record_count(&frame.body));
-                last = Some(first.advance(records).prev());
-            }
-            time <= until
+            let last = first.advance(u64::from(frame.header.record_count(&frame.body))).prev();
+            let is_valid = last >= scan.log_start && first <= live.last_lsn();
+            later = (is_valid && time > until).then_some(first);
+            later.is_none()
         })
         .map_err(|e| e.with_segment(live.header.first_lsn))?;
-        if let Some(last) = last {
-            return Ok(last.min(live.last_lsn()).max(start));
+        if let Some(later) = later {
+            return Ok(later.prev().max(start));
         }
     }
-    Ok(start)
+    Ok(scan.last_lsn())
 }
 
 /// Reads the frames of a settled segment that hold records, until told to stop.

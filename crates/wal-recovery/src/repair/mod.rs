@@ -24,6 +24,7 @@ pub(crate) mod steps;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use wal_core::format::Owner;
 use wal_core::{Access, Event, LogStorage, Lsn, Result};
 
 use crate::report::{Cut, Hole};
@@ -35,6 +36,8 @@ const PIECE: u64 = 64 << 20;
 /// A repair under way.
 pub(crate) struct Repair<'a> {
     pub(crate) storage: &'a dyn LogStorage,
+    /// Who makes the segments that are made.
+    pub(crate) owner: Owner,
     /// Scans what a step left.
     pub(crate) scanner: &'a Scanner,
     /// Whether a torn tail is copied before it is cut.

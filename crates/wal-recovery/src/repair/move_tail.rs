@@ -8,8 +8,8 @@
 //! them. By that they are void where they were, and [`settle`](crate::repair::settle) cuts them off there.
 //!
 //! A crash leaves the old segment alone, or both: then the old one has no footer, or the beginnings of
-//! one, in front of a segment that was created at the same time. The [`chain`](crate::scan::chain) tells
-//! it by that.
+//! one, in front of a segment that names it as the one from which its frames were moved. The
+//! [`chain`](crate::scan::chain) tells it by that.
 //!
 //! Padding is not moved: where the storage asks for it, the new segment gets its own in front of its footer.
 //! In the old one it stays behind the last frame that is kept, so that the footer there begins in a block
@@ -19,7 +19,7 @@
 
 use std::sync::Arc;
 
-use wal_core::format::SegmentHeader;
+use wal_core::format::{Maker, SegmentHeader};
 use wal_core::{Access, Error, ErrorKind, Frame, FrameReader, Result, Segment};
 
 use crate::repair::Repair;
@@ -58,7 +58,14 @@ pub(crate) fn move_tail(scan: &Scan, repair: &mut Repair<'_>) -> Result<bool> {
                 // A segment that is replaced as a whole may follow something else.
                 follows: if first_lsn == name { header.follows } else { first_lsn.prev() },
                 data_offset: SegmentHeader::data_offset_for(alignment),
-                ..header.clone()
+                maker: Maker::MOVED_END,
+                moved_from: Some(header.generation),
+                owner: repair.owner,
+                // It is sealed: nothing is written behind its frames.
+                pad_to: 1,
+                blanks: false,
+                // The same creation, which the times of the frames are relative to.
+                ..header.known()
             })
         });
         repair.done.rewritten += frame.header.frame_len();

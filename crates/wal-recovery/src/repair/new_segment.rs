@@ -9,7 +9,7 @@ use wal_core::format::{
 };
 use wal_core::{Access, Error, ErrorKind, Frame, LogStorage, Lsn, Publish, Result, Segment};
 
-use crate::segment::outcome::no_frames;
+use crate::segment::outcome::{Walk, footer_of, no_frames};
 
 /// A segment in the making.
 pub(crate) struct NewSegment {
@@ -17,15 +17,17 @@ pub(crate) struct NewSegment {
     salt: Salt,
     bytes: BytesMut,
     summary: SegmentSummary,
+    /// That of the segment of which this is a copy: it says when that one ended, and why.
+    footer: Option<Footer>,
 }
 
 impl NewSegment {
     pub(crate) fn new(header: SegmentHeader) -> Self {
         let mut bytes = BytesMut::zeroed(header.data_offset as usize);
         bytes[..SEGMENT_HEADER_LEN].copy_from_slice(&header.encode());
-        let salt = Salt::new(header.log_id, header.generation);
+        let salt = header.salt();
         let summary = no_frames(&header);
-        NewSegment { header, salt, bytes, summary }
+        NewSegment { header, salt, bytes, summary, footer: None }
     }
 
     /// Adds a frame of another segment, whose records get the next LSNs of this one. Its time must be
@@ -50,10 +52,12 @@ impl NewSegment {
     pub(crate) fn copy_of(
         segment: &Arc<dyn Segment>,
         source: &SegmentHeader,
-        summary: &SegmentSummary,
+        walk: &Walk,
         header: SegmentHeader,
     ) -> Result<Self> {
+        let summary = &walk.summary;
         let mut new = NewSegment::new(header);
+        new.footer.clone_from(&walk.footer);
         let from = u64::from(source.data_offset);
         let len = usize::try_from(summary.data_end.saturating_sub(from)).unwrap_or(usize::MAX);
         let frames = segment.read_at(from, len).wait()?;
@@ -90,7 +94,7 @@ impl NewSegment {
             body_len: 0,
             lsn_delta: self.summary.records,
             durable_lag: UNKNOWN_LAG,
-            time_delta: self.summary.last_time_delta,
+            time_delta: self.summary.last_time,
             kind: FrameKind::Padding as u8,
             flags: Flags::default(),
         };
@@ -104,7 +108,11 @@ impl NewSegment {
     /// Adds the footer; the segment's bytes.
     pub(crate) fn seal(mut self) -> Bytes {
         debug_assert_eq!(self.bytes.len() as u64, self.summary.data_end);
-        self.bytes.extend_from_slice(&Footer { summary: self.summary }.encode(self.salt));
+        let footer = match self.footer {
+            Some(footer) => Footer { summary: self.summary, ..footer },
+            None => footer_of(&self.header, self.summary),
+        };
+        self.bytes.extend_from_slice(&footer.encode(self.salt));
         self.bytes.freeze()
     }
 
@@ -145,15 +153,14 @@ fn publish_over(storage: &dyn LogStorage, name: Lsn) -> Result<Publish> {
         Err(e) => return Err(e),
     };
     let header = present.read_at(0, SEGMENT_HEADER_LEN).wait()?;
-    let generation = SegmentHeader::decode(&header, name).ok().map(|header| header.generation);
-    Ok(Publish::Replace { generation })
+    Ok(Publish::Replace { generation: SegmentHeader::generation_of(&header, name)? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use wal_core::format::{Flags, FrameKind, LogId};
-    use wal_core::{CodecId, MemoryStorage, Timestamp};
+    use wal_core::{MemoryStorage, Timestamp};
 
     use crate::segment::outcome::End;
     use crate::segment::walk::{Manner, walk};
@@ -162,14 +169,10 @@ mod tests {
     #[test]
     fn frames_that_moved_are_found_in_their_new_place() {
         let header = SegmentHeader {
-            log_id: LogId([7; 16]),
-            generation: 9,
-            first_lsn: Lsn::new(30),
             follows: Lsn::new(12),
-            log_start: Lsn::FIRST,
             created: Timestamp::from_micros(1000),
-            codec: CodecId::RAW,
-            data_offset: 256,
+            data_offset: 640,
+            ..SegmentHeader::new(LogId([7; 16]), 9, Lsn::new(30))
         };
         let frame = |body: &'static [u8], flags| Frame {
             offset: 4711,
@@ -191,13 +194,8 @@ mod tests {
         new.create(&storage).unwrap();
         let segment = storage.open(Lsn::new(30), Access::Read).wait().unwrap();
         let len = segment.len().wait().unwrap();
-        let manner = Manner {
-            newest: true,
-            moved_behind: None,
-            in_full: true,
-            beside_writer: false,
-            blanks: false,
-        };
+        let manner =
+            Manner { newest: true, moved_behind: None, in_full: true, beside_writer: false };
         let walked = walk(&Arc::clone(&segment), &header, len, manner, &Watch::idle()).unwrap();
         assert!(matches!(walked.end, End::Sealed(end) if end == len), "{walked:?}");
         assert_eq!((walked.summary.records, walked.summary.frames), (3, 2));

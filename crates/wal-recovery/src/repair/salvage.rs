@@ -5,7 +5,7 @@
 //! newest to the oldest, every step in one piece: so each state in between is a log whose salvage
 //! ends in the same.
 
-use wal_core::format::{SegmentHeader, SegmentSummary};
+use wal_core::format::{Maker, Owner, SegmentHeader};
 use wal_core::{Access, Error, ErrorKind, FrameReader, Lsn, Result};
 
 use crate::repair::Repair;
@@ -14,7 +14,7 @@ use crate::repair::new_segment::NewSegment;
 use crate::report::Hole;
 use crate::scan::found::{Found, Live, Scan};
 use crate::segment::frames::{Frames, Next};
-use crate::segment::outcome::End;
+use crate::segment::outcome::{End, Walk};
 use crate::segment::runs::{self, Run};
 
 /// A segment that is to be created or replaced.
@@ -27,7 +27,7 @@ struct Output<'a> {
 
 enum Kept<'a> {
     /// All of them as they are.
-    All(&'a SegmentSummary),
+    All(&'a Walk),
     Run(Run),
 }
 
@@ -41,12 +41,14 @@ struct Plan<'a> {
     /// Why records behind it are missing.
     lost: Option<String>,
     next_generation: u64,
+    /// Who makes the new segments.
+    owner: Owner,
 }
 
 /// Takes the damage out of a log. Its end is proven durable, or part of the damage.
 pub(crate) fn salvage(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     let beyond = end_earlier::beyond(scan, repair)?;
-    let mut plan = Plan::new(scan);
+    let mut plan = Plan::new(scan, repair.owner);
     for found in &scan.segments {
         if found.is_leftover() {
             continue;
@@ -85,7 +87,7 @@ fn reason(scan: &Scan, live: Live<'_>) -> Option<String> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(scan: &'a Scan) -> Self {
+    fn new(scan: &'a Scan, owner: Owner) -> Self {
         let first = scan.segments.iter().find(|found| !found.is_leftover());
         let first = first.and_then(Found::live);
         let (end, lost) = match (first, scan.missing) {
@@ -104,6 +106,7 @@ impl<'a> Plan<'a> {
             lost: None,
             // The second one is for a new end.
             next_generation: scan.next_generation + 2,
+            owner,
         };
         if let Some(reason) = lost {
             plan.holes.push(Hole { after: Lsn::ZERO, before: scan.log_start, reason });
@@ -124,7 +127,23 @@ impl<'a> Plan<'a> {
 
     fn header(&self, of: &SegmentHeader, first_lsn: Lsn, generation: u64) -> SegmentHeader {
         let log_start = of.log_start.max(self.scan.log_start).min(first_lsn);
-        SegmentHeader { first_lsn, follows: self.end, log_start, generation, ..of.clone() }
+        // Where the generation stays the frames may be copied as they are, so the owner stays as well.
+        let (owner, moved_from) = match generation == of.generation {
+            true => (of.owner, of.moved_from),
+            false => (self.owner, None),
+        };
+        SegmentHeader {
+            first_lsn,
+            follows: self.end,
+            log_start,
+            generation,
+            owner,
+            moved_from,
+            maker: Maker::SALVAGED,
+            pad_to: 1,
+            blanks: false,
+            ..of.known()
+        }
     }
 
     /// A segment that is whole.
@@ -137,7 +156,7 @@ impl<'a> Plan<'a> {
             self.outputs.push(Output {
                 source: header,
                 header: self.header(header, header.first_lsn, header.generation),
-                frames: Kept::All(&live.walk.summary),
+                frames: Kept::All(live.walk),
             });
         }
         self.lost = None;
@@ -196,7 +215,7 @@ impl Output<'_> {
         let segment = repair.storage.open(name, Access::Read).wait()?;
         let header = self.header.clone();
         let new = match &self.frames {
-            Kept::All(summary) => NewSegment::copy_of(&segment, self.source, summary, header)?,
+            Kept::All(walk) => NewSegment::copy_of(&segment, self.source, walk, header)?,
             Kept::Run(run) => {
                 let mut new = NewSegment::new(header);
                 let reader = FrameReader::new(segment, self.source, run.from, run.to);

@@ -10,7 +10,7 @@ use crate::repair::new_segment::NewSegment;
 use crate::repair::seal;
 use crate::scan::chain::Status;
 use crate::scan::found::{Live, Scan};
-use crate::segment::outcome::End;
+use crate::segment::outcome::{End, footer_of};
 
 /// Seals every segment and removes leftovers. The log must have no damage that cost records, and no
 /// end that is not proven durable: see [`move_tail`](crate::repair::move_tail).
@@ -54,8 +54,9 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
         // A footer that can be read need not be durable, if the sync behind it failed or never came.
         // Older ones are: no segment is begun before the one before it is sealed.
         End::Sealed(end) if limit.is_none() || *end < len => {
-            if !ends_in_a_block {
-                return seal::write_footer(&*write(repair)?, header, &walk.summary);
+            // The very bytes that are there: it may be durable after all.
+            if !ends_in_a_block && let Some(footer) = &walk.footer {
+                return seal::write_footer(&*write(repair)?, header, footer);
             }
         }
         End::Sealed(_) | End::Unsupported(_) => return Ok(()),
@@ -66,7 +67,7 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
     if ends_in_a_block {
         return renew(live, repair);
     }
-    seal::seal(&*write(repair)?, header, &walk.summary)
+    seal::seal(&*write(repair)?, header, &footer_of(header, walk.summary.clone()))
 }
 
 /// Seals a segment by replacing it, in one step: a footer would come into a block with its last records, and
@@ -74,7 +75,7 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
 fn renew(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
     let Live { header, walk, .. } = live;
     let segment = repair.storage.open(header.first_lsn, Access::Read).wait()?;
-    let new = NewSegment::copy_of(&segment, header, &walk.summary, header.clone())?;
+    let new = NewSegment::copy_of(&segment, header, walk, header.clone())?;
     repair.done.rewritten += walk.summary.data_end - u64::from(header.data_offset);
     new.create(repair.storage)
 }
@@ -86,7 +87,7 @@ pub(crate) fn note_cut(live: Live<'_>, extent: u64, repair: &mut Repair<'_>) -> 
     let (name, offset) = (header.first_lsn, walk.summary.data_end);
     // An empty last segment is replaced by the next append. Where no older bytes can be in it, what
     // it holds is the first write, and is copied in any case.
-    if walk.summary.frames == 0 && !repair.storage.capabilities().recycles {
+    if walk.summary.frames == 0 && !header.blanks {
         repair.save(name, offset, extent, header.first_lsn)?;
     }
     repair.cut(name, offset, extent, walk.last_lsn(header).next())?;

@@ -1,5 +1,6 @@
 //! From a scan to a report, and to the value that a log is opened with.
 
+use wal_core::format::Ending;
 use wal_core::{Lsn, RecoveredSegment, Timestamp};
 
 use crate::report::{Damage, DamageKind, Report, SegmentReport, SegmentState};
@@ -37,14 +38,17 @@ impl Scan {
         let Span { first_lsn, last_lsn, next_lsn, records } = self.span();
         let held: u64 = self.live().map(|live| u64::from(live.walk.summary.records)).sum();
         let newest = self.newest();
+        let footer = newest.walk.footer.as_ref();
+        let was_closed = footer.is_some_and(|footer| footer.ending != Ending::Rotated);
         let in_full = self.live().filter(|live| live.walk.in_full);
         Report {
             log_id: Some(self.log_id.to_string()),
             codec: Some(self.codec),
+            layers: self.layers,
             first_lsn,
             last_lsn,
             next_lsn,
-            clean: newest.walk.sealed || records == 0 && matches!(newest.walk.end, End::Open),
+            clean: was_closed || records == 0 && matches!(newest.walk.end, End::Open),
             segments: self.segments.iter().map(|found| self.account_of(found)).collect(),
             records_scanned: in_full.map(|live| u64::from(live.walk.summary.records)).sum(),
             bytes_scanned: self.live().map(|live| live.walk.scanned).sum(),
@@ -71,6 +75,7 @@ impl Scan {
             created,
             last_time: created,
             sealed: false,
+            ending: None,
             state: if found.is_leftover() { SegmentState::Void } else { SegmentState::Corrupt },
         };
         let Some(live) = found.live() else { return report };
@@ -80,7 +85,8 @@ impl Scan {
         report.frames = u64::from(walk.summary.frames);
         report.data_bytes = walk.summary.data_end.saturating_sub(u64::from(header.data_offset));
         report.last_time = walk.last_time(header);
-        report.sealed = walk.sealed;
+        report.sealed = walk.footer.is_some();
+        report.ending = walk.footer.as_ref().map(|footer| footer.ending);
         report.state = self.state_of(live);
         report
     }

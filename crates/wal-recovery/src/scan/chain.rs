@@ -71,32 +71,26 @@ pub(crate) fn chain<'a>(
 
 /// Whether `next` holds what was moved from the segment before it, and behind which record.
 ///
-/// Both were created at the same time then. A segment that a writer begins is not older than the last
-/// record in front of it; if its clock stands still this is taken for a move, which only means that a
-/// footer that is missing is written again without being called damage.
+/// It names the segment then. That one may be gone, or replaced.
 pub(crate) fn moved_behind(header: &SegmentHeader, next: &SegmentHeader) -> Option<Lsn> {
-    let goes_on = next.created == header.created && next.follows.next() == next.first_lsn;
+    let goes_on =
+        next.moved_from == Some(header.generation) && next.follows.next() == next.first_lsn;
     goes_on.then_some(next.follows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wal_core::ErrorKind;
     use wal_core::format::LogId;
-    use wal_core::{CodecId, ErrorKind, Timestamp};
 
     type Named = (Lsn, Result<SegmentHeader, Error>);
 
     fn segment(first: u64, follows: u64, log_start: u64) -> Named {
         let header = SegmentHeader {
-            log_id: LogId([0; 16]),
-            generation: first,
-            first_lsn: Lsn::new(first),
             follows: Lsn::new(follows),
             log_start: Lsn::new(log_start),
-            created: Timestamp::EPOCH,
-            codec: CodecId::RAW,
-            data_offset: 128,
+            ..SegmentHeader::new(LogId([0; 16]), first, Lsn::new(first))
         };
         (Lsn::new(first), Ok(header))
     }

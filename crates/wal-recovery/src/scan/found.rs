@@ -1,7 +1,7 @@
 //! What a scan finds: the segments of a log, and what they come to together.
 
-use wal_core::format::{LogId, SegmentHeader};
-use wal_core::{CodecId, Error, Lsn, Result, Timestamp};
+use wal_core::format::{Layers, LogId, SegmentHeader};
+use wal_core::{CodecId, Error, Lsn, Result};
 
 use crate::report::Damage;
 use crate::scan::chain::Status;
@@ -15,6 +15,9 @@ pub(crate) struct Scan {
     pub(crate) segments: Vec<Found>,
     pub(crate) log_id: LogId,
     pub(crate) codec: CodecId,
+    pub(crate) layers: Layers,
+    /// A segment has a feature that this build does not know, and that forbids it to write.
+    pub(crate) read_only: Option<Error>,
     /// No record before this one is valid.
     pub(crate) log_start: Lsn,
     pub(crate) next_generation: u64,
@@ -103,12 +106,6 @@ impl Scan {
     pub(crate) fn next_lsn(&self) -> Lsn {
         let newest = self.newest();
         newest.walk.last_lsn(newest.header).next().max(newest.header.first_lsn)
-    }
-
-    /// The time of the newest frame.
-    pub(crate) fn last_time(&self) -> Timestamp {
-        let held = self.live().filter(|live| live.walk.summary.records > 0);
-        held.map(|live| live.walk.last_time(live.header)).max().unwrap_or_default()
     }
 
     /// The first damage that may have cost records.

@@ -20,6 +20,8 @@ pub(crate) struct Scanner {
     threads: usize,
     /// Whether a writer may be running.
     beside_writer: bool,
+    /// Whether it scans for somebody who repairs whatever is damaged.
+    repairs: bool,
     pub(crate) watch: Watch,
 }
 
@@ -32,10 +34,10 @@ pub(crate) enum Scanned {
 
 impl Scanner {
     /// The time begins to run.
-    pub(crate) fn new(options: ScanOptions, beside_writer: bool) -> Self {
+    pub(crate) fn new(options: ScanOptions, beside_writer: bool, repairs: bool) -> Self {
         let threads = options.threads();
         let ScanOptions { verify, time, progress, .. } = options;
-        Scanner { verify, threads, beside_writer, watch: Watch::new(time, progress) }
+        Scanner { verify, threads, beside_writer, repairs, watch: Watch::new(time, progress) }
     }
 
     /// Scans the log.
@@ -53,7 +55,7 @@ impl Scanner {
         let mut found = parallel::map(names.len(), self.threads, |i| {
             watch.check()?;
             let opened = header::read(storage, names[i])?;
-            let (len, header) = (opened.len, opened.header);
+            let (len, header) = (opened.len, opened.header(self.repairs));
             Ok(Found { name: names[i], len, header, status: Status::Unreadable, walk: None })
         })?;
         let identity = check_identity(found.iter().map(|f| &f.header))?;
@@ -78,6 +80,8 @@ impl Scanner {
             segments: found,
             log_id: identity.log_id,
             codec: identity.codec,
+            layers: identity.layers,
+            read_only: identity.read_only,
             log_start: chain.log_start,
             next_generation: identity.next_generation,
             missing: chain.missing,
@@ -103,7 +107,6 @@ impl Scanner {
             moved_behind: next.and_then(|next| moved_behind(header, next.expect_header())),
             in_full: self.verify == Verify::All,
             beside_writer: self.beside_writer,
-            blanks: storage.capabilities().recycles,
         };
         walk(&segment, header, found.len, manner, &self.watch).map_err(at)
     }

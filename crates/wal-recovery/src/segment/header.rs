@@ -22,6 +22,29 @@ pub(crate) struct Opened {
     pub(crate) len: u64,
     /// The error says why it cannot be believed.
     pub(crate) header: Result<SegmentHeader>,
+    /// Whether it is of this build's version but for the version itself.
+    damaged_version: bool,
+}
+
+impl Opened {
+    pub(crate) fn has_damaged_version(&self) -> bool {
+        self.damaged_version
+    }
+
+    /// The header; who `repairs` takes a damaged version for damage, which it is, and not for another version, with
+    /// which nothing could be done.
+    pub(crate) fn header(self, repairs: bool) -> Result<SegmentHeader> {
+        self.header.map_err(|error| {
+            if !(repairs && self.damaged_version) {
+                return error;
+            }
+            let detail = error.detail().to_owned();
+            Error::new(ErrorKind::Corrupt, "read segment header")
+                .with_segment(error.segment().unwrap_or_default())
+                .with_offset(error.offset().unwrap_or(0))
+                .with_detail(detail)
+        })
+    }
 }
 
 /// Where the first frame is.
@@ -48,7 +71,8 @@ pub(crate) fn read(storage: &dyn LogStorage, name: Lsn) -> Result<Opened> {
         },
         Err(error) => Err(error),
     };
-    Ok(Opened { segment, len, header })
+    let damaged_version = SegmentHeader::has_damaged_version(&bytes);
+    Ok(Opened { segment, len, header, damaged_version })
 }
 
 /// Compares a header's `data_offset` with the segment.
@@ -80,7 +104,7 @@ pub(crate) fn first_frame(
     if data_offset.is_multiple_of(BLOCK) && between.iter().all(|&byte| byte == 0) {
         return Ok(FirstFrame::WhereItSays);
     }
-    let place = Place { segment, header, offset, len, records: 0, time_delta: 0 };
+    let place = Place { segment, header, offset, len, records: 0 };
     match search(&place, Want::Any, &Watch::idle())?.hit {
         Some(hit) if hit.offset < data_offset => {
             wrong(format!("data offset {data_offset}, but a frame is at {}", hit.offset))

@@ -1,6 +1,8 @@
 //! What the walk over a segment finds.
 
-use wal_core::format::{SegmentHeader, SegmentSummary};
+use std::time::Duration;
+
+use wal_core::format::{Ending, Footer, SegmentHeader, SegmentSummary, log_clock};
 use wal_core::{Error, Lsn, Timestamp};
 
 /// What a segment holds.
@@ -11,8 +13,8 @@ pub(crate) struct Walk {
     /// Up to here some valid frame says that the log was durable.
     pub(crate) proven: Lsn,
     pub(crate) end: End,
-    /// Whether there is a valid footer.
-    pub(crate) sealed: bool,
+    /// The footer, if there is a valid one.
+    pub(crate) footer: Option<Footer>,
     /// Whether every frame was read, as opposed to a footer that was believed.
     pub(crate) in_full: bool,
     /// Bytes that were read.
@@ -49,12 +51,35 @@ impl Walk {
     }
 
     pub(crate) fn last_time(&self, header: &SegmentHeader) -> Timestamp {
-        time(header, self.summary.last_time_delta)
+        time(header, self.summary.last_time)
+    }
+
+    /// What the log clock said last, as far as the segment tells, and the time of day then.
+    pub(crate) fn log_time(&self, header: &SegmentHeader) -> (u64, Timestamp) {
+        match &self.footer {
+            Some(footer) => (footer.log_time, footer.time),
+            None => at_the_end(header, &self.summary),
+        }
     }
 }
 
-pub(crate) fn time(header: &SegmentHeader, delta: u64) -> Timestamp {
-    Timestamp::from_micros(header.created.as_micros().saturating_add(delta))
+pub(crate) fn time(header: &SegmentHeader, delta: i64) -> Timestamp {
+    header.created.saturating_add_micros(delta)
+}
+
+/// No segment is written for longer than this: a time that lies further from its creation says that the clock was set.
+pub(crate) const PLAUSIBLE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The log clock at the last frame of a segment that has no footer to say it, and the time of day then.
+fn at_the_end(header: &SegmentHeader, summary: &SegmentSummary) -> (u64, Timestamp) {
+    let last = time(header, summary.last_time);
+    (log_clock((header.log_time, header.created), last, PLAUSIBLE), last)
+}
+
+/// The footer with which a recovery ends a segment that has none.
+pub(crate) fn footer_of(header: &SegmentHeader, summary: SegmentSummary) -> Footer {
+    let (log_time, time) = at_the_end(header, &summary);
+    Footer { log_time, time, ..Footer::new(summary, Ending::Recovered) }
 }
 
 /// An empty summary.

@@ -1,8 +1,9 @@
 //! The runs of good frames in a damaged segment.
 
-use wal_core::format::{Footer, SegmentHeader, read_footer};
+use wal_core::format::SegmentHeader;
 use wal_core::{Access, FrameReader, LogStorage, Lsn, Result};
 
+use crate::segment::footer;
 use crate::segment::frames::{Frames, Next};
 use crate::segment::search::{Place, Want, search};
 use crate::watch::Watch;
@@ -49,11 +50,9 @@ pub(crate) fn find(storage: &dyn LogStorage, damaged: Damaged<'_>, watch: &Watch
     let reader = FrameReader::new(segment.clone(), header, u64::from(header.data_offset), len);
     let mut frames = Frames::new(reader, 0);
     let mut runs: Vec<Run> = Vec::new();
-    // The time of the last frame.
-    let mut time_delta = 0;
     let mut in_run = false;
     // Numbers that the footer at the end tells of were given out, whatever is damaged before it.
-    let sealed = read_footer(&*segment, header, len)?;
+    let sealed = footer::find(&*segment, header, len)?;
     let told = sealed.map_or(header.first_lsn, |footer| {
         header.first_lsn.advance(u64::from(footer.summary.records))
     });
@@ -61,12 +60,8 @@ pub(crate) fn find(storage: &dyn LogStorage, damaged: Damaged<'_>, watch: &Watch
         // Where to look for another frame if there is none here, and whether a footer says so.
         let (behind, footer) = match frames.next()? {
             // Padding neither ends a run nor begins one.
-            Next::Frame { frame, records: 0 } => {
-                time_delta = frame.header.time_delta;
-                continue;
-            }
+            Next::Frame { records: 0, .. } => continue,
             Next::Frame { frame, .. } => {
-                time_delta = frame.header.time_delta;
                 let first = frame.header.lsn(header.first_lsn);
                 let last = header.first_lsn.advance(u64::from(frames.records())).prev().min(limit);
                 let to = frames.offset();
@@ -82,7 +77,7 @@ pub(crate) fn find(storage: &dyn LogStorage, damaged: Damaged<'_>, watch: &Watch
                 continue;
             }
             Next::Footer(frame)
-                if Footer::decode(&frame.header, &frame.body, frame.offset, header).is_ok() =>
+                if footer::is_one(&frame.header, &frame.body, frame.offset, header) =>
             {
                 (frame.lend().end(), true)
             }
@@ -90,7 +85,7 @@ pub(crate) fn find(storage: &dyn LogStorage, damaged: Damaged<'_>, watch: &Watch
         };
         in_run = false;
         let records = frames.records();
-        let place = Place { segment: &segment, header, offset: behind, len, records, time_delta };
+        let place = Place { segment: &segment, header, offset: behind, len, records };
         let found = search(&place, Want::Any, watch)?;
         if let Some(hit) = found.hit {
             // A footer with frames behind it is none.

@@ -41,8 +41,6 @@ pub(crate) struct Place<'a> {
     pub(crate) len: u64,
     /// Records in the segment before it.
     pub(crate) records: u32,
-    /// The time of the last frame before it, relative to the segment's creation.
-    pub(crate) time_delta: u64,
 }
 
 /// A valid frame behind the bad place.
@@ -78,7 +76,7 @@ pub(crate) fn search(place: &Place<'_>, want: Want, watch: &Watch) -> Result<Fin
     let mut search = Search {
         place,
         want,
-        salt: Salt::new(place.header.log_id, place.header.generation),
+        salt: place.header.salt(),
         strong_budget: 16 * left + WINDOW as u64,
         weak_budget: left + WINDOW as u64,
         found: Findings { extent: place.offset, ..Findings::default() },
@@ -209,7 +207,7 @@ impl Search<'_> {
     /// The cheap conditions; `None` if this is no frame of this segment behind the bad place.
     fn weigh(&self, frame: &FrameHeader, offset: u64, body: &[u8]) -> Option<Weight> {
         let place = self.place;
-        if frame.frame_len() > place.len - offset || frame.time_delta < place.time_delta {
+        if frame.frame_len() > place.len - offset {
             return None;
         }
         // Every record takes at least four bytes.
@@ -276,7 +274,7 @@ impl Search<'_> {
             return Ok(true);
         }
         let body = self.place.segment.read_at(offset + FRAME_HEADER_LEN as u64, body_len).wait()?;
-        Ok(Footer::decode(frame, &body, offset, self.place.header).is_ok())
+        Ok(footer::is_one(frame, &body, offset, self.place.header))
     }
 
     /// Whether a footer's last bytes are there, which spares the checksum of most that look like one.

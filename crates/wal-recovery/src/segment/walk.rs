@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wal_core::format::{
-    FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, SegmentHeader, SegmentSummary, read_footer,
+    FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, SegmentHeader, SegmentSummary,
 };
 use wal_core::{ErrorKind, Frame, FrameReader, Lsn, Result, Segment};
 
@@ -24,8 +24,6 @@ pub(crate) struct Manner {
     pub(crate) in_full: bool,
     /// Whether a writer may be running.
     pub(crate) beside_writer: bool,
-    /// Whether every write ends in a blank, which the next one overwrites.
-    pub(crate) blanks: bool,
 }
 
 /// Reads a segment of `len` bytes.
@@ -40,18 +38,19 @@ pub(crate) fn walk(
     watch: &Watch,
 ) -> Result<Walk> {
     watch.check()?;
-    let footer = read_footer(&**segment, header, len)?;
-    if let Some(Footer { summary }) = &footer
+    let footer = footer::find(&**segment, header, len)?;
+    if let Some(footer) = &footer
         && !manner.in_full
     {
+        let summary = footer.summary.clone();
         watch.advance(len, u64::from(summary.records))?;
         return Ok(Walk {
-            summary: summary.clone(),
             proven: header.first_lsn.advance(u64::from(summary.records)).prev(),
             end: End::Sealed(len),
-            sealed: true,
             in_full: false,
             scanned: len - summary.data_end,
+            footer: Some(footer.clone()),
+            summary,
         });
     }
     let mut walker = Walker {
@@ -70,13 +69,11 @@ pub(crate) fn walk(
     };
     let end = walker.run()?;
     let Walker { summary, mut proven, searched, footer, .. } = walker;
-    let sealed = matches!(end, End::Sealed(_)).then_some(&summary);
-    let sealed = sealed.or(footer.as_ref().map(|footer| &footer.summary));
-    if let Some(sealed) = sealed {
-        proven = header.first_lsn.advance(u64::from(sealed.records)).prev();
+    if let Some(footer) = &footer {
+        proven = header.first_lsn.advance(u64::from(footer.summary.records)).prev();
     }
-    let (sealed, scanned) = (sealed.is_some(), summary.data_end + searched);
-    Ok(Walk { summary, proven, end, sealed, in_full: true, scanned })
+    let scanned = summary.data_end + searched;
+    Ok(Walk { summary, proven, end, footer, in_full: true, scanned })
 }
 
 /// Read at once, in bytes: what stays in the cache next to a processor until it is looked at.
@@ -130,6 +127,11 @@ impl Walker<'_> {
                         self.pass_over()?;
                     }
                     continue;
+                }
+                Weighed::Sealed { footer, end } => {
+                    self.footer = Some(footer);
+                    self.tick(0)?;
+                    return Ok(End::Sealed(end));
                 }
                 Weighed::End(end) => {
                     self.tick(0)?;
@@ -210,6 +212,9 @@ impl Walker<'_> {
     fn weigh_footer(&self, frame: &Frame) -> Result<Weighed> {
         let footer = match Footer::decode(&frame.header, &frame.body, frame.offset, self.header) {
             Ok(footer) => footer,
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                return Ok(Weighed::End(End::Unsupported(error.with_lsn(self.expected()))));
+            }
             Err(error) => return Ok(Weighed::bad(error.detail().to_owned())),
         };
         if let Some(difference) = footer::difference(&footer.summary, &self.summary) {
@@ -223,7 +228,7 @@ impl Walker<'_> {
             Some(hit) => {
                 Weighed::bad(format!("behind the footer is a frame, at offset {}", hit.offset))
             }
-            None => Weighed::End(End::Sealed(end)),
+            None => Weighed::Sealed { footer, end },
         })
     }
 
@@ -300,7 +305,7 @@ impl Walker<'_> {
     fn lacks_blank(&self) -> bool {
         // A part of a blank may be the zeros with which a frame began.
         let whole_blank = self.summary.data_end + FRAME_HEADER_LEN as u64 <= self.len;
-        self.manner.blanks && self.summary.frames > 0 && !whole_blank
+        self.header.blanks && self.summary.frames > 0 && !whole_blank
     }
 
     fn place(&self, offset: u64) -> Place<'_> {
@@ -310,7 +315,6 @@ impl Walker<'_> {
             offset,
             len: self.len,
             records: self.summary.records,
-            time_delta: self.summary.last_time_delta,
         }
     }
 
@@ -338,6 +342,7 @@ impl Walker<'_> {
 /// What stands in a place.
 enum Weighed {
     Frame { header: FrameHeader, records: u32, offset: u64 },
+    Sealed { footer: Footer, end: u64 },
     End(End),
     Stop(Stop),
 }

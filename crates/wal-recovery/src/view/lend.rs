@@ -58,8 +58,7 @@ impl Records {
         let (first, created, limit) = (open.header.first_lsn, open.header.created, open.limit);
         let memory = open.frames.memory();
         let mut frames = open.plain();
-        let (mut end, mut count, mut time_delta) =
-            (frames.offset(), frames.records(), open.time_delta);
+        let (mut end, mut count) = (frames.offset(), frames.records());
         let mut outcome = Ok(Wanted::More);
         'frames: while let Some(Plain { header, records, .. }) = frames.next() {
             let behind = frames.records();
@@ -80,10 +79,9 @@ impl Records {
                 }
                 lsn = next;
             }
-            (end, count, time_delta) = (frames.offset(), behind, header.time_delta);
+            (end, count) = (frames.offset(), behind);
         }
         open.frames.seek(end, count);
-        open.time_delta = time_delta;
         outcome
     }
 }

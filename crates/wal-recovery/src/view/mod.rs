@@ -19,9 +19,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wal_core::format::{LogId, SegmentHeader, read_footer};
+use wal_core::format::{Layers, LogId, SegmentHeader};
 use wal_core::{Access, Clock, CodecId, ErrorKind, LogStorage, Lsn, Result};
 
+use crate::segment::footer;
 use crate::view::records::Records;
 use crate::view::survey::Survey;
 use crate::watch::TimeLimit;
@@ -113,6 +114,13 @@ impl View {
         self.survey.headers().next_back().map(|header| header.codec)
     }
 
+    /// The layers through which the log was written; none if there was no log when this was opened. Records of a layer
+    /// hold more than what its user appended.
+    #[must_use]
+    pub fn layers(&self) -> Layers {
+        self.survey.headers().next_back().map_or(Layers::NONE, |header| header.layers)
+    }
+
     /// Where the log started when this was opened.
     #[must_use]
     pub fn first_lsn(&self) -> Lsn {
@@ -146,7 +154,7 @@ fn last_known(storage: &dyn LogStorage, header: &SegmentHeader) -> Result<Lsn> {
         outcome => outcome?,
     };
     let len = segment.len().wait()?;
-    let footer = read_footer(&*segment, header, len)?;
+    let footer = footer::find(&*segment, header, len)?;
     let footer = footer.filter(|footer| footer.summary.records > 0);
     Ok(footer.map_or(header.follows, |footer| footer.last_lsn(header.first_lsn)))
 }

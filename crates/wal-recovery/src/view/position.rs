@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use wal_core::format::{Footer, Records as FrameRecords, SegmentHeader, read_footer};
+use wal_core::format::{Footer, Records as FrameRecords, SegmentHeader};
 use wal_core::{
     Access, Error, ErrorKind, Frame, FrameReader, LogStorage, Lsn, Result, Segment, Timestamp,
 };
 
+use crate::segment::footer;
 use crate::segment::frames::{Frames, Next, PlainFrames};
 use crate::segment::outcome::time;
 use crate::segment::search::{Place, Want, search};
@@ -21,8 +22,6 @@ pub(crate) struct Open {
     /// Where the frames get their windows from, unless they are to be as fresh as can be.
     ahead: Option<Arc<ReadAhead>>,
     pub(crate) limit: Option<Lsn>,
-    /// The time of the last frame.
-    pub(crate) time_delta: u64,
     /// What is left of the present frame, and the LSN of its next record.
     pub(crate) frame: Option<(Lsn, Timestamp, FrameRecords)>,
 }
@@ -47,7 +46,7 @@ impl Open {
         let len = segment.len().wait().map_err(at)?;
         let (mut offset, mut records) = (u64::from(header.data_offset), 0);
         if from > name
-            && let Some(footer) = read_footer(&*segment, &header, len).map_err(at)?
+            && let Some(footer) = footer::find(&*segment, &header, len).map_err(at)?
             && let Some(entry) =
                 footer.summary.seek(u32::try_from(from.since(name)).unwrap_or(u32::MAX))
         {
@@ -56,7 +55,7 @@ impl Open {
         let ahead = Arc::new(ReadAhead::new(segment.clone(), &header, len));
         let reader = FrameReader::new(ahead.clone(), &header, offset, len);
         let (frames, ahead) = (Frames::new(reader, records), Some(ahead));
-        Ok(Open { header, ahead, segment, frames, limit, time_delta: 0, frame: None })
+        Ok(Open { header, ahead, segment, frames, limit, frame: None })
     }
 
     /// Forgets what was read ahead.
@@ -100,7 +99,6 @@ impl Open {
         match self.frames.next().map_err(at)? {
             Next::Frame { frame: Frame { header, body, .. }, .. } => {
                 let records = header.records(body).map_err(at)?;
-                self.time_delta = header.time_delta;
                 self.frame = Some((expected, time(&self.header, header.time_delta), records));
                 Ok(Step::Frame)
             }
@@ -117,8 +115,11 @@ impl Open {
 
     /// Why a frame that calls itself a footer is not the end of the segment; `None` if it is.
     fn why_no_footer(&self, frame: &Frame) -> Result<Option<String>> {
-        if let Err(error) = Footer::decode(&frame.header, &frame.body, frame.offset, &self.header) {
-            return Ok(Some(error.detail().to_owned()));
+        match Footer::decode(&frame.header, &frame.body, frame.offset, &self.header) {
+            Ok(_) => {}
+            // It is one, and says what only a newer build knows.
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
+            Err(error) => return Ok(Some(error.detail().to_owned())),
         }
         // The writer shortens the segment after it wrote the footer, so the footer need not be the
         // end; but no frame is behind it.
@@ -134,7 +135,6 @@ impl Open {
             offset: self.frames.offset() + skip,
             len: self.segment.len().wait()?,
             records: self.frames.records(),
-            time_delta: self.time_delta,
         };
         let found = search(&place, want, &Watch::idle())?;
         Ok(found.hit.map(|hit| (hit.offset, hit.header.lsn_delta)))

@@ -47,7 +47,7 @@ impl ReadAhead {
     pub(crate) fn new(segment: Arc<dyn Segment>, header: &SegmentHeader, end: u64) -> Self {
         ReadAhead {
             segment,
-            salt: Salt::new(header.log_id, header.generation),
+            salt: header.salt(),
             end,
             state: Mutex::new(State::Idle),
             checked_upto: AtomicU64::new(0),

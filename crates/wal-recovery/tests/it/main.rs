@@ -9,11 +9,13 @@
 //! | `every_damage` | every cut and every flipped bit of a small log, in every mode |
 //! | `random` | random logs, random damage |
 //! | `files` | real files |
+//! | `golden` | the golden corpus: logs that every later build has to read |
 //! | `rooms` | the folders of the sources keep to their rights |
 //! | `support` | logs to recover, and ways to damage them |
 
 mod every_damage;
 mod files;
+mod golden;
 mod random;
 mod repair;
 mod rooms;

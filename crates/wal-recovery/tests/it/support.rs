@@ -64,6 +64,36 @@ pub(crate) fn recover(storage: impl LogStorage, mode: Mode) -> Result<(Recovered
     Recovery::new(storage).mode(mode).verify(Verify::All).threads(1).run()
 }
 
+/// A clock that is set by hand. It begins at some noon.
+#[derive(Clone)]
+pub(crate) struct Hands {
+    wall: Arc<AtomicU64>,
+    monotonic: Arc<AtomicU64>,
+}
+
+impl Hands {
+    pub(crate) fn new() -> Self {
+        let wall = Arc::new(AtomicU64::new(1_700_000_000_000_000));
+        Hands { wall, monotonic: Arc::default() }
+    }
+    pub(crate) fn pass(&self, micros: u64) {
+        self.wall.fetch_add(micros, Ordering::SeqCst);
+        self.monotonic.fetch_add(micros, Ordering::SeqCst);
+    }
+    pub(crate) fn set_back(&self, micros: u64) {
+        self.wall.fetch_sub(micros, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hands {
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(self.monotonic.load(Ordering::SeqCst))
+    }
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_micros(self.wall.load(Ordering::SeqCst))
+    }
+}
+
 /// The bytes of all segments.
 pub(crate) type Image = BTreeMap<u64, Vec<u8>>;
 
@@ -288,7 +318,7 @@ pub(crate) fn offsets_of(bytes: &[u8], name: u64) -> Vec<usize> {
 /// Gives the frame at `at` the checksum that it should have after `change`.
 pub(crate) fn forge(bytes: &mut [u8], name: u64, at: usize, change: impl FnOnce(&mut [u8])) {
     let header = header_of(bytes, name);
-    let salt = format::Salt::new(header.log_id, header.generation);
+    let salt = header.salt();
     let len = format::FrameHeader::decode(&bytes[at..]).frame_len() as usize;
     let frame = &mut bytes[at..at + len];
     change(frame);
@@ -299,9 +329,9 @@ pub(crate) fn forge(bytes: &mut [u8], name: u64, at: usize, change: impl FnOnce(
 
 /// Gives a header the checksum that it should have after `change`.
 pub(crate) fn forge_header(bytes: &mut [u8], change: impl FnOnce(&mut [u8])) {
-    change(&mut bytes[..128]);
-    let crc = crc32c::crc32c(&bytes[..124]);
-    bytes[124..128].copy_from_slice(&crc.to_le_bytes());
+    change(&mut bytes[..512]);
+    let crc = crc32c::crc32c(&bytes[..508]);
+    bytes[508..512].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// Memory that says something else of itself than it would.
@@ -316,9 +346,14 @@ pub(crate) fn recycling(memory: MemoryStorage) -> Pretending {
     Pretending { memory, pretend: |capabilities| capabilities.recycles = true }
 }
 
-/// Memory that asks for frames to begin at multiples of 512.
+/// Memory that asks for padding up to multiples of 512.
+pub(crate) fn padding(memory: MemoryStorage) -> Pretending {
+    Pretending { memory, pretend: |c| (c.alignment, c.pad_to) = (512, 512) }
+}
+
+/// Memory that asks for frames to begin at multiples of 1024.
 pub(crate) fn aligned(memory: MemoryStorage) -> Pretending {
-    Pretending { memory, pretend: |capabilities| capabilities.alignment = 512 }
+    Pretending { memory, pretend: |capabilities| capabilities.alignment = 1024 }
 }
 
 impl LogStorage for Pretending {

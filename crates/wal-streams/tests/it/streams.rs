@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use wal_core::format::{LayerId, Layers};
 use wal_core::{
     Durability, ErrorKind, LogStorage, Lsn, LsnRange, MemoryStorage, Recovered, Settings as Sizes,
     Wal, block_on,
@@ -229,33 +230,16 @@ fn a_plain_log_and_a_shared_log_refuse_each_other() {
     log.append(b"plain").unwrap();
     drop(log);
     let error = Streams::open(Wal::builder(Always::new()), recovered(&plain)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::CodecMismatch);
-    assert!(error.to_string().contains("with codec raw, it is opened with streams"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::LayerMismatch);
+    assert!(
+        error.to_string().contains("was written with no layer, it is opened with streams"),
+        "{error}"
+    );
 
     let shared: Storage = Arc::new(MemoryStorage::new());
     open(&shared).stream(1).append(b"a record").unwrap();
     let error = Wal::builder(Always::new()).open(recovered(&shared)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::CodecMismatch);
-}
-
-/// Uninterpreted bytes under the id of a shared log.
-#[derive(Clone, Copy)]
-struct Disguised;
-
-impl wal_core::Codec for Disguised {
-    type Record = [u8];
-    type Decoded = bytes::Bytes;
-
-    fn id(&self) -> wal_core::CodecId {
-        wal_core::CodecId::STREAMS
-    }
-    fn encode(&self, record: &[u8], out: &mut bytes::BytesMut) -> wal_core::Result<()> {
-        out.extend_from_slice(record);
-        Ok(())
-    }
-    fn decode(&self, bytes: bytes::Bytes) -> wal_core::Result<bytes::Bytes> {
-        Ok(bytes)
-    }
+    assert_eq!(error.kind(), ErrorKind::LayerMismatch);
 }
 
 #[test]
@@ -278,7 +262,8 @@ fn what_does_not_fit_is_named_with_its_place() {
     ];
     for (what, records, at, kind, says) in cases {
         let storage: Storage = Arc::new(MemoryStorage::new());
-        let log = Wal::builder(Os::new()).codec(Disguised).open(recovered(&storage)).unwrap();
+        let layers = Layers::one(LayerId::STREAMS);
+        let log = Wal::builder(Os::new()).layers(layers).open(recovered(&storage)).unwrap();
         records.iter().for_each(|record| assert!(log.append(record).is_ok()));
         log.close().unwrap();
         drop(log);

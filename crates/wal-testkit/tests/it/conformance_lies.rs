@@ -229,6 +229,7 @@ const LIES: &[(Lie, Where, &[&str])] = &[
             "a_crash_in_a_refused_publication_changes_nothing",
         ],
     ),
+    (Lie::ReplacesAnyVersion, Where::Memory, &["a_segment_of_another_version_is_not_replaced"]),
     (
         Lie::PublishesInTwoSteps,
         Where::Memory,

@@ -144,7 +144,7 @@ fn rot_in_a_sealed_segment_is_damage() {
         log.append(&record(i)).unwrap();
     }
     log.close().unwrap();
-    storage.rot(NAME, Rot::Zeroed { offset: 300, len: 64 }).unwrap();
+    storage.rot(NAME, Rot::Zeroed { offset: 700, len: 64 }).unwrap();
     let recovered = Recovery::new(storage).verify(wal_recovery::Verify::All).run();
     assert_eq!(recovered.unwrap_err().kind(), ErrorKind::Corrupt);
 }

@@ -1,14 +1,23 @@
 //! What is constant over the life of an open log: where frames may lie, and how large they may be.
 
 use super::source::Limits;
-use crate::format::{FRAME_HEADER_LEN, LogId, MAX_DATA_OFFSET, SegmentHeader};
-use crate::{Capabilities, CodecId, Error, ErrorKind, Result, Settings};
+use crate::format::{FRAME_HEADER_LEN, Layers, LogId, MAX_DATA_OFFSET, Owner, SegmentHeader};
+use crate::{Capabilities, CodecId, Error, ErrorKind, Lsn, Result, Settings};
+
+/// What of a log stands in every header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogHeader {
+    pub(crate) log_id: LogId,
+    pub(crate) codec: CodecId,
+    pub(crate) layers: Layers,
+    pub(crate) owner: Owner,
+    pub(crate) origin: Option<(LogId, Lsn)>,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
-    pub(crate) log_id: LogId,
-    pub(crate) codec: CodecId,
-    pub(crate) data_offset: u32,
+    /// What the headers of all segments of this opening have in common.
+    pub(crate) header: SegmentHeader,
     /// Frames end at this offset at the latest, padding included. Without padding so does the blank behind the last
     /// frame; with padding the blank comes behind this offset.
     pub(crate) segment_size: u64,
@@ -22,8 +31,7 @@ impl Layout {
     /// # Errors
     /// `Invalid` if a setting is out of range, or if the storage asks for what segments cannot have.
     pub(crate) fn new(
-        log_id: LogId,
-        codec: CodecId,
+        log: LogHeader,
         settings: &Settings,
         capabilities: &Capabilities,
     ) -> Result<Self> {
@@ -60,10 +68,19 @@ impl Layout {
             ));
         }
         let record = settings.max_record_bytes.unwrap_or(body).min(body);
-        Ok(Layout {
-            log_id,
+        let LogHeader { log_id, codec, layers, owner, origin } = log;
+        let header = SegmentHeader {
             codec,
+            layers,
+            owner,
+            origin,
             data_offset,
+            pad_to: padding,
+            blanks: capabilities.recycles,
+            ..SegmentHeader::new(log_id, 1, Lsn::FIRST)
+        };
+        Ok(Layout {
+            header,
             segment_size,
             buffer_bytes: settings.buffer_bytes as usize,
             padding,

@@ -6,9 +6,9 @@
 //! | `body` | what a frame will hold, and how it gets into the buffer |
 //! | `buffer` | the memory in which frames are gathered and written |
 //! | `layout` | where frames may lie, and how large they may be |
-//! | `time` | the time of an append |
+//! | `time` | the time of an append, and the log clock |
 //!
-//! [`Placement`] owns three invariants: LSNs are contiguous, times never decrease, and every byte in the buffer
+//! [`Placement`] owns two invariants: LSNs are contiguous, and every byte in the buffer
 //! belongs to the segment that the last break before it begins. It asserts them when the buffer is taken and when a
 //! segment is begun, in debug builds also when a frame is placed.
 
@@ -22,9 +22,9 @@ use bytes::BytesMut;
 
 pub(crate) use body::Body;
 pub(super) use buffer::{new_buffer, reclaim};
-pub(super) use layout::Layout;
+pub(super) use layout::{Layout, LogHeader};
 pub(crate) use source::{EncodeMemory, Many, One, Source};
-pub(super) use time::LogTime;
+pub(super) use time::{LogTime, Moment};
 
 use super::progress::{Captured, Progress};
 use crate::format::{
@@ -40,7 +40,6 @@ pub(super) struct Start {
     next_lsn: Lsn,
     log_start: Lsn,
     next_generation: u64,
-    last_time: Timestamp,
 }
 
 impl Start {
@@ -50,7 +49,6 @@ impl Start {
             next_lsn: span.next_lsn,
             log_start: span.first_lsn,
             next_generation,
-            last_time: span.last_time,
         }
     }
 }
@@ -62,6 +60,15 @@ struct Filling {
     salt: Salt,
     /// Offset behind the last placed frame.
     used: u64,
+}
+
+impl Filling {
+    /// Whether a frame of this segment can say this time: one that lies years away takes a segment of its own.
+    #[inline]
+    fn reaches(&self, time: Timestamp) -> bool {
+        let delta = time.micros_since(self.created);
+        (FrameHeader::TIME_DELTA_MIN..=FrameHeader::TIME_DELTA_MAX).contains(&delta)
+    }
 }
 
 /// From `at` in the buffer on, bytes belong to a new segment.
@@ -96,7 +103,8 @@ pub(super) struct Placement {
     next_lsn: Lsn,
     /// The last valid LSN: what a new segment would follow.
     last_lsn: Lsn,
-    last_time: Timestamp,
+    /// Of the last frame in the segment that is being filled, from the creation of that segment.
+    last_delta: i64,
     filling: Option<Filling>,
     breaks: Vec<Break>,
     log_start: Lsn,
@@ -109,7 +117,7 @@ impl Placement {
             buf: new_buffer(),
             next_lsn: start.next_lsn,
             last_lsn: start.last_lsn,
-            last_time: start.last_time,
+            last_delta: 0,
             filling: None,
             breaks: Vec::new(),
             log_start: start.log_start,
@@ -141,7 +149,7 @@ impl Placement {
         &mut self,
         layout: &Layout,
         body: &mut Body<'_>,
-        wall: Timestamp,
+        at: Moment,
         progress: &Progress,
     ) -> Result<LsnRange, NoRoom> {
         if cfg!(debug_assertions) {
@@ -151,13 +159,12 @@ impl Placement {
         if !self.buf.is_empty() && self.buf.len() + frame_len > layout.buffer_bytes {
             return Err(NoRoom);
         }
-        let time = wall.max(self.last_time);
         let fits = self.filling.as_ref().is_some_and(|filling| {
             filling.used + (frame_len + FRAME_HEADER_LEN) as u64 <= layout.segment_size
-                && time.as_micros() - filling.created.as_micros() <= FrameHeader::TIME_DELTA_MAX
+                && filling.reaches(at.wall)
         });
         if !fits {
-            self.roll(layout, time, progress);
+            self.roll(layout, at, progress);
         }
         let filling = self.filling.as_mut().expect("rolled");
         let first = self.next_lsn;
@@ -166,7 +173,7 @@ impl Placement {
             body_len: (frame_len - FRAME_HEADER_LEN) as u32,
             lsn_delta: first.since(filling.first_lsn) as u32,
             durable_lag: durable_lag(first, progress),
-            time_delta: time.as_micros() - filling.created.as_micros(),
+            time_delta: at.wall.micros_since(filling.created),
             kind: FrameKind::Data as u8,
             flags: if body.is_batch() { Flags::BATCH } else { Flags::default() },
         };
@@ -174,21 +181,10 @@ impl Placement {
         filling.used += frame_len as u64;
         debug_assert!(filling.used <= layout.segment_size, "a frame lies within its segment");
 
-        self.note_time(time);
+        self.last_delta = header.time_delta;
         self.next_lsn = first.advance(u64::from(body.records));
         self.last_lsn = self.next_lsn.prev();
         Ok(LsnRange { first, last: self.last_lsn })
-    }
-
-    /// The time of what is placed now.
-    #[inline]
-    fn note_time(&mut self, time: Timestamp) {
-        debug_assert!(
-            time >= self.last_time,
-            "times never decrease: {time} after {}",
-            self.last_time
-        );
-        self.last_time = time;
     }
 
     /// Gives up the space up to where a write may end: the padding for it, which belongs behind the last
@@ -204,7 +200,7 @@ impl Placement {
             body_len: 0,
             lsn_delta: self.next_lsn.since(filling.first_lsn) as u32,
             durable_lag: durable_lag(self.next_lsn, progress),
-            time_delta: self.last_time.as_micros() - filling.created.as_micros(),
+            time_delta: self.last_delta,
             kind: FrameKind::Padding as u8,
             flags: Flags::default(),
         };
@@ -214,30 +210,28 @@ impl Placement {
     }
 
     /// Begins a new segment: what is placed from now on belongs to it.
-    pub(super) fn roll(&mut self, layout: &Layout, wall: Timestamp, progress: &Progress) {
+    pub(super) fn roll(&mut self, layout: &Layout, at: Moment, progress: &Progress) {
         self.assert_order(progress);
         if let Some((padding, salt)) = self.pad(layout, progress) {
             padding.put(&mut self.buf, salt);
         }
         let end = self.end();
-        // The next append may have read its clock before this thread did.
-        self.note_time(wall.max(self.last_time));
         let header = SegmentHeader {
-            log_id: layout.log_id,
             generation: self.next_generation,
             first_lsn: self.next_lsn,
             follows: self.last_lsn,
             log_start: self.log_start,
-            created: self.last_time,
-            codec: layout.codec,
-            data_offset: layout.data_offset,
+            created: at.wall,
+            log_time: at.log_time,
+            ..layout.header.clone()
         };
+        self.last_delta = 0;
         self.next_generation += 1;
         self.filling = Some(Filling {
             first_lsn: header.first_lsn,
             created: header.created,
-            salt: Salt::new(header.log_id, header.generation),
-            used: u64::from(layout.data_offset),
+            salt: header.salt(),
+            used: u64::from(header.data_offset),
         });
         self.breaks.push(Break {
             at: self.buf.len(),
@@ -263,18 +257,12 @@ impl Placement {
         self.filling.as_ref().map_or(0, |filling| filling.used)
     }
 
-    /// What is placed next comes behind what was placed last, in number and in time.
+    /// What is placed next comes behind what was placed last.
     fn assert_order(&self, progress: &Progress) {
         let (next, appended) = (self.next_lsn, progress.appended());
         // An opening may leave a gap, behind a truncation.
         let is_next = next.since(appended) == 1 || progress.is_untouched();
         assert!(is_next, "LSNs are contiguous: {next} is to follow {appended}");
-        let created = self.filling.as_ref().map(|filling| filling.created);
-        assert!(
-            created.is_none_or(|created| created <= self.last_time),
-            "times never decrease: the segment was begun at {created:?}, the last frame at {}",
-            self.last_time
-        );
     }
 
     /// Every byte in the buffer belongs to the segment that the last break before it begins: between two breaks
@@ -319,10 +307,18 @@ mod tests {
 
     use super::body::BodyBytes;
     use super::*;
-    use crate::format::LogId;
+    use crate::format::{Layers, LogId, Owner};
     use crate::{Capabilities, CodecId, Settings};
 
-    const BEGUN: Timestamp = Timestamp::from_micros(1000);
+    const BEGUN: Timestamp = Timestamp::from_micros(1 << 60);
+
+    fn at(wall: Timestamp) -> Moment {
+        Moment { wall, log_time: 5 }
+    }
+
+    fn later(micros: i64) -> Timestamp {
+        BEGUN.saturating_add_micros(micros)
+    }
 
     /// A placement with a segment, into which nothing was placed.
     struct Begun {
@@ -335,13 +331,19 @@ mod tests {
         fn new() -> Self {
             let settings = Settings::default().segment_size(4096).buffer_bytes(4096);
             let capabilities = Capabilities::durable();
-            let layout = Layout::new(LogId([0; 16]), CodecId::RAW, &settings, &capabilities);
+            let log = LogHeader {
+                log_id: LogId([0; 16]),
+                codec: CodecId::RAW,
+                layers: Layers::NONE,
+                owner: Owner::default(),
+                origin: None,
+            };
+            let layout = Layout::new(log, &settings, &capabilities);
             let start = Start {
                 last_lsn: Lsn::ZERO,
                 next_lsn: Lsn::FIRST,
                 log_start: Lsn::FIRST,
                 next_generation: 1,
-                last_time: Timestamp::EPOCH,
             };
             let (placement, progress) = (Placement::new(&start), Progress::new(Lsn::ZERO));
             let mut begun = Begun { layout: layout.unwrap(), placement, progress };
@@ -350,14 +352,14 @@ mod tests {
         }
 
         fn roll(&mut self) {
-            self.placement.roll(&self.layout, BEGUN, &self.progress);
+            self.placement.roll(&self.layout, at(BEGUN), &self.progress);
         }
 
         /// Places a record, and does not count it.
         fn place(&mut self, wall: Timestamp) -> Lsn {
             let (crc, bytes) = (crc32c::crc32c(b"x"), BodyBytes::Lent(b"x"));
             let mut body = Body { records: 1, record_bytes: 1, crc, bytes };
-            let placed = self.placement.place(&self.layout, &mut body, wall, &self.progress);
+            let placed = self.placement.place(&self.layout, &mut body, at(wall), &self.progress);
             placed.unwrap_or_else(|NoRoom| panic!("there is room")).last
         }
 
@@ -371,12 +373,31 @@ mod tests {
         }
     }
 
+    /// The header of the frame that was placed last: each is as long as the others.
+    fn last_frame(placement: &Placement) -> FrameHeader {
+        FrameHeader::decode(&placement.buf[placement.buf.len() - FRAME_HEADER_LEN - 1..])
+    }
+
     #[test]
-    fn an_append_that_read_its_clock_before_the_segment_was_begun_is_not_earlier() {
+    fn a_frame_carries_the_time_that_the_clock_said() {
         let mut begun = Begun::new();
-        assert_eq!(begun.place(Timestamp::from_micros(900)), Lsn::FIRST);
-        assert_eq!(begun.placement.last_time, BEGUN);
-        assert_eq!(FrameHeader::decode(&begun.placement.buf).time_delta, 0);
+        for delta in [0, 100, -100, 0, FrameHeader::TIME_DELTA_MAX, FrameHeader::TIME_DELTA_MIN] {
+            let lsn = begun.place(later(delta));
+            begun.progress.append(lsn, 1, 1, Duration::ZERO);
+            assert_eq!(last_frame(&begun.placement).time_delta, delta);
+        }
+        assert_eq!(begun.placement.breaks.len(), 1, "all in one segment");
+    }
+
+    #[test]
+    fn a_time_that_lies_years_away_takes_a_segment_of_its_own() {
+        for leap in [FrameHeader::TIME_DELTA_MAX + 1, FrameHeader::TIME_DELTA_MIN - 1] {
+            let mut begun = Begun::new();
+            begun.append();
+            begun.place(later(leap));
+            assert_eq!(last_frame(&begun.placement).time_delta, 0);
+            assert_eq!(begun.placement.breaks[1].header.created, later(leap));
+        }
     }
 
     #[test]
@@ -413,21 +434,6 @@ mod tests {
         begun.append();
         begun.place(BEGUN);
         begun.roll();
-    }
-
-    #[test]
-    #[should_panic(expected = "times never decrease: the segment was begun at")]
-    fn a_segment_is_not_younger_than_its_frames() {
-        let mut begun = Begun::new();
-        begun.placement.last_time = Timestamp::from_micros(999);
-        begun.take(&mut Taken::default());
-    }
-
-    #[test]
-    #[should_panic(expected = "times never decrease")]
-    #[cfg(debug_assertions)]
-    fn time_does_not_go_back() {
-        Begun::new().placement.note_time(Timestamp::from_micros(999));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::super::Engine;
 use super::super::failure::PanicGuard;
 use super::super::wait::{Outcome, wake_all};
 use super::flush::Purpose;
+use crate::format::Ending;
 use crate::sync::lock;
 use crate::{Event, Result};
 
@@ -20,7 +21,7 @@ impl Engine {
         }
         // Nothing is appended any more, so this is everything.
         let flushed = self.flush(&mut w, Purpose::Write)?;
-        self.seal_active(&mut w)?;
+        self.seal_active(&mut w, Ending::Closed)?;
         let mut wakes = Vec::new();
         let mut in_vain = Vec::new();
         let last_lsn = {

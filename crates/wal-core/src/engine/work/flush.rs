@@ -101,7 +101,7 @@ impl Engine {
             padding.put(&mut taken.frames, salt);
         }
         let mut blank = 0;
-        if self.capabilities.recycles && !taken.frames.is_empty() {
+        if self.layout.header.blanks && !taken.frames.is_empty() {
             blank = FRAME_HEADER_LEN;
             taken.frames.extend_from_slice(&[0; FRAME_HEADER_LEN]);
         }

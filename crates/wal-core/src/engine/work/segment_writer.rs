@@ -7,11 +7,13 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::Engine;
 use super::super::failure::PanicGuard;
-use super::super::place::{Break, Taken, new_buffer};
+use super::super::place::{Break, Moment, Taken, new_buffer};
 use super::super::progress::Captured;
 use super::super::segments::SegmentEntry;
 use super::super::wait::{Outcome, Waiter, Wakes, wake_all};
-use crate::format::{SEGMENT_HEADER_LEN, SegmentHeader, write_footer};
+use crate::format::{
+    Ending, Footer, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary, write_footer,
+};
 use crate::sync::lock;
 use crate::{Event, Lsn, Publish, Result, Segment, WriteMode};
 
@@ -120,7 +122,7 @@ impl Engine {
     /// Seals the present segment and creates the one that this break begins.
     pub(super) fn rotate(&self, w: &mut SegmentWriter, segment: Break) -> Result<()> {
         let Break { before, header, .. } = segment;
-        if let Some(last_lsn) = self.seal_active(w)? {
+        if let Some(last_lsn) = self.seal_active(w, Ending::Rotated)? {
             assert!(last_lsn <= before.lsn(), "a segment ends before the break behind it");
         }
         self.publish_sealed(before, header.first_lsn);
@@ -161,7 +163,7 @@ impl Engine {
     ///
     /// The footer must not reach the disk before the frames: a reader believes it without looking at
     /// them. Hence two syncs.
-    pub(super) fn seal_active(&self, w: &mut SegmentWriter) -> Result<Option<Lsn>> {
+    pub(super) fn seal_active(&self, w: &mut SegmentWriter, ending: Ending) -> Result<Option<Lsn>> {
         let Some(active) = w.active.take() else { return Ok(None) };
         active.assert_extent();
         let header = &active.entry.header;
@@ -176,13 +178,21 @@ impl Engine {
             active.segment.sync().wait()?;
             self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
             let started = self.clock.monotonic();
-            let end = write_footer(&*active.segment, active.entry.salt, &summary)?;
+            let footer = self.footer(summary, ending);
+            let end = write_footer(&*active.segment, active.entry.salt, &footer)?;
             self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
             Ok(end)
         };
         let bytes = seal().map_err(|e| self.fail(e.with_segment(name)))?;
         self.emit(&Event::SegmentSealed { first_lsn: name, last_lsn, bytes });
         Ok(Some(last_lsn))
+    }
+
+    /// The footer of a segment that ends now.
+    fn footer(&self, summary: SegmentSummary, ending: Ending) -> Footer {
+        let now = self.clock.monotonic();
+        let Moment { wall, log_time } = self.state().time.moment(&*self.clock, now);
+        Footer { summary, ending, log_time, time: wall }
     }
 
     /// Sealing a segment made everything before its end durable. The next segment begins with the record `next`.

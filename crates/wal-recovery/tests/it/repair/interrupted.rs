@@ -39,9 +39,9 @@ fn cases() -> Vec<(&'static str, Image, How)> {
     });
     let gap = damaged(&|image| drop(image.remove(&6)));
     let several = damaged(&|image| {
-        image.get_mut(&1).unwrap()[180] ^= 1;
-        image.get_mut(&6).unwrap()[130] ^= 1;
-        image.get_mut(&9).unwrap()[160] ^= 1;
+        image.get_mut(&1).unwrap()[564] ^= 1;
+        image.get_mut(&6).unwrap()[514] ^= 1;
+        image.get_mut(&9).unwrap()[544] ^= 1;
     });
     let all_headers_but_one = damaged(&|image| {
         image.get_mut(&1).unwrap()[60] ^= 1;
@@ -69,11 +69,11 @@ fn cases() -> Vec<(&'static str, Image, How)> {
     ];
     for mode in [Mode::PointInTime, Mode::Salvage] {
         for (what, name, at) in [
-            ("first frame of the first", 1, 140),
-            ("batch of the first", 1, 190),
-            ("first frame of the second", 6, 140),
-            ("first frame of the last", 9, 140),
-            ("batch of the last", 9, 190),
+            ("first frame of the first", 1, 524),
+            ("batch of the first", 1, 574),
+            ("first frame of the second", 6, 524),
+            ("first frame of the last", 9, 524),
+            ("batch of the last", 9, 574),
             ("header of the first", 1, 50),
             ("header of the second", 6, 50),
             ("header of the last", 9, 50),

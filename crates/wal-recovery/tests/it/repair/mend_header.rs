@@ -18,19 +18,26 @@ fn single() -> Image {
 fn one_wrong_bit_in_the_only_header_costs_nothing() {
     let image = single();
     let whole = content_of(&image);
-    for bit in 0..128 * 8 {
+    for bit in 0..512 * 8 {
         let mut bad = image.clone();
         bad.get_mut(&1).unwrap()[bit / 8] ^= 1 << (bit % 8);
         let storage = memory_of(&bad);
-        for mode in [Mode::Strict, Mode::TornTail, Mode::PointInTime] {
+        // What mends a version is a mode that repairs.
+        let repairs = (64..80).contains(&bit);
+        let refusing = [Mode::Strict, Mode::TornTail, Mode::PointInTime];
+        for mode in refusing.into_iter().take(if repairs { 2 } else { 3 }) {
             let error = recover(storage.clone(), mode).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Corrupt, "bit {bit}, {mode}");
+            // For those who do not repair it may be of another version.
+            let is_version = (64..72).contains(&bit) && bit != 65;
+            let kind = if is_version { ErrorKind::Unsupported } else { ErrorKind::Corrupt };
+            assert_eq!(error.kind(), kind, "bit {bit}, {mode}");
         }
         assert_eq!(image_of(&storage), bad, "bit {bit}");
         let (recovered, report) = recover(storage.clone(), Mode::Salvage).unwrap();
         assert_eq!(report.verdict(), Verdict::Corrupt, "bit {bit}: {report}");
         assert_eq!(report.damages[0].kind, DamageKind::Header);
-        assert_eq!(report.damages[0].offset, bit as u64 / 8, "{report}");
+        let at = if repairs { 8 } else { bit as u64 / 8 };
+        assert_eq!(report.damages[0].offset, at, "{report}");
         assert!(report.cut[0].saved_as.is_some() && report.holes.is_empty(), "{report}");
         assert_eq!(content(recovered), whole, "bit {bit}");
         assert_eq!(recover(storage, Mode::Strict).unwrap().1.verdict(), Verdict::Clean);
@@ -49,7 +56,7 @@ fn the_headers_of_all_segments_are_corrected_and_an_empty_one_too() {
     assert_eq!(content(recovered), whole);
 
     let mut empty = single();
-    empty.get_mut(&1).unwrap().truncate(128);
+    empty.get_mut(&1).unwrap().truncate(512);
     empty.get_mut(&1).unwrap()[33] ^= 1;
     let (recovered, _) = recover(memory_of(&empty), Mode::Salvage).unwrap();
     assert!(content(recovered).is_empty());
@@ -58,7 +65,7 @@ fn the_headers_of_all_segments_are_corrected_and_an_empty_one_too() {
 #[test]
 fn what_cannot_be_corrected_or_confirmed_is_as_it_was() {
     // Two bits; and one bit of the header with the first frame damaged as well.
-    for bits in [[20, 21], [20, 140]] {
+    for bits in [[20, 21], [20, 524]] {
         let mut image = single();
         for at in bits {
             image.get_mut(&1).unwrap()[at] ^= 1;
@@ -106,6 +113,61 @@ fn a_power_failure_at_any_moment_leaves_what_can_still_be_corrected() {
             if !fading.is_dead() {
                 outcome.unwrap();
                 break;
+            }
+        }
+    }
+}
+
+/// A version that is damaged reads as another one, with which nothing could be done.
+#[test]
+fn a_damaged_version_is_mended_by_every_mode_that_repairs_whatever_it_became() {
+    let image = three_sessions();
+    let whole = content_of(&image);
+    for (at, value) in (0..=255).map(|value| (8, value)).chain([(9, 1), (9, 255)]) {
+        let mut bad = image.clone();
+        if std::mem::replace(&mut bad.get_mut(&6).unwrap()[at], value) == value {
+            continue;
+        }
+        for mode in [Mode::Strict, Mode::TornTail] {
+            let storage = memory_of(&bad);
+            recover(storage.clone(), mode).unwrap_err();
+            assert_eq!(image_of(&storage), bad, "byte {at} is {value}, {mode}");
+        }
+        for mode in [Mode::PointInTime, Mode::Salvage] {
+            let (recovered, report) = recover(memory_of(&bad), mode).unwrap();
+            assert_eq!(report.damages[0].kind, DamageKind::Header, "{report}");
+            assert!(report.damages[0].reason.contains("the version was corrected"), "{report}");
+            assert_eq!(content(recovered), whole, "byte {at} is {value}, {mode}");
+        }
+    }
+}
+
+/// What a newer build put there would be lost.
+#[test]
+fn nothing_is_mended_beside_a_segment_that_this_build_must_not_write_to() {
+    type Change = fn(&mut Image);
+    let changes: [Change; 4] = [
+        // A feature, in another segment and in the one that is damaged; a version; a feature that is needed to read.
+        |image| forge_header(image.get_mut(&1).unwrap(), |header| header[80] = 1),
+        |image| {
+            forge_header(image.get_mut(&6).unwrap(), |header| (header[80], header[300]) = (1, 7));
+        },
+        |image| forge_header(image.get_mut(&9).unwrap(), |header| header[8] = 3),
+        |image| forge_header(image.get_mut(&1).unwrap(), |header| header[76] = 1),
+    ];
+    for change in changes {
+        let mut image = three_sessions();
+        change(&mut image);
+        for at in [20, 300] {
+            let mut bad = image.clone();
+            bad.get_mut(&6).unwrap()[at] ^= 2;
+            for mode in [Mode::Strict, Mode::TornTail, Mode::PointInTime, Mode::Salvage] {
+                let storage = memory_of(&bad);
+                let error = recover(storage.clone(), mode).unwrap_err();
+                if mode == Mode::Salvage {
+                    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+                }
+                assert!(image_of(&storage) == bad, "{mode} changed something");
             }
         }
     }

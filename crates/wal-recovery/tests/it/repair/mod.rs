@@ -3,6 +3,7 @@
 mod copies;
 mod end_earlier;
 mod interrupted;
+mod log_clock;
 mod mend_header;
 mod move_tail;
 mod padded;

@@ -51,7 +51,7 @@ fn a_frame_that_calls_itself_a_footer_does_not_end_the_numbers() {
     let mut image = damaged(6, 1);
     let bytes = image.get_mut(&1).unwrap();
     let mut whole = bytes.clone();
-    whole[128 + 24 + 8 + 24] ^= 1;
+    whole[512 + 24 + 8 + 24] ^= 1;
     let last = offsets_of(&whole, 1)[5];
     forge(bytes, 1, last, |frame| frame[22] = format::FrameKind::Footer as u8);
     let (_, content, next) = salvage(&image);
@@ -87,7 +87,7 @@ fn behind_an_unreadable_segment_as_many_numbers_are_left_out_as_it_can_have_held
 #[test]
 fn a_torn_tail_takes_no_numbers_whatever_is_damaged_before_it() {
     let mut image = three_sessions();
-    image.get_mut(&6).unwrap()[150] ^= 1;
+    image.get_mut(&6).unwrap()[534] ^= 1;
     let last = image.get_mut(&9).unwrap();
     last.truncate(last.len() - 3);
     for mode in [Mode::PointInTime, Mode::Salvage] {
@@ -137,9 +137,9 @@ fn salvage_keeps_every_good_frame() {
     let whole = content_of(&image);
     let mut bad = image.clone();
     // The batch 2..=4, the batch 6..=7 and the frame of 13.
-    bad.get_mut(&1).unwrap()[190] ^= 1;
-    bad.get_mut(&6).unwrap()[150] ^= 1;
-    bad.get_mut(&9).unwrap()[215] ^= 1;
+    bad.get_mut(&1).unwrap()[574] ^= 1;
+    bad.get_mut(&6).unwrap()[534] ^= 1;
+    bad.get_mut(&9).unwrap()[599] ^= 1;
     let storage = memory_of(&bad);
     let (recovered, report) = recover(storage.clone(), Mode::Salvage).unwrap();
     let holes: Vec<(u64, u64)> =
@@ -183,7 +183,7 @@ fn salvage_does_not_bring_truncated_records_back() {
     let image = image_of(&storage);
     for frame in 0..10 {
         let mut bad = image.clone();
-        bad.get_mut(&1).unwrap()[128 + 29 * frame + 26] ^= 1;
+        bad.get_mut(&1).unwrap()[512 + 29 * frame + 26] ^= 1;
         let (recovered, report) = recover(memory_of(&bad), Mode::Salvage).unwrap();
         let lsns: Vec<u64> = content(recovered).iter().map(|(lsn, _)| *lsn).collect();
         let expected: Vec<u64> =
@@ -202,7 +202,7 @@ fn the_last_numbers_of_a_damaged_log_are_not_given_out_again() {
     let mut image = image_of(&storage);
     // The last frame of a sealed log: 14 was durable.
     let last = image.get_mut(&14).unwrap();
-    let at = last.len() - 82;
+    let at = last.len() - 118;
     last[at] ^= 1;
     for mode in [Mode::PointInTime, Mode::Salvage] {
         let storage = memory_of(&image);

@@ -126,8 +126,8 @@ fn what_is_left_behind_a_footer_is_cut_off() {
 #[test]
 fn a_salvaged_segment_ends_with_its_footer_whatever_room_the_storage_gives() {
     let mut image = closed();
-    image.get_mut(&1).unwrap()[190] ^= 1;
-    image.get_mut(&6).unwrap()[150] ^= 1;
+    image.get_mut(&1).unwrap()[574] ^= 1;
+    image.get_mut(&6).unwrap()[534] ^= 1;
     let mut lengths = Vec::new();
     for room in [0, 100] {
         let storage = Noting { memory: memory_of(&image), room, ..Noting::default() };

@@ -20,7 +20,7 @@ fn closed(reopened: bool) -> Image {
         return image;
     }
     // A crash comes before the first append: what is there is a header and no footer.
-    let mut bytes = image[&1][..128].to_vec();
+    let mut bytes = image[&1][..512].to_vec();
     forge_header(&mut bytes, |header| {
         let fresh = format::SegmentHeader {
             generation: 2,
@@ -33,7 +33,7 @@ fn closed(reopened: bool) -> Image {
     let storage = memory_of(&image.into_iter().chain([(6, bytes)]).collect());
     drop(recover(storage.clone(), Mode::Strict).unwrap());
     let image = image_of(&storage);
-    assert!(image.len() == 2 && image[&6].len() > 128, "sealed by the recovery");
+    assert!(image.len() == 2 && image[&6].len() > 512, "sealed by the recovery");
     image
 }
 

@@ -67,7 +67,7 @@ fn segments_of_two_logs_are_refused_in_every_mode() {
     let mut doubled = three_sessions();
     let mut header = SegmentHeader::decode(&doubled[&6], Lsn::new(6)).unwrap();
     header.generation = 1;
-    doubled.get_mut(&6).unwrap()[..128].copy_from_slice(&header.encode());
+    doubled.get_mut(&6).unwrap()[..512].copy_from_slice(&header.encode());
     let error = recover(memory_of(&doubled), Mode::TornTail).unwrap_err();
     assert!(error.detail().contains("generation 1"), "{error}");
 }
@@ -127,7 +127,7 @@ fn leftovers_at_the_front_stay_away() {
         image.extend(removed[left..].iter().map(|name| (*name, before[name].clone())));
         // Damage in a leftover is nobody's loss.
         if let Some(name) = removed.get(left) {
-            image.get_mut(name).unwrap()[200] ^= 1;
+            image.get_mut(name).unwrap()[584] ^= 1;
         }
         let storage = memory_of(&image);
         let (recovered, report) = recover(storage.clone(), Mode::Strict).unwrap();

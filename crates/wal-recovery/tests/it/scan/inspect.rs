@@ -82,7 +82,7 @@ impl LogStorage for Busy {
 
 fn damaged() -> Image {
     let mut image = three_sessions();
-    image.get_mut(&6).unwrap()[150] ^= 1;
+    image.get_mut(&6).unwrap()[534] ^= 1;
     image
 }
 

@@ -13,7 +13,7 @@ fn several_threads_find_what_one_does() {
     let names: Vec<u64> = image.keys().copied().collect();
     assert!(names.len() >= 12);
     for name in [names[2], names[7], names[8]] {
-        image.get_mut(&name).unwrap()[300] ^= 1;
+        image.get_mut(&name).unwrap()[684] ^= 1;
     }
     let look = |threads| {
         let mut report = Inspect::new(memory_of(&image)).threads(threads).run().unwrap();
@@ -41,7 +41,7 @@ fn several_threads_find_what_one_does() {
 #[test]
 fn a_log_of_another_codec_is_refused_before_its_torn_tail_is_cut() {
     let mut image = three_sessions();
-    image.get_mut(&9).unwrap().truncate(190);
+    image.get_mut(&9).unwrap().truncate(574);
     let modes = [Mode::Strict, Mode::TornTail, Mode::PointInTime, Mode::Salvage];
     let run = |storage: MemoryStorage, mode, codec| {
         Recovery::new(storage).mode(mode).codec(codec).threads(1).run()
@@ -127,7 +127,7 @@ fn sealed_segments_are_read_in_full_only_on_demand() {
 #[test]
 fn inspecting_changes_nothing_and_needs_no_lock() {
     let mut image = three_sessions();
-    image.get_mut(&6).unwrap()[140] ^= 1;
+    image.get_mut(&6).unwrap()[524] ^= 1;
     let last = image.get_mut(&9).unwrap();
     last.truncate(last.len() - 3);
     let storage = memory_of(&image);

@@ -68,7 +68,7 @@ fn a_segment_without_its_footer_is_told_from_a_corrupt_one() {
 #[test]
 fn copies_and_holes_are_lines_of_their_own() {
     let mut image = three_sessions();
-    image.get_mut(&6).unwrap()[150] ^= 1;
+    image.get_mut(&6).unwrap()[534] ^= 1;
     let (_, report) = recover(memory_of(&image), Mode::Salvage).unwrap();
     let [cut] = &lines(&report, "cut")[..] else { panic!("{report}") };
     assert!(cut.contains("of segment 6 at offset 0, saved as "), "{report}");

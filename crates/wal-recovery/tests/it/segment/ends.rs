@@ -25,7 +25,7 @@ fn no_cut_of_a_closed_log_is_clean_and_shorter() {
     let offsets = offsets_of(bytes, name);
     assert_eq!(offsets.len(), 5, "three frames and a footer");
     let mut at_a_frame = 0;
-    for len in 128..bytes.len() {
+    for len in 512..bytes.len() {
         let mut cut = image.clone();
         cut.get_mut(&name).unwrap().truncate(len);
         let report = Inspect::new(recycling(memory_of(&cut))).threads(1).run().unwrap();
@@ -35,11 +35,11 @@ fn no_cut_of_a_closed_log_is_clean_and_shorter() {
         assert_eq!(report.verdict(), recovery.verdict(), "cut to {len}");
         // A header, and zeros, is what a crash between creation and first write leaves. A frame may
         // begin with a zero.
-        let unwritten = bytes[128..len].iter().all(|byte| *byte == 0);
+        let unwritten = bytes[512..len].iter().all(|byte| *byte == 0);
         let torn = if unwritten { Verdict::Clean } else { Verdict::TornTail };
         assert_eq!(report.verdict(), torn, "cut to {len}: {report}");
-        assert!(!report.clean || len == 128, "cut to {len}: {report}");
-        if len > 128 && offsets.contains(&len) {
+        assert!(!report.clean || len == 512, "cut to {len}: {report}");
+        if len > 512 && offsets.contains(&len) {
             at_a_frame += 1;
             let damage = &report.damages[0];
             assert_eq!((damage.kind, damage.bytes), (DamageKind::TornTail, 0));
@@ -71,8 +71,13 @@ fn without_recycling_the_end_of_the_file_is_the_end_of_the_log() {
     let image = partly();
     let report = Inspect::new(memory_of(&image)).threads(1).run().unwrap();
     assert_eq!((report.verdict(), report.records), (Verdict::Clean, 1));
+    // What counts is who wrote it, and not who reads it.
     let report = Inspect::new(recycling(memory_of(&image))).threads(1).run().unwrap();
-    assert_eq!((report.verdict(), report.records), (Verdict::TornTail, 1));
+    assert_eq!((report.verdict(), report.records), (Verdict::Clean, 1));
+    let mut image = image;
+    forge_header(image.get_mut(&1).unwrap(), |header| header[157] = 1);
+    let report = Inspect::new(memory_of(&image)).threads(1).run().unwrap();
+    assert_eq!((report.verdict(), report.records), (Verdict::TornTail, 1), "{report}");
 }
 
 /// One record that no blank follows.

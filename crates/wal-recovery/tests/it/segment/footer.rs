@@ -20,17 +20,19 @@ fn a_record_that_reads_like_a_footer_is_a_record() {
     let image = image_of(&storage);
     let header = header_of(&image[&1], 1);
     let end = image[&1].len();
-    let frame = format::FrameHeader::decode(&image[&1][128..]);
+    let frame = format::FrameHeader::decode(&image[&1][512..]);
     let summary = SegmentSummary {
         records: 1,
         frames: 1,
         data_end: end as u64,
         chain_crc: crc32c::crc32c(&frame.crc.to_le_bytes()),
-        last_time_delta: frame.time_delta,
-        index: vec![IndexEntry { lsn_delta: 0, offset: 128 }],
+        last_time: frame.time_delta,
+        min_time: frame.time_delta,
+        max_time: frame.time_delta,
+        index: vec![IndexEntry { lsn_delta: 0, offset: 512 }],
     };
-    let salt = format::Salt::new(header.log_id, header.generation);
-    let footer = Footer { summary }.encode(salt);
+    let salt = header.salt();
+    let footer = Footer::new(summary, format::Ending::Rotated).encode(salt);
     log.append(&footer[24..]).unwrap();
     drop(log);
     assert_eq!(image_of(&storage)[&1].len(), end + footer.len());

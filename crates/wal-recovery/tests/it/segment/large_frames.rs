@@ -86,7 +86,7 @@ fn the_scan_of_a_large_segment_tells_of_its_progress() {
 #[test]
 fn no_time_limit_stops_a_recovery_that_has_begun_to_change_something() {
     let mut image = three_sessions();
-    image.get_mut(&6).unwrap()[150] ^= 1;
+    image.get_mut(&6).unwrap()[534] ^= 1;
     for mode in [Mode::PointInTime, Mode::Salvage] {
         let mut refused = 0;
         for seconds in 0.. {

@@ -1,7 +1,7 @@
 //! The search behind a bad place: where its windows meet, what it may cost, and what is inside a frame.
 
 use crate::support::*;
-use wal_core::format::{FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Salt};
+use wal_core::format::{FRAME_HEADER_LEN, Flags, FrameHeader, FrameKind, LogId, Owner, Salt};
 use wal_core::*;
 use wal_recovery::{Inspect, Report, Verdict};
 
@@ -21,7 +21,7 @@ fn log(write: impl FnOnce(&Wal)) -> Image {
 /// What is found after a bit of the first record was flipped.
 fn inspect_without_the_first(image: &Image) -> Report {
     let mut image = image.clone();
-    image.get_mut(&1).unwrap()[128 + FRAME_HEADER_LEN] ^= 1;
+    image.get_mut(&1).unwrap()[512 + FRAME_HEADER_LEN] ^= 1;
     inspect(&image)
 }
 
@@ -41,7 +41,7 @@ fn an_empty_record_at_the_very_end_proves_what_is_before_it() {
         let report = inspect_without_the_first(&image);
         assert_eq!(report.verdict(), Verdict::Corrupt, "{less}: {report}");
         let end = image[&1].len() - FRAME_HEADER_LEN;
-        assert_eq!(report.damages[0].bytes, (end - 128) as u64, "{less}: {report}");
+        assert_eq!(report.damages[0].bytes, (end - 512) as u64, "{less}: {report}");
     }
 }
 
@@ -65,7 +65,7 @@ fn a_proof_is_found_in_a_block_whose_bytes_cancel_each_other_out() {
     assert!(cancels);
     let report = inspect_without_the_first(&image);
     assert_eq!(report.verdict(), Verdict::Corrupt, "{report}");
-    assert_eq!(report.damages[0].bytes, (second - 128) as u64, "{report}");
+    assert_eq!(report.damages[0].bytes, (second - 512) as u64, "{report}");
 }
 
 #[test]
@@ -78,8 +78,8 @@ fn a_torn_tail_reaches_to_the_end_of_its_last_whole_frame() {
         let report = inspect_without_the_first(&image);
         assert_eq!(report.verdict(), Verdict::TornTail, "{report}");
         let damage = &report.damages[0];
-        assert_eq!(damage.bytes, (image[&1].len() - 128) as u64, "{report}");
-        assert!(damage.reason.contains("the frame of LSN 2 at offset 157"), "{report}");
+        assert_eq!(damage.bytes, (image[&1].len() - 512) as u64, "{report}");
+        assert!(damage.reason.contains("the frame of LSN 2 at offset 541"), "{report}");
     }
 }
 
@@ -91,7 +91,7 @@ fn what_is_inside_a_whole_frame_proves_nothing_however_long_the_frame_is() {
         log.append(&vec![16; WINDOW + 4096]).unwrap();
     });
     let header = header_of(&image[&1], 1);
-    let salt = Salt::new(header.log_id, header.generation);
+    let salt = header.salt();
     let bytes = image.get_mut(&1).unwrap();
     let second = offsets_of(bytes, 1)[1];
     let body = [16; 10];
@@ -128,7 +128,7 @@ fn a_proof_is_found_behind_a_frame_that_is_longer_than_a_window() {
         let report = inspect_without_the_first(&image);
         assert_eq!(report.verdict(), Verdict::Corrupt, "{len}: {report}");
         let proof = offsets_of(&image[&1], 1)[2];
-        assert_eq!(report.damages[0].bytes, (proof - 128) as u64, "{len}: {report}");
+        assert_eq!(report.damages[0].bytes, (proof - 512) as u64, "{len}: {report}");
     }
 }
 
@@ -151,7 +151,7 @@ fn claims(count: usize, durable_lag: u32) -> Image {
             kind: FrameKind::Data as u8,
             flags: Flags::default(),
         };
-        bytes.extend_from_slice(&claim.seal(7, Salt::new(LogId([1; 16]), 77)));
+        bytes.extend_from_slice(&claim.seal(7, Salt::new(LogId([1; 16]), Owner::default(), 77)));
     }
     bytes.resize(bytes.len() + 2 * WINDOW - count * FRAME_HEADER_LEN, 16);
     image

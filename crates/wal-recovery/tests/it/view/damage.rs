@@ -19,7 +19,7 @@ fn a_torn_tail_ends_and_damage_fails() {
     assert_eq!(rest(&mut records).len(), 13);
     assert!(records.next().is_none());
 
-    for (name, at, good) in [(1, 140, 0), (1, 190, 1), (6, 160, 5), (9, 140, 8), (9, 200, 9)] {
+    for (name, at, good) in [(1, 524, 0), (1, 574, 1), (6, 544, 5), (9, 524, 8), (9, 584, 9)] {
         let mut bad = three_sessions();
         bad.get_mut(&name).unwrap()[at] ^= 1;
         let mut records = View::open(memory_of(&bad)).unwrap().records(Lsn::ZERO);
@@ -58,15 +58,15 @@ fn damage_can_be_stepped_over() {
     let flip =
         |name: u64, at: usize| move |image: &mut Image| image.get_mut(&name).unwrap()[at] ^= 1;
     assert_eq!(skipped(&|_| {}), (all_but(0, 0), vec![]));
-    assert_eq!(skipped(&flip(1, 140)), (all_but(1, 2), vec![(0, 2)]));
-    assert_eq!(skipped(&flip(1, 190)), (all_but(2, 5), vec![(1, 5)]));
+    assert_eq!(skipped(&flip(1, 524)), (all_but(1, 2), vec![(0, 2)]));
+    assert_eq!(skipped(&flip(1, 574)), (all_but(2, 5), vec![(1, 5)]));
     // The last frame of a sealed segment, headers, a whole segment.
-    assert_eq!(skipped(&flip(1, 220)), (all_but(5, 6), vec![(4, 6)]));
+    assert_eq!(skipped(&flip(1, 604)), (all_but(5, 6), vec![(4, 6)]));
     assert_eq!(skipped(&flip(1, 50)), (all_but(1, 6), vec![(0, 6)]));
     assert_eq!(skipped(&flip(6, 50)), (all_but(6, 9), vec![(5, 9)]));
     assert_eq!(skipped(&flip(9, 50)), ((1..=8).collect(), vec![]));
     assert_eq!(skipped(&|image| drop(image.remove(&6))), (all_but(6, 9), vec![(5, 9)]));
-    assert_eq!(skipped(&flip(9, 140)), (all_but(9, 10), vec![(8, 10)]));
+    assert_eq!(skipped(&flip(9, 524)), (all_but(9, 10), vec![(8, 10)]));
 }
 
 /// What can be read, and the error that ends it.

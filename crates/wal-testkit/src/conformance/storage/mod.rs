@@ -176,6 +176,7 @@ macro_rules! __storage_checks {
             a_staged_segment_is_written_in_pieces
             publishing_as_new_replaces_nothing
             a_replacement_replaces_only_what_it_names
+            a_segment_of_another_version_is_not_replaced
             a_removed_name_can_be_created_again
             many_names_are_removed_in_one_call
             readers_of_a_removed_segment_see_nothing_else

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wal_core::format::{LogId, SEGMENT_HEADER_LEN, SegmentHeader};
-use wal_core::{Access, CodecId, LogStorage, Lsn, Publish, Result, Segment, Timestamp, WriteMode};
+use wal_core::{Access, LogStorage, Lsn, Publish, Result, Segment, WriteMode};
 
 use crate::conformance::checked::{Stop, ensure};
 
@@ -51,16 +51,9 @@ pub(super) const OVER: Publish = Publish::Replace { generation: None };
 /// A header that can be read, as long as [`header`] is.
 pub(super) fn generation(storage: &impl LogStorage, name: u64, generation: u64) -> Bytes {
     let mut whole = header(storage, generation as u8).to_vec();
-    let real = SegmentHeader {
-        log_id: LogId([7; 16]),
-        generation,
-        first_lsn: lsn(name),
-        follows: lsn(name).prev(),
-        log_start: Lsn::FIRST,
-        created: Timestamp::EPOCH,
-        codec: CodecId::RAW,
-        data_offset: SegmentHeader::data_offset_for(storage.capabilities().alignment),
-    };
+    let data_offset = SegmentHeader::data_offset_for(storage.capabilities().alignment);
+    let real =
+        SegmentHeader { data_offset, ..SegmentHeader::new(LogId([7; 16]), generation, lsn(name)) };
     whole[..SEGMENT_HEADER_LEN].copy_from_slice(&real.encode());
     whole.into()
 }

@@ -204,6 +204,33 @@ pub fn a_replacement_replaces_only_what_it_names<P: Medium>(
     expect_names(&storage, &[1, 9])
 }
 
+/// A segment of another version is not damaged, and nobody may replace it.
+pub fn a_segment_of_another_version_is_not_replaced<P: Medium>(
+    bench: &Bench<'_, P>,
+) -> Result<(), Stop> {
+    bench
+        .promise("Publish::check: Unsupported if only another build can read what is there", &[])?;
+    let (_medium, storage) = bench.start();
+    let _lock = storage.lock().wait()?;
+    for (name, version) in [(1, 1), (9, 3)] {
+        let mut other = whole(&storage, name, 5).to_vec();
+        other[8] = version;
+        // Its checksum is where that version has it.
+        other[100..600].fill(version);
+        let other = Bytes::from(other);
+        storage.create(lsn(name), other.clone(), CAPACITY, Publish::New).wait()?;
+        for how in [REPLACE_UNREADABLE, replace(5)] {
+            let outcome = publish(&storage, name, 7, how);
+            refused(outcome, how, ErrorKind::Unsupported)?;
+        }
+        let new = publish(&storage, name, 7, Publish::New);
+        refused(new, Publish::New, ErrorKind::Exists)?;
+        let segment = storage.open(lsn(name), Access::Read).wait()?;
+        expect(&segment, name, 0, &other)?;
+    }
+    expect_names(&storage, &[1, 9])
+}
+
 /// Many names go in one call, and no others.
 pub fn many_names_are_removed_in_one_call<P: Medium>(bench: &Bench<'_, P>) -> Result<(), Stop> {
     bench.promise(

@@ -38,6 +38,8 @@ pub(crate) enum Lie {
     BytesAfterTheName,
     ReplacesWhatIsNew,
     ReplacesAnyGeneration,
+    /// Takes a header of another version for one that is damaged.
+    ReplacesAnyVersion,
     PublishesInTwoSteps,
     OpensAnything,
     RemovesNothing,
@@ -302,9 +304,24 @@ impl Lie {
     fn way(self, inner: &dyn LogStorage, name: Lsn, how: Publish) -> Publish {
         let lies = match how {
             Publish::New => self == Lie::ReplacesWhatIsNew,
-            Publish::Replace { .. } => self == Lie::ReplacesAnyGeneration,
+            Publish::Replace { .. } => {
+                matches!(self, Lie::ReplacesAnyGeneration | Lie::ReplacesAnyVersion)
+            }
         };
         if !lies {
+            return how;
+        }
+        if self == Lie::ReplacesAnyVersion {
+            let present = inner.open(name, Access::Read).wait();
+            let there = present.and_then(|segment| segment.read_at(0, 512).wait());
+            let unsupported = there.is_ok_and(|bytes| {
+                let header = format::SegmentHeader::decode(&bytes, name);
+                header.is_err_and(|error| error.kind() == ErrorKind::Unsupported)
+            });
+            if unsupported {
+                inner.remove(&[name]).wait().unwrap();
+                return Publish::New;
+            }
             return how;
         }
         match inner.open(name, Access::Read).wait() {
