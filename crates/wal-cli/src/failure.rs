@@ -123,6 +123,12 @@ fn hint(error: &Error) -> Option<&'static str> {
         {
             "`--storage file` works everywhere, with the same log"
         }
+        ErrorKind::Unsupported if error.op() == "sync directory" => {
+            "`--allow-unsynced-names` goes on all the same; it costs nothing to keep the log on a local disk instead"
+        }
+        ErrorKind::Unsupported if error.op() == "lock log" => {
+            "mount it with locks, or keep the log on a local disk: two writers would destroy it"
+        }
         ErrorKind::Unsupported if error.detail().contains("a salvage mends it") => {
             "if no other version wrote this log, `wal repair DIR --mode salvage` mends the field"
         }

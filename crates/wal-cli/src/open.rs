@@ -4,7 +4,7 @@ use std::path::Path;
 
 use wal_core::format::Layers;
 use wal_core::{CodecId, LogStorage, Recovered};
-use wal_fs::FileStorage;
+use wal_fs::{FileSettings, FileStorage};
 use wal_recovery::{Mode, Recovery, Report};
 
 use crate::failure::{Failure, say};
@@ -15,15 +15,42 @@ pub(crate) fn existing(dir: &Path) -> Result<FileStorage, Failure> {
     Ok(FileStorage::open(dir)?)
 }
 
+/// What the file system may lack.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Place {
+    /// Go on where the file system syncs no directories (CIFS, vboxsf): a power loss may then take whole segments,
+    /// with records that were acknowledged as durable
+    #[arg(long)]
+    pub(crate) allow_unsynced_names: bool,
+}
+
+/// The same, to be written to.
+pub(crate) fn to_write(dir: &Path, place: Place) -> Result<FileStorage, Failure> {
+    let settings = FileSettings::default().allow_unsynced_names(place.allow_unsynced_names);
+    Ok(FileStorage::open_with(dir, settings)?)
+}
+
+/// Says what it costs to go on in a place that may lose names.
+pub(crate) fn warn(storage: &impl LogStorage) {
+    if !storage.capabilities().survives_power_loss {
+        say(format_args!(
+            "warning: this file system syncs no directories: a power loss may take whole segments, with records that \
+             were acknowledged as durable (lost by a power loss: unbounded)"
+        ));
+    }
+}
+
 /// A log that is synced by io_uring; an error where this build or this kernel has none.
 #[cfg(all(target_os = "linux", feature = "uring"))]
-pub(crate) fn uring(dir: &Path) -> Result<wal_fs::UringStorage, Failure> {
-    Ok(wal_fs::UringStorage::create(dir)?)
+pub(crate) fn uring(dir: &Path, place: Place) -> Result<wal_fs::UringStorage, Failure> {
+    let settings =
+        wal_fs::UringSettings::default().allow_unsynced_names(place.allow_unsynced_names);
+    Ok(wal_fs::UringStorage::create_with(dir, settings)?)
 }
 
 /// The same for builds without it.
 #[cfg(not(all(target_os = "linux", feature = "uring")))]
-pub(crate) fn uring(_: &Path) -> Result<FileStorage, Failure> {
+pub(crate) fn uring(_: &Path, _: Place) -> Result<FileStorage, Failure> {
     let why = if cfg!(target_os = "linux") {
         "this command was built without the feature \"uring\"; use --storage file"
     } else {
@@ -34,12 +61,14 @@ pub(crate) fn uring(_: &Path) -> Result<FileStorage, Failure> {
 
 /// Recovers a log for appending bytes: one of another codec, or with layers, is refused as it is.
 pub(crate) fn recover_raw(storage: impl LogStorage) -> Result<Recovered, Failure> {
+    warn(&storage);
     run(Recovery::new(storage).codec(CodecId::RAW).layers(Layers::NONE))
 }
 
 /// Recovers a log of any codec for writing, as every opening does: cuts a torn tail, refuses damage. Says what it
 /// cut. One with layers is refused as it is: what these need of it, only they know.
 pub(crate) fn recover(storage: impl LogStorage) -> Result<Recovered, Failure> {
+    warn(&storage);
     run(Recovery::new(storage).layers(Layers::NONE))
 }
 

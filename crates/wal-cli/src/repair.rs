@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    place: open::Place,
 }
 
 fn mode(name: &str) -> Result<Mode, String> {
@@ -59,7 +62,8 @@ fn until(text: &str) -> Result<Until, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
-    let storage = open::existing(&args.dir)?;
+    let storage = open::to_write(&args.dir, args.place)?;
+    open::warn(&storage);
     let mut recovery = Recovery::new(storage).mode(args.mode).verify(Verify::All).save_cut(true);
     if let Some(until) = args.until {
         recovery = recovery.until(until);

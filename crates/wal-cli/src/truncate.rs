@@ -30,6 +30,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     end: End,
+
+    #[command(flatten)]
+    place: open::Place,
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,7 +69,7 @@ impl Codec for Any {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let recovered = open::recover(open::existing(&args.dir)?)?;
+    let recovered = open::recover(open::to_write(&args.dir, args.place)?)?;
     let codec = Any(recovered.codec().unwrap_or(CodecId::RAW));
     let wal = Wal::builder(Policy::default()).codec(codec).open(recovered)?;
     match args.end {

@@ -296,7 +296,7 @@ impl<C: Codec> AsyncWal<C> {
     /// As [`Wal::claim`].
     #[must_use]
     pub fn claim(&self) -> Claim {
-        self.engine().strategy.claim()
+        self.engine().claim()
     }
 
     /// As [`Wal::stats`].

@@ -352,10 +352,12 @@ impl<C: Codec> Wal<C> {
         self.engine().log_id()
     }
 
-    /// What the strategy promises.
+    /// What the strategy promises. For a power loss that is nothing (*unbounded*) if the storage says that it survives
+    /// a process crash and no power loss ([`Capabilities`](crate::Capabilities)): one of files, for example, where
+    /// directories cannot be synced. Of a storage that survives neither, such as memory, no claim speaks.
     #[must_use]
     pub fn claim(&self) -> Claim {
-        self.engine().strategy.claim()
+        self.engine().claim()
     }
 
     /// Counters since the log was opened.

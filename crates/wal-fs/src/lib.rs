@@ -3,7 +3,7 @@
 //! # Which storage
 //! | storage | a write that only has to survive the process | a durable write | choose it |
 //! | --- | --- | --- | --- |
-//! | [`FileStorage`] | one call, into the cache | a write and an `fdatasync`, or one call (`write_through`) | by default: everywhere, for everything |
+//! | [`FileStorage`] | one call, into the cache | a write and an `fdatasync`, or one call (`write_through`, on file systems that are trusted with it) | by default: everywhere, for everything |
 //! | [`DirectStorage`] | one call, to the device | *one* call, past the cache | on Linux, for records that are synced one by one or by group commit, and where the log should not fill the page cache |
 //! | [`MmapStorage`] | a copy in memory, *no* call | a copy and an `fdatasync` | for records that need to survive a kill at once and a power loss later (`os`, `interval`, `batch`), on a file system that overwrites in place |
 //! | `UringStorage` (feature `uring`, Linux) | one call, into the cache | an operation of an io_uring, *pending* meanwhile | for programs that poll the syncs of many segments or logs from few threads |
@@ -38,7 +38,12 @@
 //! A removed segment is renamed to a spare, up to
 //! [`max_spares`](FileSettings::max_spares), and keeps its old bytes when it becomes a segment again. However many
 //! segments are removed in one call, the directory is synced once.
-//! Spares that an earlier process left are removed when the lock is taken, as only one process can
+//! A file that has a second name is never recycled, as in a backup made of links (`cp -al`): what is written to it
+//! would be written there, too. That is looked at when the segment is removed, and again before the spare is used.
+//! (Windows does not tell; there such a file is recycled.)
+//!
+//! Spares go when the lock is let go of, and their space is free. Those that a killed process left
+//! are removed when the lock is taken next, as only one process can
 //! promise that their old frames belong to an older generation of the same log.
 //!
 //! # Filling ahead
@@ -47,15 +52,20 @@
 //! written, which is a metadata change for each), writing zeros does. So as soon as a write leaves
 //! the part of the file that was written before, the rest of the next
 //! [`preallocate_bytes`](FileSettings::preallocate_bytes) is filled with zeros behind the data, up to
-//! the capacity that the segment was created with (there is none for one that was opened). If the
-//! disk has no room for the zeros, the segment goes on without them. `DirectStorage` fills ahead for
+//! the capacity that the segment was created with. A segment that is opened again is not filled: nothing is
+//! appended to it. If the disk has no room for the zeros, the segment goes on without them. `DirectStorage` fills ahead for
 //! the same reason, and because a direct write beyond the end of a file is slow; `MmapStorage` because
 //! memory may only be mapped to bytes that exist.
 //!
 //! # Platform notes
-//! - **Linux**: `fdatasync` and `fsync`; the directory is opened and synced with `fsync`. Write-through
-//!   is one `pwritev2` with `RWF_DSYNC`, or a write and an `fdatasync` where the file system knows no
-//!   such flag. Locking is `flock`, which belongs to the open file: a second storage in the same
+//! - **Linux**: `fdatasync` and `fsync`; the directory is opened and synced with `fsync`. Where that is
+//!   refused (`EINVAL`, `EBADF`, `ENOTSUP`) the whole file system is synced instead (`syncfs`), if it is one of which
+//!   is known that this makes names durable: ext2, ext3, ext4, XFS, btrfs, tmpfs, overlayfs. Elsewhere (CIFS, vboxsf,
+//!   some virtiofs) opening fails as `Unsupported`, or goes on with
+//!   [`allow_unsynced_names`](FileSettings::allow_unsynced_names), which says what that costs. Write-through
+//!   is one `pwritev2` with `RWF_DSYNC` on ext2, ext3, ext4, XFS, btrfs and tmpfs. It is a write and an `fdatasync`
+//!   on every other file system, and where the flag is not known
+//!   ([`trust_write_through`](FileSettings::trust_write_through)). Locking is `flock`, which belongs to the open file: a second storage in the same
 //!   process is refused like any other. On NFS a lock may be local to the machine, and a sync is
 //!   what the server makes of it.
 //!   A rename that replaces nothing and an exchange of names are `renameat2`, which ext4, XFS, btrfs, tmpfs and most
@@ -79,7 +89,8 @@
 //!   the segment created last may be missing only if none of its records was ever synced.
 //!   Locks are mandatory: nobody else can read the process id in `LOCK`.
 //!   A file cannot be cut while it is mapped; `MmapStorage` unmaps first.
-//! - **Everywhere but Linux** [`DirectStorage`] is unsupported, `UringStorage` does not exist, and a sync of [`MmapStorage`] first
+//! - **Everywhere but Linux** a durable write is a write and a sync (unless
+//!   [`trust_write_through`](FileSettings::trust_write_through) says otherwise, which gains nothing), [`DirectStorage`] is unsupported, `UringStorage` does not exist, and a sync of [`MmapStorage`] first
 //!   flushes the mapping (`msync`, `FlushViewOfFile`).
 //! - **Plain renames**, where the system has no others (NFS, and everything but Linux): a new segment looks
 //!   whether its name is free and is then renamed; one that replaces another looks at what it is going to replace
@@ -117,6 +128,8 @@ mod uring;
 pub use direct::{DirectSettings, DirectStorage, LastBlock};
 pub use file::{FileSettings, FileStorage};
 pub use mmap::{MmapSettings, MmapStorage};
-pub use os::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind, RealFile, RealFs};
+pub use os::{
+    DirEntry, DirectFile, File, FileSystem, FsProfile, Links, Mapping, NodeKind, RealFile, RealFs,
+};
 #[cfg(all(target_os = "linux", feature = "uring"))]
 pub use uring::{UringSettings, UringStorage};

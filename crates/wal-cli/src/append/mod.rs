@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use wal_core::{Durability, MemoryStorage, Settings, Wal};
-use wal_fs::{DirectSettings, DirectStorage, FileStorage, MmapStorage};
+use wal_fs::{DirectSettings, DirectStorage, FileSettings, FileStorage, MmapSettings, MmapStorage};
 use wal_sync::Policy;
 
 use crate::failure::{Failure, say};
@@ -85,6 +85,9 @@ pub(crate) struct Args {
     /// Print the LSN of each record once it is acknowledged, unbuffered and in order
     #[arg(long, action = ArgAction::SetTrue)]
     ack: bool,
+
+    #[command(flatten)]
+    place: open::Place,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -182,17 +185,25 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn open(args: &Args, settings: Settings) -> Result<Wal, Failure> {
+    let unsynced = args.place.allow_unsynced_names;
     let recovered = match (args.storage, &args.dir) {
         (Storage::Memory, _) => MemoryStorage::new().into_empty_log()?,
         (_, None) => return Err(Failure::usage("DIR is required")),
-        (Storage::File, Some(dir)) => open::recover_raw(FileStorage::create(dir)?)?,
+        (Storage::File, Some(dir)) => {
+            let settings = FileSettings::default().allow_unsynced_names(unsynced);
+            open::recover_raw(FileStorage::create_with(dir, settings)?)?
+        }
         (Storage::Direct, Some(dir)) => {
             let last_block = args.last_block.map(Into::into).unwrap_or_default();
-            let settings = DirectSettings::default().last_block(last_block);
+            let settings =
+                DirectSettings::default().last_block(last_block).allow_unsynced_names(unsynced);
             open::recover_raw(DirectStorage::create_with(dir, settings)?)?
         }
-        (Storage::Mmap, Some(dir)) => open::recover_raw(MmapStorage::create(dir)?)?,
-        (Storage::Uring, Some(dir)) => open::recover_raw(open::uring(dir)?)?,
+        (Storage::Mmap, Some(dir)) => {
+            let settings = MmapSettings::default().allow_unsynced_names(unsynced);
+            open::recover_raw(MmapStorage::create_with(dir, settings)?)?
+        }
+        (Storage::Uring, Some(dir)) => open::recover_raw(open::uring(dir, args.place)?)?,
     };
     Ok(Wal::builder(args.sync).settings(settings).open(recovered)?)
 }

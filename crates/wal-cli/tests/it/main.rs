@@ -7,6 +7,7 @@
 //! | `readme` | the commands in the README |
 //! | `syncs` | how often the command really syncs |
 //! | `hostile` | bad input and hostile surroundings |
+//! | `places` | file systems that refuse to sync a directory or to lock a file |
 //! | `kill` | `kill -9` at random moments |
 //! | `common` | running the command, and looking at what it left |
 
@@ -16,6 +17,8 @@ mod dump;
 mod hostile;
 #[cfg(unix)]
 mod kill;
+#[cfg(target_os = "linux")]
+mod places;
 #[cfg(unix)]
 mod readme;
 mod shell;

@@ -183,6 +183,16 @@ impl Engine {
         self.state().placement.log_start()
     }
 
+    /// What the strategy promises, as far as a storage of files keeps it.
+    pub(crate) fn claim(&self) -> crate::Claim {
+        let mut claim = self.strategy.claim();
+        let Capabilities { survives_process_crash, survives_power_loss, .. } = self.capabilities;
+        if survives_process_crash && !survives_power_loss {
+            claim.power_loss = crate::Loss::UNBOUNDED;
+        }
+        claim
+    }
+
     pub(crate) fn stats(&self) -> crate::Stats {
         self.state().stats()
     }

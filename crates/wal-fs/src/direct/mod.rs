@@ -34,7 +34,8 @@ const USUAL_BLOCK: u32 = 4096;
 /// The directory looks like that of a [`FileStorage`], and each opens what the other wrote. The
 /// difference is in how bytes are written: whole blocks, straight from memory to the device, and, where
 /// a record is to be durable, in *one* call that returns when it is (`pwritev2` with `RWF_DSYNC`,
-/// which is what `O_DSYNC` does to every write).
+/// which is what `O_DSYNC` does to every write). On a file system where that was not tried it is a write and an
+/// `fdatasync`, see [`trust_write_through`](DirectSettings::trust_write_through).
 ///
 /// ```
 /// use wal_core::{ErrorKind, LogStorage, Lsn, Publish, WriteMode};
@@ -300,7 +301,8 @@ impl<F: FileSystem> LogStorage for DirectStorage<F> {
     forward!(stage_segment: create_staged);
 
     fn capabilities(&self) -> Capabilities {
-        let files = self.files.capabilities().write_through(true).alignment(self.alignment());
+        let one_call = self.files.directory().trusts_one_call();
+        let files = self.files.capabilities().write_through(one_call).alignment(self.alignment());
         if self.is_padded() { files.pad_to(self.alignment()) } else { files }
     }
 

@@ -95,10 +95,18 @@ impl<H: File> DirectSegment<H> {
         let read = |buf: &mut [u8], at| whole::read(self.plain.file(), buf, at);
         let (at, bytes) =
             blocks.lay(offset, data, read).map_err(|e| self.plain.error("read block", e))?;
-        let write = || whole::write_blocks(file, bytes, at, self.block, mode);
+        let write = |mode| whole::write_blocks(file, bytes, at, self.block, mode);
         match mode {
-            WriteMode::Through => self.plain.syncing("write through", |_| write())?,
-            WriteMode::Cached => write().map_err(|e| self.plain.error("write", e))?,
+            WriteMode::Through if self.plain.trusts_one_call() => {
+                self.plain.syncing("write through", |_| write(WriteMode::Through))?;
+            }
+            WriteMode::Through => self.plain.syncing("write through", |plain| {
+                write(WriteMode::Cached)?;
+                plain.sync_data()
+            })?,
+            WriteMode::Cached => {
+                write(WriteMode::Cached).map_err(|e| self.plain.error("write", e))?;
+            }
         }
         self.plain.grown_to(at + bytes.len() as u64);
         *unsynced |= mode == WriteMode::Cached;

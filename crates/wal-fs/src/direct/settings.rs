@@ -37,6 +37,12 @@ pub struct DirectSettings {
     /// What becomes of a last block that is filled partly: whether the next commit writes it again, or
     /// begins behind it. Default [`LastBlock::Rewritten`].
     pub last_block: LastBlock,
+    /// As in [`FileSettings`]: whether one call is believed to make a write durable. Default `None`: on file systems
+    /// where that was tried.
+    pub trust_write_through: Option<bool>,
+    /// As in [`FileSettings`]: whether the log may live where directories cannot be synced, and what that costs.
+    /// Default false.
+    pub allow_unsynced_names: bool,
 }
 
 /// What becomes of the last block of a write, if the records fill only a part of it.
@@ -75,9 +81,15 @@ pub enum LastBlock {
 
 impl Default for DirectSettings {
     fn default() -> Self {
-        let FileSettings { preallocate_bytes, max_spares, .. } = FileSettings::default();
-        let last_block = LastBlock::default();
-        DirectSettings { preallocate_bytes, max_spares, block_bytes: Some(4096), last_block }
+        let files = FileSettings::default();
+        DirectSettings {
+            preallocate_bytes: files.preallocate_bytes,
+            max_spares: files.max_spares,
+            block_bytes: Some(4096),
+            last_block: LastBlock::default(),
+            trust_write_through: files.trust_write_through,
+            allow_unsynced_names: files.allow_unsynced_names,
+        }
     }
 }
 
@@ -110,6 +122,20 @@ impl DirectSettings {
         self
     }
 
+    /// Sets [`trust_write_through`](Self::trust_write_through).
+    #[must_use]
+    pub const fn trust_write_through(mut self, trust: Option<bool>) -> Self {
+        self.trust_write_through = trust;
+        self
+    }
+
+    /// Sets [`allow_unsynced_names`](Self::allow_unsynced_names).
+    #[must_use]
+    pub const fn allow_unsynced_names(mut self, allow: bool) -> Self {
+        self.allow_unsynced_names = allow;
+        self
+    }
+
     /// Checks every range; nothing is ever corrected silently.
     ///
     /// # Errors
@@ -132,6 +158,8 @@ impl DirectSettings {
         FileSettings::default()
             .preallocate_bytes(preallocate.unwrap_or(u64::MAX))
             .max_spares(self.max_spares)
+            .trust_write_through(self.trust_write_through)
+            .allow_unsynced_names(self.allow_unsynced_names)
     }
 }
 

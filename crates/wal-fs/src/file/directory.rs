@@ -2,16 +2,25 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use wal_core::{Access, Error, ErrorKind, Listing, Lsn, Result, StorageLock, WriteMode};
 
-use super::lock;
+use super::lock::{self, LockGuard};
 use super::names::{self, Name};
 use super::segment::{FileSegment, Growth};
 use super::settings::FileSettings;
 use super::spares::Spares;
-use crate::os::dir::failed;
+use crate::os::dir::{self, failed, not_synced};
 use crate::os::{File, FileSystem, whole};
+
+/// Whether nobody else has a name for the file. Where the system does not tell, it is believed.
+fn is_ours_alone(file: &impl File) -> bool {
+    match file.links() {
+        Ok(links) => links.count == 1,
+        Err(error) => error.kind() == io::ErrorKind::Unsupported,
+    }
+}
 
 /// One directory, shared by a storage and the segments that it has staged.
 #[derive(Debug)]
@@ -20,11 +29,55 @@ pub(crate) struct Directory<F> {
     path: PathBuf,
     settings: FileSettings,
     spares: Spares,
+    /// Whether one call is believed to make a write durable here.
+    one_call: bool,
+    /// Whether a name is durable once the directory was synced. If not, that was allowed.
+    durable_names: bool,
+}
+
+/// Holds the lock. With it go the files that were kept for later segments: no other process may use them.
+struct Held<F: FileSystem> {
+    directory: Arc<Directory<F>>,
+    /// Who took it. A child that was forked has a copy of this value, and no right to the files.
+    process: u32,
+    /// Dropped after them, as the next holder removes what it finds.
+    _lock: LockGuard<F::File>,
+}
+
+impl<F: FileSystem> Drop for Held<F> {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            self.directory.spares.give_back(&self.directory.fs);
+        }
+    }
 }
 
 impl<F: FileSystem> Directory<F> {
     pub(super) fn new(fs: F, path: PathBuf, settings: FileSettings) -> Self {
-        Directory { fs, path, settings, spares: Spares::default() }
+        let trusted = fs.profile(&path).write_through;
+        let one_call = settings.trust_write_through.unwrap_or(trusted);
+        let refused = || {
+            let synced = fs.sync_dir(&path);
+            synced.is_err_and(|error| error.kind() == io::ErrorKind::Unsupported)
+        };
+        let durable_names = !(settings.allow_unsynced_names && refused());
+        Directory { fs, path, settings, spares: Spares::default(), one_call, durable_names }
+    }
+
+    /// Whether one call is believed to make a write durable here.
+    pub(crate) fn trusts_one_call(&self) -> bool {
+        self.one_call
+    }
+
+    /// Whether a name is durable once the directory was synced.
+    pub(super) fn has_durable_names(&self) -> bool {
+        self.durable_names
+    }
+
+    /// How many removed segments may be kept. None where a power loss may bring one back under its old name: the file
+    /// must not hold another segment then.
+    pub(super) fn max_spares(&self) -> usize {
+        if self.durable_names { self.settings.max_spares } else { 0 }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -47,19 +100,26 @@ impl<F: FileSystem> Directory<F> {
         self.path.join(names::LOCK)
     }
 
-    pub(super) fn sync(&self) -> Result<()> {
-        self.fs.sync_dir(&self.path).map_err(|source| failed("sync directory", &self.path, source))
+    /// Makes the names durable; `Ok` without that where it was found at the beginning that the system cannot, and
+    /// that was allowed. A refusal that comes later is an error: the claim was another one.
+    pub(super) fn sync_names(&self) -> io::Result<()> {
+        dir::sync(&self.fs, &self.path, !self.durable_names)
     }
 
-    pub(super) fn take_lock(&self) -> Result<StorageLock> {
-        let guard = lock::acquire(&self.fs, &self.lock_path())?;
+    pub(super) fn sync(&self) -> Result<()> {
+        self.sync_names().map_err(|source| not_synced(&self.path, source))
+    }
+
+    pub(super) fn take_lock(self: &Arc<Self>) -> Result<StorageLock> {
+        let lock = lock::acquire(&self.fs, &self.lock_path())?;
         self.spares
             .clear(&self.fs, &self.path)
             .map_err(|(path, source)| failed("remove spare", &path, source))?;
         // An earlier process may have died between a rename and the sync of the directory. What is read
         // from now on is believed, so its names must not be lost in a power loss.
         self.sync()?;
-        Ok(StorageLock::new(guard))
+        let process = std::process::id();
+        Ok(StorageLock::new(Held { directory: self.clone(), process, _lock: lock }))
     }
 
     pub(super) fn listing(&self) -> Result<Listing> {
@@ -80,9 +140,14 @@ impl<F: FileSystem> Directory<F> {
 
     /// A file under a spare's name, with old bytes in it or empty. It is the caller's.
     pub(super) fn take_spare(&self) -> Result<(PathBuf, F::File)> {
-        if let Some(path) = self.spares.take() {
+        while let Some(path) = self.spares.take() {
             match self.fs.open(&path, Access::Write) {
-                Ok(file) => return Ok((path, file)),
+                Ok(file) if is_ours_alone(&file) => return Ok((path, file)),
+                // Somebody made another name for it in the meantime.
+                Ok(_) => self
+                    .fs
+                    .remove_file(&path)
+                    .map_err(|source| failed("remove spare", &path, source))?,
                 // Somebody tidied up the directory.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => return Err(failed("open spare", &path, source)),
@@ -96,9 +161,15 @@ impl<F: FileSystem> Directory<F> {
         let path = self.segment_path(name);
         let fail = |source| failed("open segment", &path, source).with_segment(name);
         let file = self.fs.open(&path, access).map_err(fail)?;
-        let (len, chunk) = (file.len().map_err(fail)?, self.settings.preallocate_bytes);
-        let growth = Growth { len, chunk, limit: u64::MAX };
-        Ok(FileSegment::new(file, name, path, access, growth))
+        // Nothing is appended to a segment that is there already: at most it gets a footer.
+        let growth = Growth { len: file.len().map_err(fail)?, chunk: 0, limit: 0 };
+        Ok(FileSegment::new(file, name, path, access, self.one_call, growth))
+    }
+
+    /// Whether the segment at `path` may become another one. Not if its file has a second name, as in a backup made of
+    /// links: what is written to it would be written there, too.
+    fn may_be_recycled(&self, path: &Path) -> bool {
+        self.fs.open(path, Access::Read).is_ok_and(|file| is_ours_alone(&file))
     }
 
     /// Takes the names away, all of them, and then makes that durable, once for all.
@@ -107,7 +178,8 @@ impl<F: FileSystem> Directory<F> {
         let mut spares = Vec::new();
         for &name in names {
             let path = self.segment_path(name);
-            let removed = if self.spares.count() + spares.len() < self.settings.max_spares {
+            let wanted = self.spares.count() + spares.len() < self.max_spares();
+            let removed = if wanted && self.may_be_recycled(&path) {
                 let spare = self.spares.next_path(&self.path);
                 self.fs.rename(&path, &spare).map(|()| spares.push(spare))
             } else {
@@ -129,7 +201,7 @@ impl<F: FileSystem> Directory<F> {
     pub(super) fn keep(&self, path: &Path, label: &str) -> io::Result<PathBuf> {
         let (kept, renamed) = self.under_free_name(label, |kept| self.fs.rename_new(path, kept));
         renamed?;
-        self.fs.sync_dir(&self.path)?;
+        self.sync_names()?;
         Ok(self.path.join(kept))
     }
 

@@ -22,7 +22,11 @@ impl<H: File> Drop for LockGuard<H> {
 pub(super) fn acquire<F: FileSystem>(fs: &F, path: &Path) -> Result<LockGuard<F::File>> {
     let fail = |source| Error::io("lock log", source).with_detail(path.display().to_string());
     let file = open_or_create(fs, path).map_err(fail)?;
-    if !file.try_lock().map_err(fail)? {
+    let locked = file.try_lock().map_err(|source| match source.kind() {
+        io::ErrorKind::Unsupported => no_locks(path, source),
+        _ => fail(source),
+    });
+    if !locked? {
         let holder = match holder(&file) {
             Some(pid) => format!("{} is locked by process {pid}", path.display()),
             None => format!("{} is locked by another process", path.display()),
@@ -35,6 +39,15 @@ pub(super) fn acquire<F: FileSystem>(fs: &F, path: &Path) -> Result<LockGuard<F:
     let _ = whole::write(&file, pid.as_bytes(), 0, WriteMode::Cached)
         .and_then(|()| file.set_len(pid.len() as u64));
     Ok(LockGuard(file))
+}
+
+/// Without a lock two writers would write into each other's segments.
+fn no_locks(path: &Path, source: io::Error) -> Error {
+    Error::new(ErrorKind::Unsupported, "lock log").with_source(source).with_detail(format!(
+        "{}: this file system grants no locks, and without one a second writer could not be kept out; start its lock \
+         service, mount it with locks, or keep the log on a local disk",
+        path.display()
+    ))
 }
 
 fn open_or_create<F: FileSystem>(fs: &F, path: &Path) -> io::Result<F::File> {

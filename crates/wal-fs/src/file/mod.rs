@@ -124,7 +124,7 @@ impl<F: FileSystem> FileStorage<F> {
     ) -> Result<Self> {
         settings.validate()?;
         let dir = dir.into();
-        dir::create(&fs, &dir)?;
+        dir::create(&fs, &dir, settings.allow_unsynced_names)?;
         Self::with_file_system(fs, dir, settings)
     }
 
@@ -166,8 +166,9 @@ fn as_it_is<F: FileSystem>(Nameless { segment, .. }: Nameless<'_, F>) -> Result<
 impl<F: FileSystem> LogStorage for FileStorage<F> {
     fn capabilities(&self) -> Capabilities {
         Capabilities::durable()
-            .recycles(self.settings().max_spares > 0)
-            .write_through(self.settings().write_through)
+            .survives_power_loss(self.directory.has_durable_names())
+            .recycles(self.directory.max_spares() > 0)
+            .write_through(self.settings().write_through && self.directory.trusts_one_call())
     }
 
     fn describe(&self) -> String {

@@ -16,6 +16,8 @@ pub(crate) struct FileSegment<H> {
     name: Lsn,
     path: PathBuf,
     access: Access,
+    /// Whether one call is believed to make a write durable.
+    one_call: bool,
     growth: Mutex<Growth>,
     sync: Mutex<SyncState>,
 }
@@ -56,9 +58,16 @@ enum SyncState {
 }
 
 impl<H: File> FileSegment<H> {
-    pub(super) fn new(file: H, name: Lsn, path: PathBuf, access: Access, growth: Growth) -> Self {
+    pub(super) fn new(
+        file: H,
+        name: Lsn,
+        path: PathBuf,
+        access: Access,
+        one_call: bool,
+        growth: Growth,
+    ) -> Self {
         let (growth, sync) = (Mutex::new(growth), Mutex::new(SyncState::Fine));
-        FileSegment { file, name, path, access, growth, sync }
+        FileSegment { file, name, path, access, one_call, growth, sync }
     }
 
     pub(crate) fn file(&self) -> &H {
@@ -79,6 +88,11 @@ impl<H: File> FileSegment<H> {
             Access::Write => Ok(()),
             Access::Read => Err(self.refuse(op, "opened for reading only")),
         }
+    }
+
+    /// Whether one call is believed to make a write durable. If not, a sync has to follow.
+    pub(crate) fn trusts_one_call(&self) -> bool {
+        self.one_call
     }
 
     fn growth(&self) -> MutexGuard<'_, Growth> {
@@ -111,7 +125,7 @@ impl<H: File> FileSegment<H> {
         };
         let mut growth = self.growth();
         let target = growth.target(end);
-        if mode == WriteMode::Through && target.is_none() {
+        if mode == WriteMode::Through && target.is_none() && self.one_call {
             self.syncing("write through", |file| whole::write(file, data, offset, mode))
                 .map_err(at)?;
             growth.len = growth.len.max(end);
@@ -124,7 +138,7 @@ impl<H: File> FileSegment<H> {
             self.fill(&mut growth, target)?;
         }
         if mode == WriteMode::Through {
-            // The zeros are made durable with the data: only then are the writes that follow
+            // Zeros are made durable with the data: only then are the writes that follow
             // free of new blocks and lengths, which is what filling ahead is for.
             self.syncing("write through", File::sync_data).map_err(at)?;
         }
@@ -241,7 +255,7 @@ mod tests {
         let path = dir.path().join("bytes");
         let file = crate::os::FileSystem::create_new(&crate::os::RealFs, &path).unwrap();
         let growth = Growth { len: 0, chunk: 0, limit: 0 };
-        let segment = FileSegment::new(file, Lsn::FIRST, path, Access::Write, growth);
+        let segment = FileSegment::new(file, Lsn::FIRST, path, Access::Write, true, growth);
         segment.write(0, b"first second", WriteMode::Cached).unwrap();
         let first = segment.read(0, 5, Bytes::new()).unwrap();
         let held = first.clone();

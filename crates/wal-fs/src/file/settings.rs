@@ -29,11 +29,33 @@ pub struct FileSettings {
     /// is possible, instead of a write and an `fdatasync`. As durable, and one call fewer; what it
     /// gains depends on the device. Default false.
     pub write_through: bool,
+    /// Whether one call is believed to make a write durable (write-through). `None`: on file systems where that was
+    /// tried, which are ext2, ext3, ext4, XFS, btrfs and tmpfs. Elsewhere (f2fs, overlayfs, network file systems,
+    /// everything that is not Linux) a durable write is a write and a sync, and
+    /// [`Capabilities::write_through`](wal_core::Capabilities::write_through) is false. `Some(true)`: everywhere. Only
+    /// for a file system that you have tried yourself: f2fs, for one, may lose acknowledged records then.
+    /// `Some(false)`: nowhere. Default `None`.
+    pub trust_write_through: Option<bool>,
+    /// Whether the log may live where directories cannot be synced (CIFS, vboxsf, some virtiofs). Otherwise opening it
+    /// there fails as `Unsupported`.
+    ///
+    /// The cost: a power loss may take the name of a segment, and every record in it, also those that were
+    /// acknowledged as durable; if it takes one from the middle, the log is opened only after a repair. So
+    /// [`Wal::claim`](wal_core::Wal::claim) promises nothing for a power loss there. The death of the process costs
+    /// nothing. Segments are not recycled there. Where directories can be synced the setting changes nothing, and an
+    /// error of the device is an error always. Default false.
+    pub allow_unsynced_names: bool,
 }
 
 impl Default for FileSettings {
     fn default() -> Self {
-        FileSettings { preallocate_bytes: 1 << 20, max_spares: 2, write_through: false }
+        FileSettings {
+            preallocate_bytes: 1 << 20,
+            max_spares: 2,
+            write_through: false,
+            trust_write_through: None,
+            allow_unsynced_names: false,
+        }
     }
 }
 
@@ -56,6 +78,20 @@ impl FileSettings {
     #[must_use]
     pub const fn write_through(mut self, on: bool) -> Self {
         self.write_through = on;
+        self
+    }
+
+    /// Sets [`trust_write_through`](Self::trust_write_through).
+    #[must_use]
+    pub const fn trust_write_through(mut self, trust: Option<bool>) -> Self {
+        self.trust_write_through = trust;
+        self
+    }
+
+    /// Sets [`allow_unsynced_names`](Self::allow_unsynced_names).
+    #[must_use]
+    pub const fn allow_unsynced_names(mut self, allow: bool) -> Self {
+        self.allow_unsynced_names = allow;
         self
     }
 

@@ -72,14 +72,20 @@ impl Spares {
     ) -> Result<(), (PathBuf, io::Error)> {
         let here = |error| (dir.to_path_buf(), error);
         self.state().ready.clear();
-        let mut removed = false;
         for entry in fs.read_dir(dir).map_err(here)? {
             if !entry.is_dir && entry.name.to_str().map(Name::parse) == Some(Name::Spare) {
                 let path = dir.join(&entry.name);
                 fs.remove_file(&path).map_err(|error| (path, error))?;
-                removed = true;
             }
         }
-        if removed { fs.sync_dir(dir).map_err(here) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Gives the space of the spares back to the file system. One that stays goes when the lock is taken next.
+    pub(super) fn give_back<F: FileSystem>(&self, fs: &F) {
+        let ready = std::mem::take(&mut self.state().ready);
+        for path in ready {
+            let _ = fs.remove_file(&path);
+        }
     }
 }

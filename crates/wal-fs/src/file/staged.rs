@@ -14,7 +14,7 @@ use wal_core::{
 
 use super::directory::Directory;
 use super::segment::{FileSegment, Growth};
-use crate::os::dir::failed;
+use crate::os::dir::{failed, not_synced};
 use crate::os::{File, FileSystem, whole};
 
 const OP: &str = "create segment";
@@ -169,15 +169,21 @@ where
         let StagedFile { spare, file, name, growth, end, prepare, .. } = self;
         let directory = spare.directory.clone();
         let (fs, path) = (directory.file_system(), directory.segment_path(name));
-        let segment = FileSegment::new(file, name, path.clone(), Access::Write, growth);
+        let one_call = directory.trusts_one_call();
+        let segment = FileSegment::new(file, name, path.clone(), Access::Write, one_call, growth);
         // Before the name is there: if this fails, nothing has happened.
         let segment = prepare(Nameless { segment, fs, path: spare.path(), end })
             .map_err(|e| e.with_segment(name))?;
         Naming { directory: &directory, name, path, how }.name(spare)?;
         // It has its name: that the directory is gone now does not mean that there was nothing to replace.
-        let synced = directory.file_system().sync_dir(directory.path());
-        synced.map_err(|source| {
-            naming_failed("sync directory", directory.path(), source).with_segment(name)
+        directory.sync_names().map_err(|source| {
+            let error = match source.kind() {
+                io::ErrorKind::NotFound => {
+                    naming_failed("sync directory", directory.path(), source)
+                }
+                _ => not_synced(directory.path(), source),
+            };
+            error.with_segment(name)
         })?;
         Ok(segment)
     }

@@ -28,12 +28,20 @@ pub struct MmapSettings {
     pub helper_thread: bool,
     /// As in [`FileSettings`]: how many removed segments are kept to become new ones. Default 2, 0 to 64.
     pub max_spares: usize,
+    /// As in [`FileSettings`]: whether the log may live where directories cannot be synced, and what that costs.
+    /// Default false.
+    pub allow_unsynced_names: bool,
 }
 
 impl Default for MmapSettings {
     fn default() -> Self {
-        let FileSettings { preallocate_bytes, max_spares, .. } = FileSettings::default();
-        MmapSettings { window_bytes: preallocate_bytes, helper_thread: true, max_spares }
+        let files = FileSettings::default();
+        MmapSettings {
+            window_bytes: files.preallocate_bytes,
+            helper_thread: true,
+            max_spares: files.max_spares,
+            allow_unsynced_names: files.allow_unsynced_names,
+        }
     }
 }
 
@@ -59,6 +67,13 @@ impl MmapSettings {
         self
     }
 
+    /// Sets [`allow_unsynced_names`](Self::allow_unsynced_names).
+    #[must_use]
+    pub const fn allow_unsynced_names(mut self, allow: bool) -> Self {
+        self.allow_unsynced_names = allow;
+        self
+    }
+
     /// Checks every range; nothing is ever corrected silently.
     ///
     /// # Errors
@@ -70,7 +85,10 @@ impl MmapSettings {
 
     /// What the files below are kept with.
     pub(super) fn files(&self) -> FileSettings {
-        FileSettings::default().preallocate_bytes(self.window_bytes).max_spares(self.max_spares)
+        FileSettings::default()
+            .preallocate_bytes(self.window_bytes)
+            .max_spares(self.max_spares)
+            .allow_unsynced_names(self.allow_unsynced_names)
     }
 }
 

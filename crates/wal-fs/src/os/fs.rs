@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use wal_core::Access;
 
+use super::FsProfile;
+
 /// One name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
@@ -44,6 +46,21 @@ pub struct DirectFile<H> {
     pub file: H,
     /// Offsets and lengths must be multiples of this many bytes; `None` if the system does not say.
     pub block_bytes: Option<u32>,
+}
+
+/// Which file a handle has open, and how many names lead to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "every file system makes them, and has to say all of it"
+)]
+pub struct Links {
+    /// How many names the file has, in all directories of its file system. 0: the last one was removed.
+    pub count: u64,
+    /// The number of the file in its file system.
+    pub inode: u64,
+    /// The number of the file system. Two handles with the same two numbers have the same file open.
+    pub device: u64,
 }
 
 /// A file system.
@@ -172,11 +189,21 @@ pub trait FileSystem: Send + Sync + 'static {
 
     /// Makes the names in a directory durable: those created, renamed and removed before the call.
     ///
-    /// - **On `Ok`**: they are. The bytes of the files are not.
-    /// - **On `Err`**: nothing is known about any of them; a later `Ok` would prove nothing.
+    /// - **On `Ok`**: they are. The bytes of the files need not be.
+    /// - **On `Err`**: nothing is known about any of them; a later `Ok` would prove nothing. `Unsupported` if this
+    ///   file system syncs no directories at all, and has no other call that makes names durable.
     /// - **Concurrency**: changes made meanwhile are not covered.
     /// - **Durability**: the only source of it for names.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// What is known of the file system that a directory lies in. Nothing, unless this method is implemented.
+    ///
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: none.
+    fn profile(&self, dir: &Path) -> FsProfile {
+        let _ = dir;
+        FsProfile::UNKNOWN
+    }
 }
 
 /// An open file.
@@ -272,6 +299,17 @@ pub trait File: Send + Sync + 'static {
     /// - **Durability**: none.
     fn len(&self) -> io::Result<u64>;
 
+    /// Says which file this is, and how many names it has.
+    ///
+    /// - **On `Ok`**: so it was at some moment of the call.
+    /// - **On `Err`**: nothing changed; `Unsupported` if the system does not tell. So it is for every file that does
+    ///   not implement this method.
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: none.
+    fn links(&self) -> io::Result<Links> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Tries to lock the file against every other handle, in this process or another.
     ///
     /// - **On `Ok(true)`**: no other handle has the lock until `unlock`, or until this handle is
@@ -351,5 +389,8 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         (**self).sync_dir(path)
+    }
+    fn profile(&self, dir: &Path) -> FsProfile {
+        (**self).profile(dir)
     }
 }

@@ -5,6 +5,7 @@
 //! | `fs` | the traits: the few calls that a log on files needs |
 //! | `real` | those calls, made for real through the standard library |
 //! | `mapping` | a piece of a real file in memory |
+//! | `profile` | what is known of a file system by its type |
 //! | `names` | what only Linux has: renames that replace nothing, and exchanges |
 //! | `through` | what only Linux has: write-through, direct I/O, write-back |
 //! | `dir` | calls put together: the directory of a log |
@@ -15,10 +16,12 @@ mod fs;
 mod mapping;
 #[cfg(target_os = "linux")]
 mod names;
+mod profile;
 mod real;
 #[cfg(target_os = "linux")]
 mod through;
 pub(crate) mod whole;
 
-pub use fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
+pub use fs::{DirEntry, DirectFile, File, FileSystem, Links, Mapping, NodeKind};
+pub use profile::FsProfile;
 pub use real::{RealFile, RealFs};

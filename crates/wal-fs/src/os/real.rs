@@ -8,10 +8,12 @@ use wal_core::Access;
 
 #[cfg(target_os = "linux")]
 use super::fs::DirectFile;
+#[cfg(unix)]
+use super::fs::Links;
 use super::fs::{DirEntry, File, FileSystem, Mapping, NodeKind};
 use super::mapping;
 #[cfg(target_os = "linux")]
-use super::{names, through};
+use super::{FsProfile, names, profile, through};
 
 /// The operating system's file system.
 ///
@@ -86,7 +88,8 @@ impl FileSystem for RealFs {
 
     #[cfg(not(windows))]
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        fs::File::open(path)?.sync_all()
+        let directory = fs::File::open(path)?;
+        directory.sync_all().or_else(|error| sync_otherwise(&directory, error))
     }
 
     /// Windows has no call for it; see the platform notes of the crate.
@@ -94,6 +97,42 @@ impl FileSystem for RealFs {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         fs::metadata(path).map(drop)
     }
+
+    #[cfg(target_os = "linux")]
+    fn profile(&self, dir: &Path) -> FsProfile {
+        profile::of_directory(dir)
+    }
+}
+
+/// Makes names durable where a directory cannot be synced by itself: with all else of the file system, if that is
+/// known to cover names. An error of the device stays one.
+#[cfg(not(windows))]
+fn sync_otherwise(directory: &fs::File, error: io::Error) -> io::Result<()> {
+    if !is_refusal(&error) {
+        return Err(error);
+    }
+    #[cfg(target_os = "linux")]
+    if profile::syncfs_covers_names(directory) {
+        return Ok(rustix::fs::syncfs(directory)?);
+    }
+    let _ = directory;
+    Err(io::Error::new(io::ErrorKind::Unsupported, error))
+}
+
+/// Whether the system says that it cannot, and not that it failed: `EINVAL` (CIFS, vboxsf), `ENOTSUP`, `ENOSYS`, or
+/// `EBADF` for a handle that is open (some virtiofs).
+#[cfg(not(windows))]
+fn is_refusal(error: &io::Error) -> bool {
+    const EBADF: i32 = 9;
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+        || error.raw_os_error() == Some(EBADF)
+}
+
+/// Whether the system says that there are no locks, and not that somebody has this one. `ENOLCK` is how NFS says that
+/// its lock service does not answer.
+fn has_no_locks(error: &io::Error) -> bool {
+    const ENOLCK: i32 = if cfg!(target_os = "linux") { 37 } else { 77 };
+    error.kind() == io::ErrorKind::Unsupported || cfg!(unix) && error.raw_os_error() == Some(ENOLCK)
 }
 
 /// An open file of [`RealFs`].
@@ -177,15 +216,71 @@ impl File for RealFile {
         Ok(self.file.metadata()?.len())
     }
 
+    #[cfg(unix)]
+    fn links(&self) -> io::Result<Links> {
+        use std::os::unix::fs::MetadataExt;
+        let told = self.file.metadata()?;
+        Ok(Links { count: told.nlink(), inode: told.ino(), device: told.dev() })
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         match self.file.try_lock() {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, error))
+            }
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
     fn unlock(&self) -> io::Result<()> {
         self.file.unlock()
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_from_a_failure() {
+        let error = io::Error::from_raw_os_error;
+        let [ebadf, einval, eio, enospc] = [9, 22, 5, 28].map(error);
+        assert!(is_refusal(&ebadf) && is_refusal(&einval));
+        assert!(!is_refusal(&eio) && !is_refusal(&enospc));
+    }
+
+    /// Here a directory can be synced; what is done where it cannot needs no other directory to be tried.
+    #[test]
+    fn a_refused_sync_is_made_otherwise_or_told_and_a_failed_one_is_neither() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = fs::File::open(dir.path()).unwrap();
+        let refused = sync_otherwise(&directory, io::Error::from_raw_os_error(22));
+        #[cfg(target_os = "linux")]
+        let covered = profile::syncfs_covers_names(&directory);
+        #[cfg(not(target_os = "linux"))]
+        let covered = false;
+        match refused {
+            Ok(()) => assert!(covered),
+            Err(error) => assert_eq!((error.kind(), covered), (io::ErrorKind::Unsupported, false)),
+        }
+        let failed = sync_otherwise(&directory, io::Error::from_raw_os_error(5)).unwrap_err();
+        assert_eq!(failed.raw_os_error(), Some(5));
+    }
+
+    #[test]
+    fn a_second_name_is_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
+        let file = RealFs.create_new(&one).unwrap();
+        let before = file.links().unwrap();
+        assert_eq!(before.count, 1);
+        fs::hard_link(&one, &two).unwrap();
+        assert_eq!(file.links().unwrap(), Links { count: 2, ..before });
+        assert_eq!(RealFs.open(&two, Access::Read).unwrap().links().unwrap().inode, before.inode);
+        fs::remove_file(&one).unwrap();
+        fs::remove_file(&two).unwrap();
+        assert_eq!(file.links().unwrap().count, 0);
     }
 }

@@ -67,8 +67,8 @@ use crate::os::RealFs;
 /// ```
 ///
 /// # What is an operation
-/// - A **durable write** is one request, `WRITE` with `RWF_DSYNC`; where the file system knows no such flag,
-///   a `WRITE` and then an `FSYNC`. At the end of what was filled ahead it is an ordinary write, zeros
+/// - A **durable write** is one request, `WRITE` with `RWF_DSYNC`; where the file system knows no such flag, or
+///   [is not trusted](UringSettings::trust_write_through) with it, a `WRITE` and then an `FSYNC`. At the end of what was filled ahead it is an ordinary write, zeros
 ///   included, and an `FSYNC`.
 /// - A **sync** is one request, `FSYNC` of the data.
 /// - A **cached write** is an ordinary call: it copies into the page cache, in about a microsecond. The same
@@ -215,7 +215,7 @@ impl LogStorage for UringStorage {
     forward!(stage_segment: create_staged);
 
     fn capabilities(&self) -> Capabilities {
-        self.files.capabilities().write_through(true)
+        self.files.capabilities().write_through(self.files.directory().trusts_one_call())
     }
 
     fn lock(&self) -> Io<'_, StorageLock> {

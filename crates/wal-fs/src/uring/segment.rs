@@ -73,7 +73,10 @@ impl UringSegment {
             Some(end) if self.plain().is_filled(end) && !data.is_empty() => {
                 // Also if the write is given up half-way: what is filled later lies behind it.
                 self.plain().grown_to(end);
-                Work::write_through(data, offset)
+                match self.plain().trusts_one_call() {
+                    true => Work::write_through(data, offset),
+                    false => Work::write_and_sync(data, offset),
+                }
             }
             _ => match self.plain().write(offset, &data, WriteMode::Cached) {
                 Ok(()) => Work::sync(),

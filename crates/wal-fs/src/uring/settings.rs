@@ -27,12 +27,24 @@ pub struct UringSettings {
     /// How many operations the kernel is given at a time; those beyond wait in this process. A segment
     /// has one at most, and a log writes to one segment. Default 16, 1 to 4096.
     pub queue_depth: u32,
+    /// As in [`FileSettings`]: whether one call is believed to make a write durable. Default `None`: on file systems
+    /// where that was tried.
+    pub trust_write_through: Option<bool>,
+    /// As in [`FileSettings`]: whether the log may live where directories cannot be synced, and what that costs.
+    /// Default false.
+    pub allow_unsynced_names: bool,
 }
 
 impl Default for UringSettings {
     fn default() -> Self {
-        let FileSettings { preallocate_bytes, max_spares, .. } = FileSettings::default();
-        UringSettings { preallocate_bytes, max_spares, queue_depth: 16 }
+        let files = FileSettings::default();
+        UringSettings {
+            preallocate_bytes: files.preallocate_bytes,
+            max_spares: files.max_spares,
+            queue_depth: 16,
+            trust_write_through: files.trust_write_through,
+            allow_unsynced_names: files.allow_unsynced_names,
+        }
     }
 }
 
@@ -58,6 +70,20 @@ impl UringSettings {
         self
     }
 
+    /// Sets [`trust_write_through`](Self::trust_write_through).
+    #[must_use]
+    pub const fn trust_write_through(mut self, trust: Option<bool>) -> Self {
+        self.trust_write_through = trust;
+        self
+    }
+
+    /// Sets [`allow_unsynced_names`](Self::allow_unsynced_names).
+    #[must_use]
+    pub const fn allow_unsynced_names(mut self, allow: bool) -> Self {
+        self.allow_unsynced_names = allow;
+        self
+    }
+
     /// Checks every range; nothing is ever corrected silently.
     ///
     /// # Errors
@@ -72,6 +98,8 @@ impl UringSettings {
         FileSettings::default()
             .preallocate_bytes(self.preallocate_bytes)
             .max_spares(self.max_spares)
+            .trust_write_through(self.trust_write_through)
+            .allow_unsynced_names(self.allow_unsynced_names)
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Work {
 enum Step {
     /// Written and durable in one request.
     Through,
-    /// Written; a sync follows. For file systems that know no write-through.
+    /// Written; a sync follows. For file systems that know no write-through, or are not trusted with it.
     Write,
     Sync,
 }
@@ -36,6 +36,11 @@ impl Work {
     pub(super) fn write_through(data: Bytes, offset: u64) -> Self {
         debug_assert!(!data.is_empty());
         Work { data, offset, step: Step::Through }
+    }
+
+    /// The same in two requests, for file systems on which one is not believed.
+    pub(super) fn write_and_sync(data: Bytes, offset: u64) -> Self {
+        Work { step: Step::Write, ..Work::write_through(data, offset) }
     }
 
     /// Makes durable what was written to the file before.
@@ -169,6 +174,17 @@ mod tests {
             assert!(work.completed(EINTR).is_none());
             work.completed(0).unwrap().unwrap();
         }
+    }
+
+    #[test]
+    fn where_one_request_is_not_believed_a_sync_follows_at_once() {
+        let mut work = Work::write_and_sync(Bytes::from_static(b"0123456789"), 100);
+        assert_eq!(work.write_flags(), ReadWriteFlags::empty());
+        assert!(work.completed(4).is_none());
+        assert_eq!(left(&work), (104, &b"456789"[..], Step::Write));
+        assert!(work.completed(6).is_none(), "no sync follows");
+        assert_eq!(left(&work).2, Step::Sync);
+        work.completed(0).unwrap().unwrap();
     }
 
     #[test]

@@ -13,7 +13,7 @@ const BLOCK: u64 = 4096;
 const ONE: &str = "00000000000000000001.wal";
 
 fn settings() -> DirectSettings {
-    DirectSettings::default().preallocate_bytes(16 << 10)
+    DirectSettings::default().preallocate_bytes(16 << 10).trust_write_through(Some(true))
 }
 
 fn watched<F: FileSystem>(

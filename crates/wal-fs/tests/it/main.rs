@@ -7,6 +7,8 @@
 //! | `staged` | what is published over what, and what is left of what was not |
 //! | `trouble` | full disks, short and interrupted calls, failed syncs |
 //! | `lock` | one writer, in this process and among others |
+//! | `links` | files with a second name, and spares that go with the lock |
+//! | `places` | what file systems differ in, and what must not depend on settings |
 //! | `direct` | `DirectStorage`: whole blocks in one call |
 //! | `mmap` | `MmapStorage`: copies, and ordinary writes at the end of a window |
 //! | `mmap_helper` | the thread of `MmapStorage` |
@@ -20,10 +22,12 @@ mod direct;
 #[cfg(target_os = "linux")]
 mod disks;
 mod files;
+mod links;
 mod lock;
 mod mmap;
 mod mmap_helper;
 mod order;
+mod places;
 mod staged;
 mod trouble;
 #[cfg(all(target_os = "linux", feature = "uring"))]

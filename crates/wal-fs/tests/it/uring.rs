@@ -269,5 +269,25 @@ fn settings_and_places_are_checked() {
     assert!(error.to_string().contains("queue_depth is 0, allowed are 1 to 4096"), "{error}");
     let missing = UringStorage::open(dir.join("missing")).unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
-    assert!(UringStorage::open(dir).unwrap().capabilities().write_through);
+    // One request is a durable write where the file system is trusted with it, or where a setting says so.
+    let trusts = |trust| {
+        let settings = UringSettings::default().trust_write_through(trust);
+        UringStorage::open_with(dir, settings).unwrap().capabilities().write_through
+    };
+    assert_eq!(trusts(None), wal_fs::FileSystem::profile(&wal_fs::RealFs, dir).write_through);
+    assert!(trusts(Some(true)) && !trusts(Some(false)));
+}
+
+#[test]
+fn where_one_request_is_not_believed_two_make_it_durable() {
+    let Some(log) = log() else { return };
+    let settings = UringSettings::default().trust_write_through(Some(false));
+    let storage = UringStorage::open_with(log.dir.path(), settings).unwrap();
+    let segment =
+        storage.create(Lsn::FIRST, pattern(1, 4096), 1 << 20, Publish::New).wait().unwrap();
+    for n in 0..5 {
+        let at = 4096 + n * 3000;
+        segment.write_at(at, pattern(n, 3000), WriteMode::Through).wait().unwrap();
+        assert_eq!(segment.read_at(at, 3000).wait().unwrap(), pattern(n, 3000));
+    }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use wal_core::Access;
-use wal_fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
+use wal_fs::{DirEntry, DirectFile, File, FileSystem, FsProfile, Links, Mapping, NodeKind};
 
 use super::faults::{Faults, NameCell, path_of};
 use super::trace::{Call, Op, OpKind};
@@ -121,6 +121,10 @@ impl<F: FileSystem> FileSystem for FaultFs<F> {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.faults.change(Op::new(OpKind::SyncDir, path), || self.inner.sync_dir(path))
     }
+
+    fn profile(&self, dir: &Path) -> FsProfile {
+        self.inner.profile(dir)
+    }
 }
 
 /// An open file of [`FaultFs`].
@@ -193,8 +197,13 @@ impl<H: File> File for FaultFile<H> {
         self.inner.len()
     }
 
-    fn try_lock(&self) -> io::Result<bool> {
+    fn links(&self) -> io::Result<Links> {
         self.faults.power()?;
+        self.inner.links()
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        self.faults.look(Call::Lock)?;
         self.inner.try_lock()
     }
 

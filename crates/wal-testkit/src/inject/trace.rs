@@ -32,6 +32,8 @@ pub enum Call {
     Rename,
     /// A file was removed.
     Remove,
+    /// A file was to be locked.
+    Lock,
 }
 
 /// One call that changes something.

@@ -27,6 +27,10 @@ pub(super) struct Disk {
     pub(super) read_only: bool,
     /// The device keeps what it writes again as it is.
     pub(super) powersafe: bool,
+    /// The first write-through in place after a sync stays in the cache of the device.
+    pub(super) lazy_through: bool,
+    /// No directory can be synced.
+    pub(super) refuses_dir_syncs: bool,
     /// What the file held that was removed last: its blocks are the next to be given out.
     buried: Arc<Vec<u8>>,
 }
@@ -47,6 +51,8 @@ impl Disk {
             capacity: None,
             read_only: false,
             powersafe: true,
+            lazy_through: false,
+            refuses_dir_syncs: false,
             buried: Arc::default(),
         }
     }
@@ -208,8 +214,30 @@ impl Disk {
         Ok(())
     }
 
+    /// Gives a file a second name in its directory.
+    pub(super) fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let ((from_dir, from), (to_dir, to)) = (self.parent(from)?, self.parent(to)?);
+        let node = self.directory(from_dir)?.get(from).ok_or(io::ErrorKind::NotFound)?;
+        self.inode(node)?;
+        if self.directory(to_dir)?.get(to).is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let seq = self.next_seq();
+        self.directory_mut(to_dir)?.change(seq, vec![(to.into(), Some(node))]);
+        Ok(())
+    }
+
+    /// How many names a file has.
+    pub(super) fn names_of(&self, id: u64) -> u64 {
+        let names = self.directories().flat_map(Directory::entries);
+        names.filter(|(_, node)| *node == id).count() as u64
+    }
+
     pub(super) fn sync_dir(&mut self, path: &Path) -> io::Result<()> {
         let id = self.find(path)?;
+        if self.refuses_dir_syncs {
+            return Err(unsupported("how to sync a directory"));
+        }
         self.directory_mut(id)?.sync();
         self.collect();
         Ok(())

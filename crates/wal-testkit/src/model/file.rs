@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 
 use wal_core::Access;
-use wal_fs::{File, Mapping};
+use wal_fs::{File, Links, Mapping};
 
 use super::mapping::ModelMapping;
 use super::{DIRECT_BLOCK, ModelFs, SyncFault, SyncKind};
@@ -53,6 +53,14 @@ impl ModelFile {
         if !new.is_empty() {
             let at = offset + new.start as u64;
             state.disk.inode_mut(self.inode)?.write(seq, at, &buf[new]);
+        }
+        let end = offset + n;
+        if through
+            && n > 0
+            && state.disk.lazy_through
+            && state.disk.inode_mut(self.inode)?.is_lazy(end)
+        {
+            return Ok(n as usize);
         }
         if through && n > 0 {
             // The power may also fail while the write is on its way to the disk.
@@ -160,6 +168,11 @@ impl File for ModelFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.fs.state()?.disk.inode(self.inode)?.cache().len() as u64)
+    }
+
+    fn links(&self) -> io::Result<Links> {
+        let count = self.fs.state()?.disk.names_of(self.inode);
+        Ok(Links { count, inode: self.inode, device: 0 })
     }
 
     fn try_lock(&self) -> io::Result<bool> {

@@ -18,6 +18,8 @@ pub(super) struct Inode {
     pending: Vec<Pending>,
     /// What the cache loses when it is dropped: the seed of which bytes reached the disk.
     reverts_when_evicted: Option<u64>,
+    /// It was synced, and nothing was written through since.
+    just_synced: bool,
     /// The handle that locks the file.
     pub(super) lock: Option<u64>,
     /// How many handles are open.
@@ -106,6 +108,13 @@ impl Inode {
     pub(super) fn sync(&mut self, seq: u64) {
         self.mark(seq, Standing::Synced);
         self.settle();
+        self.just_synced = true;
+    }
+
+    /// Whether a device that is lazy with it leaves a write-through that ends at `end` in its cache: the first one
+    /// after a sync, if it is in place.
+    pub(super) fn is_lazy(&mut self, end: u64) -> bool {
+        end <= self.durable.len() as u64 && std::mem::take(&mut self.just_synced)
     }
 
     pub(super) fn fail_sync(&mut self, seq: u64, fault: SyncFault) {

@@ -32,7 +32,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wal_core::Access;
-use wal_fs::{DirEntry, DirectFile, FileSystem, NodeKind};
+use wal_fs::{DirEntry, DirectFile, FileSystem, FsProfile, NodeKind};
 
 pub use crash::{Atom, AtomKind, CrashPolicy, Fate};
 pub use file::ModelFile;
@@ -165,6 +165,30 @@ impl ModelFs {
         if let Ok(mut state) = self.state() {
             state.disk.powersafe = powersafe;
         }
+    }
+
+    /// Whether a write-through may stay in the cache of the device although it returned: the first one in place after
+    /// the file was written and synced, as on f2fs. A sync covers it. Such a file system is not trusted with a
+    /// write-through: see [`FsProfile`].
+    pub fn set_lazy_write_through(&self, lazy: bool) {
+        if let Ok(mut state) = self.state() {
+            state.disk.lazy_through = lazy;
+        }
+    }
+
+    /// Whether every sync of a directory is refused, and none of its names becomes durable by it, as on CIFS.
+    pub fn refuse_dir_syncs(&self, refuse: bool) {
+        if let Ok(mut state) = self.state() {
+            state.disk.refuses_dir_syncs = refuse;
+        }
+    }
+
+    /// Gives a file a second name, in any directory, as a backup made of links does.
+    ///
+    /// # Errors
+    /// `NotFound`, `AlreadyExists`, or what else prevents it.
+    pub fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change()?.disk.link(from, to)
     }
 
     /// Keeps the state before every change from now on, for [`take_moments`](Self::take_moments).
@@ -383,5 +407,10 @@ impl FileSystem for ModelFs {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.change()?.disk.sync_dir(path)
+    }
+
+    fn profile(&self, _: &Path) -> FsProfile {
+        let lazy = self.state().is_ok_and(|state| state.disk.lazy_through);
+        FsProfile::UNKNOWN.write_through(!lazy)
     }
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wal_core::Access;
 use wal_fs::{
-    DirEntry, DirectFile, File, FileSettings, FileStorage, FileSystem, Mapping, NodeKind,
+    DirEntry, DirectFile, File, FileSettings, FileStorage, FileSystem, FsProfile, Links, Mapping,
+    NodeKind,
 };
 
 use super::lies::Lie;
@@ -120,6 +121,10 @@ impl<F: FileSystem> FileSystem for Lying<F> {
             _ => self.inner.sync_dir(path),
         }
     }
+
+    fn profile(&self, dir: &Path) -> FsProfile {
+        self.inner.profile(dir)
+    }
 }
 
 /// An open file of a file system that lies.
@@ -226,6 +231,10 @@ impl<H: File> File for LyingFile<H> {
     fn len(&self) -> io::Result<u64> {
         self.catch_up()?;
         self.inner.len()
+    }
+
+    fn links(&self) -> io::Result<Links> {
+        self.inner.links()
     }
 
     fn try_lock(&self) -> io::Result<bool> {

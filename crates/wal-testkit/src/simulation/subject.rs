@@ -89,30 +89,53 @@ impl StorageUnderTest {
         Self::direct("direct-padded", settings).without_powersafe_overwrite()
     }
 
+    /// `DirectStorage` on a file system where a write-through of one call was not tried, and is not to be believed: the
+    /// first one in place after a sync stays in the cache of the device, as on f2fs.
+    #[must_use]
+    pub fn direct_untried() -> Self {
+        Self::direct("direct-untried", small_blocks()).with_lazy_write_through()
+    }
+
     /// The one of [`all`](Self::all) that is called so.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::all().into_iter().find(|storage| storage.name == name)
     }
 
-    /// The [`shipped`](Self::shipped) ones, and [`direct_padded`](Self::direct_padded).
+    /// The [`shipped`](Self::shipped) ones, and those [on other devices](Self::on_other_devices).
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let mut all = Self::shipped();
-        all.push(Self::direct_padded());
-        all
+        [Self::shipped(), Self::on_other_devices()].concat()
+    }
+
+    /// [`direct_padded`](Self::direct_padded) and [`direct_untried`](Self::direct_untried).
+    #[must_use]
+    pub fn on_other_devices() -> Vec<Self> {
+        vec![Self::direct_padded(), Self::direct_untried()]
+    }
+
+    /// The same on a file system whose write-through of one call is not to be believed
+    /// ([`ModelFs::set_lazy_write_through`]).
+    #[must_use]
+    pub fn with_lazy_write_through(&self) -> Self {
+        self.over(|fs| fs.inner().set_lazy_write_through(true))
+    }
+
+    /// The same over a file system that `change` was made to.
+    fn over(&self, change: impl Fn(&Tested) + Send + Sync + 'static) -> Self {
+        let inner = self.make.clone();
+        let make = move |fs: Tested| {
+            change(&fs);
+            inner(fs)
+        };
+        StorageUnderTest { make: Arc::new(make), ..self.clone() }
     }
 
     /// The same on a device that may ruin every sector that it was writing when the power failed, with the
     /// durable bytes in it.
     #[must_use]
     pub fn without_powersafe_overwrite(&self) -> Self {
-        let inner = self.make.clone();
-        let make = move |fs: Tested| {
-            fs.inner().set_powersafe(false);
-            inner(fs)
-        };
-        StorageUnderTest { name: self.name.clone(), make: Arc::new(make), powersafe: false }
+        StorageUnderTest { powersafe: false, ..self.over(|fs| fs.inner().set_powersafe(false)) }
     }
 
     pub(crate) fn is_powersafe(&self) -> bool {

@@ -58,7 +58,8 @@ struct World<'a> {
     history: Arc<Mutex<History>>,
     actor: Option<Actor>,
     /// Whether a sync leaves room for others: not on small segments, where it may belong to a
-    /// rotation, nor where a write and its sync are one call. One thread could not wait for itself.
+    /// rotation, nor where a write and its sync are one call, nor where what is filled ahead is synced with each block
+    /// (direct writes). One thread could not wait for itself.
     slow_syncs: bool,
 }
 
@@ -290,7 +291,8 @@ impl World<'_> {
 
     fn try_open(&mut self) -> Result<Opened> {
         let storage = self.subject.storage.open(self.below.mount())?;
-        self.slow_syncs &= !storage.capabilities().write_through;
+        let capabilities = storage.capabilities();
+        self.slow_syncs &= !capabilities.write_through && capabilities.alignment == 1;
         opening::open(self.subject, self.segment_size, storage, &self.clock)
     }
 

@@ -19,7 +19,7 @@ pub(super) struct Options {
     /// A strategy, spelled as everywhere: batch:8,400,3ms. May be repeated. [default: one or two of each]
     #[arg(long = "strategy", value_name = "SPEC")]
     strategies: Vec<Strategy>,
-    /// A storage. May be repeated. [default: every shipped one, and direct-padded with a few strategies]
+    /// A storage. May be repeated. [default: every shipped one; direct-padded and direct-untried with a few strategies]
     #[arg(long = "storage", value_name = "NAME", value_parser = storage)]
     storages: Vec<StorageUnderTest>,
     /// How long the claims are explored, such as 90s or 10min; the mutants come on top. Counts differ from run
@@ -169,10 +169,12 @@ mod tests {
         let options = parse("").unwrap();
         assert!(options.states.is_none() && options.budget().as_secs() == 60);
         let subjects = options.faults().subjects();
-        assert_eq!(subjects.len(), 8 * StorageUnderTest::shipped().len() + 3);
-        let padded = subjects.iter().filter(|s| s.storage.name() == "direct-padded");
-        let padded: Vec<_> = padded.map(|s| s.spelling.as_str()).collect();
-        assert_eq!(padded, ["always", "batch:8,400,3ms", "os"]);
+        assert_eq!(subjects.len(), 8 * StorageUnderTest::shipped().len() + 2 * 3);
+        for other in ["direct-padded", "direct-untried"] {
+            let on_it = subjects.iter().filter(|s| s.storage.name() == other);
+            let on_it: Vec<_> = on_it.map(|s| s.spelling.as_str()).collect();
+            assert_eq!(on_it, ["always", "batch:8,400,3ms", "os"]);
+        }
         assert_eq!(format!("{:?}", subjects[1]), "always on file-plain");
         assert_eq!(options.mutants, Mutants::Seams);
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use wal_core::Access;
-use wal_fs::{DirEntry, DirectFile, File, FileSystem, Mapping, NodeKind};
+use wal_fs::{DirEntry, DirectFile, File, FileSystem, FsProfile, Links, Mapping, NodeKind};
 
 /// The call that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,9 @@ impl<F: FileSystem> FileSystem for Forgetful<F> {
             _ => self.inner.sync_dir(path),
         }
     }
+    fn profile(&self, dir: &Path) -> FsProfile {
+        self.inner.profile(dir)
+    }
 }
 
 /// An open file of [`Forgetful`].
@@ -138,6 +141,9 @@ impl<H: File> File for ForgetfulFile<H> {
     }
     fn len(&self) -> io::Result<u64> {
         self.inner.len()
+    }
+    fn links(&self) -> io::Result<Links> {
+        self.inner.links()
     }
     fn try_lock(&self) -> io::Result<bool> {
         self.inner.try_lock()
