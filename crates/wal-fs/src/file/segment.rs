@@ -138,7 +138,7 @@ impl<H: File> FileSegment<H> {
             self.fill(&mut growth, target)?;
         }
         if mode == WriteMode::Through {
-            // Zeros are made durable with the data: only then are the writes that follow
+            // The zeros are made durable with the data: only then are the writes that follow
             // free of new blocks and lengths, which is what filling ahead is for.
             self.syncing("write through", File::sync_data).map_err(at)?;
         }

@@ -1,6 +1,7 @@
 //! The explorer itself: it finds nothing wrong with what is shipped, does the same for the same seed, and
 //! its cases replay. `cargo xtask faults` explores every strategy on every storage.
 
+use wal_fs::{DirectSettings, FileSettings};
 use wal_sync::Policy;
 use wal_testkit::{Case, Explorer, FaultKind, Outcome, StorageUnderTest, Subject};
 
@@ -48,6 +49,28 @@ fn a_rewritten_block_breaks_the_claim_on_such_a_device() {
             assert_eq!(failure.violation.oracle, "O3", "{failure}");
             assert!(failure.violation.what.contains("had reported 1 durable"), "{failure}");
         }
+    }
+}
+
+/// A storage of which one call is not to be believed makes two there, and keeps the claim.
+#[test]
+fn where_a_write_through_may_stay_in_the_device_the_claim_is_kept_unless_it_is_believed() {
+    for (policy, seed) in [("always", 2), ("group", 3), ("batch:8,400,3ms", 4), ("os", 5)] {
+        let outcome = explore(policy, StorageUnderTest::direct_untried(), seed);
+        if let Some(failure) = &outcome.failure {
+            panic!("{policy}:\n{failure}");
+        }
+        assert!(outcome.holds(), "{policy}: {:?}", outcome.tightness());
+    }
+    let blocks = DirectSettings::default().block_bytes(Some(512)).preallocate_bytes(1024);
+    let through = FileSettings::default().preallocate_bytes(1024).write_through(true);
+    let believed = [
+        StorageUnderTest::direct("direct", blocks.trust_write_through(Some(true))),
+        StorageUnderTest::files("file-through", through.trust_write_through(Some(true))),
+    ];
+    for storage in believed {
+        let failure = explore("always", storage.with_lazy_write_through(), 1).failure.unwrap();
+        assert_eq!(failure.violation.oracle, "O3", "{failure}");
     }
 }
 

@@ -192,6 +192,59 @@ fn write_through_is_durable_and_nothing_else_is() {
 }
 
 #[test]
+fn a_lazy_device_keeps_back_the_first_write_through_in_place_after_each_sync() {
+    let (fs, file) = durable(A, &[7; 2000]);
+    fs.set_lazy_write_through(true);
+    assert!(!fs.profile(at("/")).write_through && ModelFs::new().profile(at("/")).write_through);
+    let kept = || fs.crash(CrashPolicy::DropUnsynced).contents(at(A)).unwrap();
+    // One that makes the file longer is durable, and so is every one but the first in place.
+    file.write_through_at(&[8; 10], 2000).unwrap();
+    assert_eq!(kept().len(), 2010);
+    file.write_through_at(&[9; 10], 0).unwrap();
+    file.write_through_at(&[9; 10], 10).unwrap();
+    assert_eq!((kept()[0], kept()[10]), (7, 9));
+    file.sync_data().unwrap();
+    assert_eq!(kept()[0], 9);
+    file.write_through_at(&[6; 10], 0).unwrap();
+    assert_eq!(kept()[0], 9, "a sync begins it anew");
+    // So it is in the image that a crash leaves.
+    let image = fs.crash(CrashPolicy::KeepAll);
+    let file = image.open(at(A), Access::Write).unwrap();
+    file.sync_data().unwrap();
+    file.write_through_at(&[5; 10], 0).unwrap();
+    assert_eq!(image.crash(CrashPolicy::DropUnsynced).contents(at(A)).unwrap()[0], 6);
+}
+
+#[test]
+fn a_refused_sync_of_a_directory_makes_no_name_durable() {
+    let fs = ModelFs::new();
+    fs.refuse_dir_syncs(true);
+    fs.create_new(at(A)).unwrap().sync_all().unwrap();
+    assert_eq!(fs.sync_dir(at("/")).unwrap_err().kind(), io::ErrorKind::Unsupported);
+    assert!(fs.crash(CrashPolicy::DropUnsynced).contents(at(A)).is_err());
+    assert!(fs.crash(CrashPolicy::KeepAll).sync_dir(at("/")).is_err(), "so it stays");
+    fs.refuse_dir_syncs(false);
+    fs.sync_dir(at("/")).unwrap();
+    assert!(fs.crash(CrashPolicy::DropUnsynced).contents(at(A)).is_ok());
+}
+
+#[test]
+fn two_names_of_a_file_lead_to_the_same_bytes() {
+    let (fs, file) = durable(A, b"old");
+    assert_eq!(file.links().unwrap().count, 1);
+    fs.link(at(A), at(B)).unwrap();
+    assert_eq!(fs.link(at(A), at(B)).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    file.write_at(b"new", 0).unwrap();
+    assert_eq!(fs.contents(at(B)).unwrap(), b"new");
+    let other = fs.open(at(B), Access::Read).unwrap();
+    assert_eq!((other.links().unwrap(), other.links().unwrap().count), (file.links().unwrap(), 2));
+    fs.remove_file(at(A)).unwrap();
+    assert_eq!((file.links().unwrap().count, fs.contents(at(B)).unwrap()), (1, b"new".to_vec()));
+    fs.remove_file(at(B)).unwrap();
+    assert_eq!(file.links().unwrap().count, 0);
+}
+
+#[test]
 fn seeds_tear_writes_and_are_reproducible() {
     let (fs, file) = durable(A, &[0; 4096]);
     file.write_at(&[1; 4096], 0).unwrap();
