@@ -53,7 +53,7 @@
 //! the part of the file that was written before, the rest of the next
 //! [`preallocate_bytes`](FileSettings::preallocate_bytes) is filled with zeros behind the data, up to
 //! the capacity that the segment was created with. A segment that is opened again is not filled: nothing is
-//! appended to it. If the disk has no room for the zeros, the segment goes on without them. `DirectStorage` fills ahead for
+//! appended to it. Nor is any where a file system copies on write: there zeros gain nothing. If the disk has no room for the zeros, the segment goes on without them. `DirectStorage` fills ahead for
 //! the same reason, and because a direct write beyond the end of a file is slow; `MmapStorage` because
 //! memory may only be mapped to bytes that exist.
 //!

@@ -12,7 +12,7 @@ use super::segment::{FileSegment, Growth};
 use super::settings::FileSettings;
 use super::spares::Spares;
 use crate::os::dir::{self, failed, not_synced};
-use crate::os::{File, FileSystem, whole};
+use crate::os::{File, FileSystem, FsProfile, whole};
 
 /// Whether nobody else has a name for the file. Where the system does not tell, it is believed.
 fn is_ours_alone(file: &impl File) -> bool {
@@ -29,6 +29,8 @@ pub(crate) struct Directory<F> {
     path: PathBuf,
     settings: FileSettings,
     spares: Spares,
+    /// Files are filled ahead to multiples of this many bytes; 0: not at all.
+    fill_bytes: u64,
     /// Whether one call is believed to make a write durable here.
     one_call: bool,
     /// Whether a name is durable once the directory was synced. If not, that was allowed.
@@ -54,14 +56,27 @@ impl<F: FileSystem> Drop for Held<F> {
 
 impl<F: FileSystem> Directory<F> {
     pub(super) fn new(fs: F, path: PathBuf, settings: FileSettings) -> Self {
-        let trusted = fs.profile(&path).write_through;
+        let FsProfile { write_through: trusted, in_place } = fs.profile(&path);
         let one_call = settings.trust_write_through.unwrap_or(trusted);
+        // Where each write gets a new place, zeros gain nothing, and are written for nothing.
+        let fill_bytes = if in_place { settings.preallocate_bytes } else { 0 };
         let refused = || {
             let synced = fs.sync_dir(&path);
             synced.is_err_and(|error| error.kind() == io::ErrorKind::Unsupported)
         };
         let durable_names = !(settings.allow_unsynced_names && refused());
-        Directory { fs, path, settings, spares: Spares::default(), one_call, durable_names }
+        let spares = Spares::default();
+        Directory { fs, path, settings, spares, fill_bytes, one_call, durable_names }
+    }
+
+    /// Fills files ahead also where that gains nothing: for who can write only to bytes that are there.
+    pub(super) fn always_fill(&mut self) {
+        self.fill_bytes = self.settings.preallocate_bytes;
+    }
+
+    /// Files are filled ahead to multiples of this many bytes; 0: not at all.
+    pub(super) fn fill_bytes(&self) -> u64 {
+        self.fill_bytes
     }
 
     /// Whether one call is believed to make a write durable here.

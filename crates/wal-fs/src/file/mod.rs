@@ -142,6 +142,12 @@ impl<F: FileSystem> FileStorage<F> {
         &self.directory
     }
 
+    /// Fills files ahead also where that makes no sync quicker.
+    pub(crate) fn always_filled(mut self) -> Self {
+        Arc::get_mut(&mut self.directory).expect("nothing is staged yet").always_fill();
+        self
+    }
+
     /// Begins a segment, of which `prepare` makes what is asked for just before it gets its name.
     pub(crate) fn stage_segment<P>(
         &self,

@@ -20,7 +20,8 @@ use wal_core::{Error, ErrorKind, Result};
 pub struct FileSettings {
     /// How many bytes of zeros are written ahead of the data at a time, so that most syncs touch
     /// only blocks that were written before. Also the longest run of zeros behind the data of a
-    /// log that was not closed. 0 switches it off. Default 1 MiB, 0 to 1 GiB.
+    /// log that was not closed. 0 switches it off. It is off where a file system copies on write (btrfs, ZFS,
+    /// bcachefs, NILFS), as zeros gain nothing there. Default 1 MiB, 0 to 1 GiB.
     pub preallocate_bytes: u64,
     /// How many removed segments are kept to become new ones. Each takes the space of a segment.
     /// 0 switches recycling off. Default 2, 0 to 64.

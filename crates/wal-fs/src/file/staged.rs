@@ -82,7 +82,7 @@ impl<F: FileSystem, P> StagedFile<F, P> {
     ) -> Result<Self> {
         let (path, file) = directory.take_spare().map_err(|e| e.with_segment(name))?;
         let spare = Spare { directory: directory.clone(), path: Some(path) };
-        let chunk = directory.settings().preallocate_bytes;
+        let chunk = directory.fill_bytes();
         let cut = file.len().and_then(|len| {
             if len > capacity {
                 file.set_len(capacity)?;

@@ -153,6 +153,8 @@ impl<F: FileSystem> MmapStorage<F> {
 
     fn new(files: FileStorage<F>, settings: MmapSettings) -> Self {
         let helper = Arc::new(Helper::new(settings.helper_thread));
+        // Only bytes that are there can be mapped.
+        let files = files.always_filled();
         MmapStorage { files, settings, mapped: Arc::new(Handles::new()), helper }
     }
 

@@ -1,17 +1,17 @@
 //! What file systems differ in: write-through that is not to be believed, directories that cannot be synced, locks that
 //! are refused. And what must not depend on who wrote a log with which settings.
 
-use std::io::ErrorKind as Os;
+use std::io::{self, ErrorKind as Os};
 use std::path::Path;
 use std::sync::Arc;
 
 use wal_core::{
-    Always, Claim, ErrorKind, LogStorage, Loss, Lsn, Publish, Result, Segment, Settings, Wal,
-    WriteMode,
+    Access, Always, Claim, ErrorKind, LogStorage, Loss, Lsn, Publish, Result, Segment, Settings,
+    Wal, WriteMode,
 };
 use wal_fs::{
-    DirectSettings, DirectStorage, FileSettings, FileStorage, FileSystem, FsProfile, MmapSettings,
-    MmapStorage, RealFs,
+    DirEntry, DirectFile, DirectSettings, DirectStorage, FileSettings, FileStorage, FileSystem,
+    FsProfile, MmapSettings, MmapStorage, NodeKind, RealFs,
 };
 use wal_recovery::{Inspect, Recovery, Verdict, Verify};
 use wal_testkit::{Call, CrashPolicy, FaultFs, Faults, ModelFs};
@@ -105,6 +105,77 @@ fn the_file_system_of_this_directory_decides() {
     assert!(believed(settings.clone().trust_write_through(Some(true))));
     assert!(!believed(settings.trust_write_through(Some(false))));
     assert!(!believed(FileSettings::default()), "it was not asked for");
+}
+
+/// A file system that copies on write.
+struct CopyOnWrite(Model);
+
+impl FileSystem for CopyOnWrite {
+    type File = <Model as FileSystem>::File;
+    fn create_new(&self, path: &Path) -> io::Result<Self::File> {
+        self.0.create_new(path)
+    }
+    fn open(&self, path: &Path, access: Access) -> io::Result<Self::File> {
+        self.0.open(path, access)
+    }
+    fn open_direct(&self, path: &Path) -> io::Result<DirectFile<Self::File>> {
+        self.0.open_direct(path)
+    }
+    fn kind(&self, path: &Path) -> io::Result<NodeKind> {
+        self.0.kind(path)
+    }
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.0.read_dir(path)
+    }
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.create_dir(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.0.remove_file(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.sync_dir(path)
+    }
+    fn profile(&self, dir: &Path) -> FsProfile {
+        self.0.profile(dir).in_place(false)
+    }
+}
+
+#[test]
+fn where_writes_are_copied_no_zeros_are_written_ahead_unless_they_are_mapped() {
+    for kind in 0..3 {
+        let (_, fs, faults) = device(false);
+        let fs = CopyOnWrite(fs);
+        let storage: Arc<dyn LogStorage> = match kind {
+            0 => Arc::new(
+                FileStorage::create_with_file_system(fs, "/log", Default::default()).unwrap(),
+            ),
+            1 => Arc::new(
+                DirectStorage::create_with_file_system(fs, "/log", Default::default()).unwrap(),
+            ),
+            _ => {
+                let settings = MmapSettings::default().helper_thread(false);
+                Arc::new(MmapStorage::create_with_file_system(fs, "/log", settings).unwrap())
+            }
+        };
+        let segment = storage
+            .create(Lsn::FIRST, vec![b'h'; 4096].into(), 4 << 20, Publish::New)
+            .wait()
+            .unwrap();
+        for n in 0..10 {
+            let data = bytes::Bytes::from(vec![n as u8 + 1; 5000]);
+            segment.write_at(4096 + n * 5000, data, WriteMode::Through).wait().unwrap();
+        }
+        for n in 0..10 {
+            let found = segment.read_at(4096 + n * 5000, 5000).wait().unwrap();
+            assert!(found == vec![n as u8 + 1; 5000], "storage {kind}, write {n}");
+        }
+        let written = faults.counters().write_bytes;
+        assert_eq!(written > 1 << 20, kind == 2, "storage {kind}: {written} bytes");
+    }
 }
 
 /// A file system that syncs no directories.
