@@ -124,7 +124,7 @@ fn hint(error: &Error) -> Option<&'static str> {
             "`--storage file` works everywhere, with the same log"
         }
         ErrorKind::Unsupported if error.op() == "sync directory" => {
-            "`--allow-unsynced-names` goes on all the same; it costs nothing to keep the log on a local disk instead"
+            "keep the log on a local disk, or accept the cost with `--allow-unsynced-names`"
         }
         ErrorKind::Unsupported if error.op() == "lock log" => {
             "mount it with locks, or keep the log on a local disk: two writers would destroy it"
