@@ -27,7 +27,7 @@ pub struct FileSettings {
     /// 0 switches recycling off. Default 2, 0 to 64.
     pub max_spares: usize,
     /// Whether a commit is one write-through call (`pwritev2` with `RWF_DSYNC` on Linux) where that
-    /// is possible, instead of a write and an `fdatasync`. As durable, and one call fewer; what it
+    /// is possible and [trusted](Self::trust_write_through), instead of a write and an `fdatasync`. As durable, and one call fewer; what it
     /// gains depends on the device. Default false.
     pub write_through: bool,
     /// Whether one call is believed to make a write durable (write-through). `None`: on file systems where that was
