@@ -3,7 +3,6 @@
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
@@ -26,8 +25,8 @@ Works while a writer runs, and shows every record that it has handed to the oper
 loss may still take those that are not synced. The bytes are shown as they are, whatever the codec.
 A torn tail at the end of the log is mentioned on standard error; it is no record, and no failure.";
 
-/// How long to wait before looking for new records again.
-const FOLLOW_PAUSE: Duration = Duration::from_millis(20);
+/// How long to wait at most before looking for new records again.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Print records
 #[derive(Debug, Parser)]
@@ -77,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             }
             None if args.follow => {
                 written(out.flush())?;
-                thread::sleep(FOLLOW_PAUSE);
+                records.wait(LOOK);
             }
             None => {
                 written(out.flush())?;

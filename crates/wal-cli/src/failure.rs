@@ -143,6 +143,9 @@ fn hint(error: &Error) -> Option<&'static str> {
             "use the program that wrote the log; `wal dump` shows its bytes as they are"
         }
         ErrorKind::NotInLog => "`wal stat DIR` shows the range of LSNs",
+        ErrorKind::Replaced => {
+            "find out who put something else there; `wal dump DIR` reads what is there now, from its beginning"
+        }
         ErrorKind::NotFound => "check the path; `wal append DIR` creates a log",
         ErrorKind::Denied => {
             "check the permissions, and whether the file system is mounted read-only"

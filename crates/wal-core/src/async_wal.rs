@@ -266,7 +266,7 @@ impl<C: Codec> AsyncWal<C> {
     /// As [`Wal::first_lsn`].
     #[must_use]
     pub fn first_lsn(&self) -> Lsn {
-        self.engine().log_start()
+        self.engine().first_lsn()
     }
 
     /// As [`Wal::last_lsn`].
@@ -310,7 +310,7 @@ impl<C: Codec> AsyncWal<C> {
     /// # Errors
     /// As [`Wal::truncate_before`].
     pub async fn truncate_before(&self, lsn: Lsn) -> Result<Lsn> {
-        self.on_driver(move |engine| engine.truncate_before(lsn)).await
+        self.beside_driver(move |engine| engine.truncate_before(lsn)).await
     }
 
     /// As [`Wal::truncate_after`]. Once polled it happens, also if the future is dropped.
@@ -318,7 +318,7 @@ impl<C: Codec> AsyncWal<C> {
     /// # Errors
     /// As [`Wal::truncate_after`].
     pub async fn truncate_after(&self, lsn: Lsn) -> Result<Lsn> {
-        self.on_driver(move |engine| engine.truncate_after(lsn)).await
+        self.beside_driver(move |engine| engine.truncate_after(lsn)).await
     }
 
     /// As [`Wal::close`]. Once polled it happens, also if the future is dropped.
@@ -336,6 +336,17 @@ impl<C: Codec> AsyncWal<C> {
     ) -> Result<T> {
         let (reply, outcome) = reply();
         self.engine().hand_to_driver(Box::new(move |engine| reply.send(job(engine))));
+        outcome.await
+    }
+
+    /// Runs something that takes long. The driver goes on with commits meanwhile.
+    async fn beside_driver<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Engine) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, outcome) = reply();
+        let job = Box::new(move |engine: &Engine| reply.send(job(engine)));
+        Engine::run_beside_driver(&self.inner.engine, job);
         outcome.await
     }
 }

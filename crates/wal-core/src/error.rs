@@ -48,6 +48,10 @@ pub enum ErrorKind {
     Codec,
     /// The log does not hold that LSN (never written, or truncated). Go on from the first one that it holds.
     NotInLog,
+    /// The log that was being read is not there any more: it was removed, or another log, or an older copy of it, was put
+    /// in its place. What is there now does not follow what was read. Find out who did that. Then read what is there
+    /// from its beginning, as another log.
+    Replaced,
     /// Something that the storage should hold is missing: a directory, a segment, or what was to be replaced. Check the
     /// path, and who moves or removes files there. A reader beside a running writer looks again by itself.
     NotFound,
@@ -82,6 +86,7 @@ impl ErrorKind {
             ErrorKind::LayerMismatch => "other layers",
             ErrorKind::Codec => "codec",
             ErrorKind::NotInLog => "not in the log",
+            ErrorKind::Replaced => "replaced",
             ErrorKind::NotFound => "not found",
             ErrorKind::Denied => "denied",
             ErrorKind::TimedOut => "timed out",

@@ -61,7 +61,7 @@ pub use read::{Frame, FrameReader, FrameRef, FrameStep, FramesAhead};
 pub use recovered::{Recovered, RecoveredParts, RecoveredSegment};
 pub use settings::Settings;
 pub use storage::{
-    Access, Capabilities, Listing, LogStorage, Publish, Segment, Staged, StagedSegment,
+    Access, Capabilities, Changes, Listing, LogStorage, Publish, Segment, Staged, StagedSegment,
     StorageLock, WriteMode,
 };
 pub use strategy::{Claim, Decision, Durability, Loss, SyncStrategy, SyncWhen, TailView, Trigger};

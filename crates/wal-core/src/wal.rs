@@ -243,9 +243,13 @@ impl<C: Codec> Wal<C> {
 
     /// Removes all records before `lsn` and returns the LSN at which the log starts now.
     ///
-    /// Exact: a record before `lsn` never comes back. Whole segments are given back to the storage.
-    /// Costs a new segment unless `lsn` begins one. An `lsn` behind the end empties the log, which goes
-    /// on counting.
+    /// Exact: a record before `lsn` never comes back. If no record has this number, the log starts with the next one that
+    /// there is, which is what is returned. Whole segments are given back to the storage.
+    /// Costs a new segment, unless `lsn` begins one and only one segment is to go. An `lsn` behind the end empties the log,
+    /// which goes on counting.
+    ///
+    /// A crash leaves all of it or nothing. Others append while segments are removed; another truncation and
+    /// [`close`](Self::close) wait for it.
     ///
     /// After a checkpoint the records in it are not needed any more. The checkpoint must be durable first:
     ///
@@ -319,7 +323,7 @@ impl<C: Codec> Wal<C> {
     /// The first record's LSN; that of the next append if the log is empty.
     #[must_use]
     pub fn first_lsn(&self) -> Lsn {
-        self.engine().log_start()
+        self.engine().first_lsn()
     }
 
     /// The last record's LSN; before [`first_lsn`](Self::first_lsn) if the log is empty.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged, StorageLock,
+    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged, StorageLock,
     WriteMode,
 };
 
@@ -101,6 +101,10 @@ impl<S: LogStorage> LogStorage for Metered<S> {
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.inner.set_aside(label, data)
+    }
+
+    fn changes(&self) -> Option<Box<dyn Changes>> {
+        self.inner.changes()
     }
 }
 

@@ -1,6 +1,6 @@
 //! `wal dump`: ranges, formats, following.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{fs, thread};
@@ -106,6 +106,28 @@ fn follow_prints_records_as_they_come() {
         assert!(writer.0.wait().unwrap().success());
     }
     assert!(follower.0.try_wait().unwrap().is_none(), "it goes on waiting");
+}
+
+#[test]
+fn follow_ends_with_an_error_when_another_log_is_put_there() {
+    let dir = tempdir().unwrap();
+    let log = dir.path().join("log");
+    run(&log, "append DIR", &seq(1, 10)).expect(0);
+    let mut command = wal();
+    command.arg("dump").arg(&log).arg("--follow").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut follower = Running(command.spawn().unwrap());
+    let mut lines = BufReader::new(follower.0.stdout.take().unwrap()).lines();
+    for n in 1..=10 {
+        assert_eq!(lines.next().unwrap().unwrap(), n.to_string());
+    }
+    std::fs::remove_dir_all(&log).unwrap();
+    run(&log, "append DIR", &seq(1, 1000)).expect(0);
+    assert!(lines.next().is_none(), "none of the new records follows");
+    let mut told = String::new();
+    follower.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert_eq!(follower.0.wait().unwrap().code(), Some(1), "{told}");
+    assert!(told.contains("replaced") && told.contains("record 10 was the last"), "{told}");
+    assert!(told.contains("hint: find out"), "{told}");
 }
 
 #[test]

@@ -17,9 +17,10 @@
 //! What is done with them is in `work`; how threads wait to be quicker, which changes nothing else, is in `pace`.
 //!
 //! # Locks
-//! Taken in this order, never the other way round: `writer`, `syncer`, `state`. `state` is held for a few hundred
-//! nanoseconds and never during I/O. `writer` is held while bytes are handed to the storage, `syncer` while a sync
-//! runs, so that records can be written beside a sync in flight.
+//! Taken in this order, never the other way round: `truncation`, `writer`, `syncer`, `state`. `state` is held for a
+//! few hundred nanoseconds and never during I/O. `writer` is held while bytes are handed to the storage, `syncer` while
+//! a sync runs, so that records can be written beside a sync in flight. `truncation` is held for a whole truncation, the
+//! removal of segments included, so that others append meanwhile. Nobody who appends takes it.
 //!
 //! # Roles
 //! | role | taken by | passed on | if nobody waits |
@@ -85,6 +86,8 @@ pub(crate) struct Engine {
     observer: Option<Observer>,
     state: CacheAligned<Mutex<State>>,
     back_off: BackOff,
+    /// Held by whoever truncates, and by whoever lets go of the storage.
+    truncation: Mutex<()>,
     writer: Mutex<SegmentWriter>,
     syncer: Mutex<()>,
     groups: CommitGroups,
@@ -144,6 +147,7 @@ impl Engine {
             observer,
             state: CacheAligned(Mutex::new(State::new(&start, time))),
             back_off: BackOff::new(&pace),
+            truncation: Mutex::new(()),
             writer: Mutex::new(SegmentWriter::new()),
             syncer: Mutex::new(()),
             groups: CommitGroups::new(),
@@ -191,6 +195,10 @@ impl Engine {
             claim.power_loss = crate::Loss::UNBOUNDED;
         }
         claim
+    }
+
+    pub(crate) fn first_lsn(&self) -> Lsn {
+        self.state().placement.first_lsn()
     }
 
     pub(crate) fn stats(&self) -> crate::Stats {

@@ -1,5 +1,6 @@
 //! What readers need to know: which segments there are, and what they hold.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::format::{
@@ -109,11 +110,30 @@ impl Segments {
 
     /// The segment of this name.
     pub(crate) fn named(&self, name: Lsn) -> Option<Arc<SegmentEntry>> {
-        self.read(|entries| entries.iter().find(|e| e.header.first_lsn == name).cloned())
+        self.read(|entries| {
+            let at = entries.binary_search_by_key(&name, |e| e.header.first_lsn).ok()?;
+            Some(entries[at].clone())
+        })
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<SegmentEntry>> {
-        self.read(<[_]>::to_vec)
+    /// The segments of which nothing is left if the log starts at `lsn`, ascending.
+    ///
+    /// One that begins there stays, even if it is empty: it alone says which number comes next.
+    pub(crate) fn before(&self, lsn: Lsn) -> Vec<Arc<SegmentEntry>> {
+        let is_void = |e: &&Arc<SegmentEntry>| e.header.first_lsn < lsn && e.last_lsn() < lsn;
+        self.read(|entries| entries.iter().take_while(is_void).cloned().collect())
+    }
+
+    /// The segments that begin behind `lsn`, and those that do not, both ascending and without the newest one.
+    pub(crate) fn split_behind(
+        &self,
+        lsn: Lsn,
+        newest: Lsn,
+    ) -> (Vec<Arc<SegmentEntry>>, Vec<Arc<SegmentEntry>>) {
+        self.read(|entries| {
+            let others = entries.iter().filter(|e| e.header.first_lsn != newest).cloned();
+            others.partition(|e| e.header.first_lsn > lsn)
+        })
     }
 
     /// The segment that holds `lsn`, or the next one behind it if `lsn` is void.
@@ -142,12 +162,13 @@ impl Segments {
         self.read(|entries| entries.iter().any(|e| e.header.generation == generation))
     }
 
-    /// Takes a segment out; readers do not find it any more.
-    pub(crate) fn forget(&self, generation: u64) {
+    /// Takes segments out; readers do not find them any more.
+    pub(crate) fn forget(&self, segments: &[Arc<SegmentEntry>]) {
+        let gone: HashSet<u64> = segments.iter().map(|e| e.header.generation).collect();
         let mut entries = self.entries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        entries.retain(|e| e.header.generation != generation);
+        entries.retain(|e| !gone.contains(&e.header.generation));
         drop(entries);
-        lock(&self.open).retain(|(open, _)| *open != generation);
+        lock(&self.open).retain(|(generation, _)| !gone.contains(generation));
     }
 
     /// A handle for reading; the least recently used one is let go beyond the bound.
@@ -213,14 +234,18 @@ mod tests {
         lock(&segments.open).iter().map(|(generation, _)| *generation).collect()
     }
 
+    fn all(segments: &Segments) -> Vec<Arc<SegmentEntry>> {
+        segments.read(<[_]>::to_vec)
+    }
+
     #[test]
     fn what_is_forgotten_or_replaced_is_not_kept_open() {
         let segments = segments(&[1, 2, 3], 8);
-        for entry in segments.all() {
+        for entry in all(&segments) {
             segments.handle(&entry).unwrap();
         }
         assert_eq!(open(&segments), [1, 2, 3]);
-        segments.forget(2);
+        segments.forget(&[segments.named(Lsn::new(2)).unwrap()]);
         assert_eq!(open(&segments), [1, 3]);
         assert!(!segments.contains(2) && segments.contains(1) && segments.contains(3));
         segments.push(entry(3, 9));
@@ -228,13 +253,13 @@ mod tests {
         assert!(!segments.contains(3) && segments.contains(9));
         segments.push(entry(7, 10));
         assert_eq!(open(&segments), [1], "a segment of another name replaces nothing");
-        assert_eq!(segments.all().len(), 3);
+        assert_eq!(all(&segments).len(), 3);
     }
 
     #[test]
     fn the_handle_that_was_not_used_for_longest_is_let_go() {
         let segments = segments(&[1, 2, 3], 2);
-        let all = segments.all();
+        let all = all(&segments);
         for at in [0, 1, 0, 2] {
             segments.handle(&all[at]).unwrap();
         }

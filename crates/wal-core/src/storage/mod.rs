@@ -3,6 +3,7 @@
 //! The engine calls a storage once per *batch*, never once per record. A storage knows nothing of
 //! records or checksums: it keeps named segments and says honestly what is durable.
 
+mod changes;
 mod segment;
 mod staged;
 
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use crate::format::Owner;
 use crate::{Io, Lsn};
 
+pub use changes::Changes;
 pub use segment::Segment;
 pub use staged::{Publish, Staged, StagedSegment};
 
@@ -307,7 +309,9 @@ pub trait LogStorage: Send + Sync + 'static {
     ///   names nothing is done.
     /// - **On `Err`**: each of the segments may or may not exist. An open log fails with it, and is opened anew.
     /// - **If cancelled**: as on `Err`.
-    /// - **Concurrency**: one call at a time, by the writer.
+    /// - **Concurrency**: one call at a time, by whoever holds the lock. It runs beside everything else: other segments
+    ///   are staged, created, written and synced meanwhile, and those that are removed may be read. The names are not
+    ///   created before it returns, and no handle writes to these segments any more.
     /// - **Durability**: the removals are durable on `Ok`. A crash before that may leave any of them undone, in any
     ///   order: remove one at a time where the order matters.
     fn remove(&self, names: &[Lsn]) -> Io<'_, ()>;
@@ -321,6 +325,15 @@ pub trait LogStorage: Send + Sync + 'static {
     /// - **Concurrency**: one call at a time, by the writer.
     /// - **Durability**: durable on `Ok`, directory entry included.
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String>;
+
+    /// Begins to notice changes, for a reader that waits for them; `None` where nothing tells of changes. So it is for
+    /// every storage that does not implement this method. The reader then looks now and then.
+    ///
+    /// - **Concurrency**: any number of readers, beside everything.
+    /// - **Durability**: none.
+    fn changes(&self) -> Option<Box<dyn Changes>> {
+        None
+    }
 }
 
 macro_rules! forward_storage {
@@ -359,6 +372,9 @@ macro_rules! forward_storage {
             }
             fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
                 (**self).set_aside(label, data)
+            }
+            fn changes(&self) -> Option<Box<dyn Changes>> {
+                (**self).changes()
             }
         }
     )*};

@@ -8,6 +8,7 @@
 //! | `commit_groups`, `handover`, `written` | who waits for what, and how work goes from one caller to the next |
 //! | `buffer`, `limits` | the memory for frames, and what exceeds a bound |
 //! | `deadlines`, `tail_view`, `time` | what is done later, what a strategy sees of the tail, the time of records |
+//! | `truncation` | what a truncation takes, in which calls, and beside what |
 //! | `segments`, `padding`, `golden_bytes`, `frames` | the bytes |
 //! | `reading`, `following` | reading an open log |
 //! | `recovered` | opening holds what it was given against the storage |
@@ -39,6 +40,7 @@ mod segments;
 mod tail_view;
 mod tasks;
 mod time;
+mod truncation;
 mod written;
 
 #[path = "../support/mod.rs"]

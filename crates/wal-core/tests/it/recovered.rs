@@ -142,8 +142,8 @@ fn a_segment_more_or_less_is_seen() {
     let (probe, header, summary) = three_records();
     probe.create(Lsn::new(9), Bytes::from_static(b"stray"), 4096, Publish::New).wait().unwrap();
     refused(open(&probe, header.clone(), summary.clone()), "was not recovered (segment 9)");
-    probe.remove(&[Lsn::new(9)]).wait().unwrap();
-    probe.remove(&[Lsn::FIRST]).wait().unwrap();
+    probe.memory.remove(&[Lsn::new(9)]).wait().unwrap();
+    probe.memory.remove(&[Lsn::FIRST]).wait().unwrap();
     refused(open(&probe, header, summary), "is gone (segment 1)");
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::*;
 use bytes::Bytes;
-use wal_core::format::{FRAME_HEADER_LEN, Footer, SEGMENT_HEADER_LEN};
+use wal_core::format::{FRAME_HEADER_LEN, Footer, SEGMENT_HEADER_LEN, SegmentHeader};
 use wal_core::*;
 
 /// What a recycled file holds behind its new header.
@@ -109,17 +109,23 @@ fn what_order_must_hold_is_kept() {
     let names = recycler.names();
     assert!(names.len() > 10, "{names:?}");
     let removed = || std::mem::take(&mut *recycler.removed.lock().unwrap());
-    let one_at_a_time = |names: &[u64]| names.iter().map(|name| vec![*name]).collect::<Vec<_>>();
-    // Where a segment begins: that the others are gone is all that tells the start.
-    log.truncate_before(Lsn::new(names[3])).unwrap();
-    assert_eq!(removed(), one_at_a_time(&names[..3]));
-    // Within one: the header of a new segment tells it.
+    let newest = || *recycler.names().last().unwrap();
+    // One segment, and the next one begins with the new start: its removal alone tells that, and is one step.
+    log.truncate_before(Lsn::new(names[1])).unwrap();
+    assert_eq!((removed(), newest()), (vec![names[..1].to_vec()], names[names.len() - 1]));
+    // More of them: the header of a new segment tells it before any of them goes.
+    log.truncate_before(Lsn::new(names[4])).unwrap();
+    assert_eq!((removed(), newest()), (vec![names[1..4].to_vec()], 41));
+    let header = recycler.bytes_of(41);
+    assert_eq!(SegmentHeader::decode(&header, Lsn::new(41)).unwrap().log_start, Lsn::new(names[4]));
+    // Within a segment: the same, however many are to go.
     log.truncate_before(Lsn::new(names[7] + 1)).unwrap();
-    assert_eq!(removed(), [&names[3..7]]);
-    // At the back: the newest first.
-    let behind: Vec<u64> = names[9..].iter().rev().copied().collect();
+    assert_eq!(removed(), [&names[4..7]]);
+    // At the back: the header of a new segment tells it, of all.
     log.truncate_after(Lsn::new(names[9] - 1)).unwrap();
-    assert_eq!(removed(), one_at_a_time(&behind));
+    assert_eq!(removed(), [&names[9..]]);
+    let header = SegmentHeader::decode(&recycler.bytes_of(41), Lsn::new(41)).unwrap();
+    assert_eq!(header.follows, Lsn::new(names[9] - 1));
 }
 
 #[test]
@@ -216,7 +222,10 @@ fn truncation_keeps_the_record_it_names_and_nothing_void() {
     // The last record of all.
     assert_eq!(log.truncate_before(Lsn::new(13)).unwrap(), Lsn::new(13));
     assert_eq!(records(&log), [(13, "next".to_owned())]);
-    assert_eq!(recycler.names(), [13], "it begins a segment, which says so by its existence");
+    assert_eq!(recycler.names(), [13, 14], "the header of a new segment says it, as three go");
+    assert_eq!(log.append(b"and next").unwrap(), Lsn::new(14));
+    assert_eq!(log.truncate_before(Lsn::new(14)).unwrap(), Lsn::new(14));
+    assert_eq!(recycler.names(), [14], "it begins a segment, which says so by its existence");
 }
 
 #[test]

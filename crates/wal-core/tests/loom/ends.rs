@@ -3,7 +3,7 @@
 use wal_core::{ErrorKind, Lsn, Result};
 
 use crate::check::{EXHAUSTIVE, model, models, up_to};
-use crate::models::World;
+use crate::models::{LARGE_RECORD, World};
 
 /// Acknowledged, or refused because the log was closed before.
 fn durable_or_closed(world: &World, outcome: Result<Lsn>) {
@@ -101,6 +101,52 @@ fn truncate_after(policy: &str, crash: bool) -> u64 {
     world.disk.judge()
 }
 
+/// A log of two segments with a record each, in front of a third one.
+fn three_segments(policy: &str) -> World {
+    let world = World::new(policy);
+    for _ in 0..3 {
+        world.append(&LARGE_RECORD).unwrap();
+    }
+    world
+}
+
+/// Two segments go beside an append, which goes on meanwhile: a crash leaves both, or says that both are void.
+fn remove_two(crash: bool) -> u64 {
+    let world = three_segments("always");
+    let crash = crash.then(|| world.crash_beside());
+    let other = world.spawn(|world| world.append(b"x").unwrap());
+    world.disk.expect_start(Lsn::new(3));
+    let start = world.log.truncate_before(Lsn::new(3)).unwrap();
+    world.disk.acknowledge_start(start);
+    other.join().unwrap();
+    crash.into_iter().for_each(|thread| thread.join().unwrap());
+    world.disk.judge()
+}
+
+/// Two threads truncate, one at either side.
+fn two_truncate() -> u64 {
+    let world = three_segments("always");
+    world.disk.expect_start(Lsn::new(2));
+    world.disk.expect_cut(Lsn::new(2));
+    let other = world.spawn(|world| world.log.truncate_after(Lsn::new(2)).unwrap());
+    let start = world.log.truncate_before(Lsn::new(2)).unwrap();
+    assert_eq!((start, other.join().unwrap()), (Lsn::new(2), Lsn::new(2)));
+    world.disk.judge()
+}
+
+/// The log is closed while it is truncated: nothing is removed once the storage is free.
+fn close_while_truncated() -> u64 {
+    let world = three_segments("always");
+    world.disk.expect_start(Lsn::new(3));
+    let other = world.spawn(|world| match world.log.truncate_before(Lsn::new(3)) {
+        Ok(start) => world.disk.acknowledge_start(start),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Closed),
+    });
+    world.log.close().unwrap();
+    other.join().unwrap();
+    world.disk.judge()
+}
+
 models! {
     close_beside_an_append: EXHAUSTIVE, || close("always", false), loses 0;
     close_beside_an_append_at_written: EXHAUSTIVE, || close("os", false), loses 1;
@@ -116,4 +162,8 @@ models! {
     truncate_after_beside_an_append: up_to(4).slice(3),
         || truncate_after("always", false), loses 0;
     truncate_after_crash: up_to(3).slice(2), || truncate_after("os", true), loses 3;
+    two_segments_removed_beside_an_append: up_to(4).slice(2), || remove_two(false), loses 0;
+    two_segments_removed_crash: up_to(3).slice(2), || remove_two(true), loses 0;
+    two_truncations: EXHAUSTIVE.slice(3), two_truncate, loses 0;
+    close_beside_a_truncation: EXHAUSTIVE.slice(3), close_while_truncated, loses 0;
 }

@@ -40,6 +40,9 @@ struct State {
     crash_expected: bool,
     frozen: bool,
     syncing: bool,
+    removing: bool,
+    /// The log has let go of the storage: it is somebody else's.
+    released: bool,
     syncs: u64,
     failed: bool,
     /// What callers were told before the crash.
@@ -120,7 +123,21 @@ impl Disk {
     }
 }
 
+/// The lock of the storage.
+pub(super) struct Held(pub(super) Arc<Disk>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.state().released = true;
+    }
+}
+
 impl State {
+    fn begin_removal(&mut self) {
+        assert!(!self.removing, "two removals at a time");
+        self.removing = true;
+    }
+
     fn is_cut_off(&self, lsn: Lsn) -> bool {
         self.cut.is_some_and(|kept| self.image.is_cut_off(lsn, kept))
     }
@@ -208,14 +225,18 @@ impl LogStorage for Storage {
         unreachable!("no model reads")
     }
 
+    /// Each name goes on its own: a crash may come in between, and others write and create meanwhile.
     fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
-        let mut st = self.0.state();
-        if !st.frozen {
-            for name in names {
+        self.0.state().begin_removal();
+        for name in names {
+            let mut st = self.0.state();
+            assert!(!st.released, "a segment is removed from a storage that is somebody else's");
+            if !st.frozen {
                 history::note(Step::Remove { first: *name });
                 st.image.0.remove(name);
             }
         }
+        self.0.state().removing = false;
         Io::ready(Ok(()))
     }
 

@@ -75,7 +75,8 @@ impl World {
         let clock = Arc::new(TestClock::default());
         let disk = Arc::new(Disk::new(plan, policy.claim(), clock.clone()));
         let storage = Arc::new(disk::Storage(disk.clone()));
-        let recovered = Recovered::empty(storage, StorageLock::new(()), LogId([7; 16]));
+        let lock = StorageLock::new(disk::Held(disk.clone()));
+        let recovered = Recovered::empty(storage, lock, LogId([7; 16]));
         let recovered = recovered.expect("an empty disk");
         let settings = settings.segment_size(SMALL_SEGMENT);
         let builder = Wal::builder(policy).settings(settings).clock(clock.clone());

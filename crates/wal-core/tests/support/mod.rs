@@ -59,6 +59,23 @@ pub struct Control {
     hold: Gate,
     /// Writes stall while it is shut.
     pub writing: Gate,
+    /// Removals stall while it is shut, before anything is removed.
+    pub removing: Gate,
+    /// Removals fail from now on.
+    pub fail_remove: AtomicBool,
+    /// What was removed, call by call.
+    pub removed: Mutex<Vec<Vec<u64>>>,
+    /// Whether the log has let go of the storage.
+    pub released: AtomicBool,
+}
+
+/// Tells when the log lets go of the storage.
+struct Releases(Arc<Control>, #[allow(dead_code, reason = "held")] StorageLock);
+
+impl Drop for Releases {
+    fn drop(&mut self) {
+        self.0.released.store(true, Ordering::SeqCst);
+    }
 }
 
 /// What stalls while it is shut.
@@ -173,7 +190,12 @@ impl LogStorage for Probe {
         "probe".into()
     }
     fn lock(&self) -> Io<'_, StorageLock> {
-        self.memory.lock()
+        let control = self.control.clone();
+        let lock = self.memory.lock().wait();
+        Io::ready(lock.map(|lock| {
+            control.released.store(false, Ordering::SeqCst);
+            StorageLock::new(Releases(control, lock))
+        }))
     }
     fn list(&self) -> Io<'_, Listing> {
         self.memory.list()
@@ -187,6 +209,13 @@ impl LogStorage for Probe {
         self.memory.open(name, access)
     }
     fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.control.removing.pass();
+        assert!(!self.control.released.load(Ordering::SeqCst), "it is somebody else's now");
+        if self.control.fail_remove.load(Ordering::SeqCst) {
+            return Io::ready(Err(Error::new(ErrorKind::Io, "remove").with_detail("injected")));
+        }
+        let numbers = names.iter().map(|name| name.get()).collect();
+        self.control.removed.lock().unwrap().push(numbers);
         self.memory.remove(names)
     }
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {

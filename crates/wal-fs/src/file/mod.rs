@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Io, Listing, LogStorage, Lsn, Publish, Result, Segment, Staged,
+    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Result, Segment, Staged,
     StorageLock,
 };
 
@@ -216,5 +216,9 @@ impl<F: FileSystem> LogStorage for FileStorage<F> {
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         Io::ready(self.directory.put_aside(label, &data))
+    }
+
+    fn changes(&self) -> Option<Box<dyn Changes>> {
+        self.directory.file_system().changes(self.dir())
     }
 }

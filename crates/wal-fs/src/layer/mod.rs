@@ -77,6 +77,11 @@ macro_rules! forward {
             self.$below().set_aside(label, data)
         }
     };
+    (@changes $below:ident) => {
+        fn changes(&self) -> Option<::std::boxed::Box<dyn ::wal_core::Changes>> {
+            self.$below().changes()
+        }
+    };
     (@read_at $below:ident) => {
         fn read_at(&self, offset: u64, len: usize) -> ::wal_core::Io<'_, ::bytes::Bytes> {
             self.$below().read_at(offset, len)

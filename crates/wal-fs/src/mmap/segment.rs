@@ -3,9 +3,10 @@
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
-use wal_core::{Error, Io, Result, Segment, WriteMode};
+use wal_core::{Clock, Error, Io, Recent, Result, Segment, SystemClock, WriteMode};
 
 use super::helper::Helper;
 use super::windows::{Window, Windows};
@@ -13,9 +14,14 @@ use crate::file::FileSegment;
 use crate::layer::forward;
 use crate::os::File;
 
+/// No event tells of a copy into mapped memory. So the file is touched, for readers that wait: no sooner than after so
+/// long. Such a reader looks again after as long by itself.
+const TOUCH_AFTER: Duration = Duration::from_millis(20);
+
 /// An open segment file.
 pub(super) struct MmapSegment<H> {
     plain: FileSegment<H>,
+    clock: SystemClock,
     view: Mutex<View>,
     /// The next window is no longer being prepared.
     prepared: Condvar,
@@ -34,6 +40,9 @@ struct View {
     end: u64,
     /// Up to here a sync has covered everything, or the system was asked to write it to the device.
     begun: u64,
+    /// When the file was touched last.
+    touched: Option<Duration>,
+    recent: Recent,
 }
 
 /// The window behind the last one.
@@ -72,6 +81,7 @@ impl<H: File> MmapSegment<H> {
     fn new(plain: FileSegment<H>, helper: Arc<Helper>, step: u64) -> Arc<Self> {
         Arc::new_cyclic(|own| MmapSegment {
             plain,
+            clock: SystemClock::new(),
             view: Mutex::new(View { step, ..View::default() }),
             prepared: Condvar::new(),
             helper,
@@ -113,9 +123,11 @@ impl<H: File> MmapSegment<H> {
         if view.windows.end().is_some_and(|mapped| mapped < end) {
             view = self.take_next(view)?;
         }
+        let mut untold = false;
         match view.windows.write(offset, data) {
             Some(copied) => {
                 copied.map_err(|source| self.plain.error("write", source).with_offset(offset))?;
+                untold = view.is_to_be_told(&self.clock);
             }
             None => {
                 self.plain.write(offset, data, WriteMode::Cached)?;
@@ -127,6 +139,9 @@ impl<H: File> MmapSegment<H> {
         view.end = end;
         let moving = view.moves_on().map_err(|source| self.plain.error("write", source))?;
         drop(view);
+        if untold {
+            self.plain.file().touch();
+        }
         if let Some(moving) = moving {
             self.move_on(moving);
         }
@@ -250,6 +265,16 @@ struct Moving {
 }
 
 impl View {
+    /// Whether the file is to be touched after a copy; notes that it is.
+    fn is_to_be_told(&mut self, clock: &SystemClock) -> bool {
+        let now = clock.monotonic_since(&mut self.recent);
+        let is_due = self.touched.is_none_or(|touched| now.saturating_sub(touched) >= TOUCH_AFTER);
+        if is_due {
+            self.touched = Some(now);
+        }
+        is_due
+    }
+
     /// Whether it is time for the next window, as the last write ended in the second half of the last one.
     fn moves_on(&mut self) -> io::Result<Option<Moving>> {
         let Some(last) = self.windows.last() else { return Ok(None) };

@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use wal_core::Access;
+use wal_core::{Access, Changes};
 
 use super::FsProfile;
 
@@ -204,6 +204,18 @@ pub trait FileSystem: Send + Sync + 'static {
         let _ = dir;
         FsProfile::UNKNOWN
     }
+
+    /// Begins to notice changes of the names in a directory and of the bytes of its files; `None` if nothing tells of
+    /// them. So it is for every file system that does not implement this method.
+    ///
+    /// Bytes that are stored to a [`Mapping`] are not noticed, unless the file is [touched](File::touch).
+    ///
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: none.
+    fn changes(&self, path: &Path) -> Option<Box<dyn Changes>> {
+        let _ = path;
+        None
+    }
 }
 
 /// An open file.
@@ -290,6 +302,13 @@ pub trait File: Send + Sync + 'static {
         let _ = (offset, len);
         Err(io::ErrorKind::Unsupported.into())
     }
+
+    /// Has those told who [notice changes](FileSystem::changes). A hint: does nothing unless it is implemented. A write
+    /// does that by itself, a store to a mapping does not.
+    ///
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: none.
+    fn touch(&self) {}
 
     /// The file's length in bytes.
     ///
@@ -392,5 +411,9 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
     }
     fn profile(&self, dir: &Path) -> FsProfile {
         (**self).profile(dir)
+    }
+
+    fn changes(&self, path: &Path) -> Option<Box<dyn Changes>> {
+        (**self).changes(path)
     }
 }

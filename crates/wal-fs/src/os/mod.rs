@@ -7,6 +7,7 @@
 //! | `mapping` | a piece of a real file in memory |
 //! | `profile` | what is known of a file system by its type |
 //! | `names` | what only Linux has: renames that replace nothing, and exchanges |
+//! | `notice` | what only Linux has: being told that something changed |
 //! | `through` | what only Linux has: write-through, direct I/O, write-back |
 //! | `dir` | calls put together: the directory of a log |
 //! | `whole` | calls put together: reads and writes that may be short |
@@ -16,6 +17,8 @@ mod fs;
 mod mapping;
 #[cfg(target_os = "linux")]
 mod names;
+#[cfg(target_os = "linux")]
+mod notice;
 mod profile;
 mod real;
 #[cfg(target_os = "linux")]

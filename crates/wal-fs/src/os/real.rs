@@ -13,7 +13,7 @@ use super::fs::Links;
 use super::fs::{DirEntry, File, FileSystem, Mapping, NodeKind};
 use super::mapping;
 #[cfg(target_os = "linux")]
-use super::{FsProfile, names, profile, through};
+use super::{FsProfile, names, notice, profile, through};
 
 /// The operating system's file system.
 ///
@@ -101,6 +101,12 @@ impl FileSystem for RealFs {
     #[cfg(target_os = "linux")]
     fn profile(&self, dir: &Path) -> FsProfile {
         profile::of_directory(dir)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn changes(&self, path: &Path) -> Option<Box<dyn wal_core::Changes>> {
+        let noticed = notice::Noticed::begin(path).ok()?;
+        Some(Box::new(noticed))
     }
 }
 
@@ -202,6 +208,11 @@ impl File for RealFile {
     #[cfg(target_os = "linux")]
     fn begin_write_back(&self, offset: u64, len: u64) {
         through::begin_write_back(&self.file, offset, len);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn touch(&self) {
+        notice::touch(&self.file);
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

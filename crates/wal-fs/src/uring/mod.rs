@@ -211,7 +211,7 @@ impl Drop for LockGuard {
 
 #[deny(clippy::missing_trait_methods)]
 impl LogStorage for UringStorage {
-    forward!(files: describe, list, set_aside);
+    forward!(files: describe, list, set_aside, changes);
     forward!(stage_segment: create_staged);
 
     fn capabilities(&self) -> Capabilities {

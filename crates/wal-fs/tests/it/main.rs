@@ -2,6 +2,7 @@
 //!
 //! | module | what is tested |
 //! | --- | --- |
+//! | `changes` | who waits for changes is told of them |
 //! | `files` | `FileStorage`: what it keeps, lists and refuses |
 //! | `order` | which calls reach the file system, and in which order |
 //! | `staged` | what is published over what, and what is left of what was not |
@@ -17,6 +18,8 @@
 //!
 //! `tests/allocations.rs` is a program of its own, as it replaces the allocator.
 
+#[cfg(target_os = "linux")]
+mod changes;
 #[cfg(target_os = "linux")]
 mod direct;
 #[cfg(target_os = "linux")]

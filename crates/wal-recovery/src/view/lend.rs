@@ -56,6 +56,7 @@ impl Records {
             return Ok(Wanted::More);
         }
         let (first, created, limit) = (open.header.first_lsn, open.header.created, open.limit);
+        let before = self.next;
         let memory = open.frames.memory();
         let mut frames = open.plain();
         let (mut end, mut count) = (frames.offset(), frames.records());
@@ -82,6 +83,9 @@ impl Records {
             (end, count) = (frames.offset(), behind);
         }
         open.frames.seek(end, count);
+        if self.next != before {
+            (open.gave, self.trail.last) = (true, self.next.prev());
+        }
         outcome
     }
 }

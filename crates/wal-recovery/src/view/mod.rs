@@ -5,15 +5,19 @@
 //! | here | `View`: the log as it was when somebody began to look |
 //! | `survey` | which segments a reader finds |
 //! | `records`, `position` | record after record, from segment to segment; the place in one of them |
+//! | `following` | whether what is there follows what was read |
+//! | `waiting` | when to look again |
 //! | `lend`, `read_ahead` | the same, quickly: records that are lent, windows that are read ahead |
 //! | `replay` | applying the records to something |
 
+mod following;
 mod lend;
 mod position;
 mod read_ahead;
 pub(crate) mod records;
 pub(crate) mod replay;
 mod survey;
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;

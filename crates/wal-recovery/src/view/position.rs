@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use wal_core::format::{Footer, Records as FrameRecords, SegmentHeader};
+use bytes::Bytes;
+use wal_core::format::{Footer, FrameHeader, Records as FrameRecords, SegmentHeader};
 use wal_core::{
     Access, Error, ErrorKind, Frame, FrameReader, LogStorage, Lsn, Result, Segment, Timestamp,
 };
@@ -24,6 +25,10 @@ pub(crate) struct Open {
     pub(crate) limit: Option<Lsn>,
     /// What is left of the present frame, and the LSN of its next record.
     pub(crate) frame: Option<(Lsn, Timestamp, FrameRecords)>,
+    /// Whether a record of it was given out.
+    pub(crate) gave: bool,
+    /// The last frame with records that was read one by one, and where it begins.
+    last: Option<(u64, FrameHeader)>,
 }
 
 /// What comes next in a segment.
@@ -55,7 +60,36 @@ impl Open {
         let ahead = Arc::new(ReadAhead::new(segment.clone(), &header, len));
         let reader = FrameReader::new(ahead.clone(), &header, offset, len);
         let (frames, ahead) = (Frames::new(reader, records), Some(ahead));
-        Ok(Open { header, ahead, segment, frames, limit, frame: None })
+        Ok(Open { header, ahead, segment, frames, limit, frame: None, gave: false, last: None })
+    }
+
+    /// The last record that is in front of the present place; in front of the segment if there is none.
+    pub(crate) fn last_lsn(&self) -> Lsn {
+        self.header.first_lsn.advance(u64::from(self.frames.records())).prev()
+    }
+
+    /// The last frame with records that was read one by one, and where it begins.
+    pub(crate) fn last_frame(&self) -> Option<(u64, FrameHeader)> {
+        self.last
+    }
+
+    /// Reads a record of that frame again.
+    pub(crate) fn read_last(&self, lsn: Lsn) -> Result<Option<(Timestamp, Bytes)>> {
+        let Some((offset, frame)) = self.last else { return Ok(None) };
+        let end = offset + frame.frame_len();
+        let reader = FrameReader::new(self.segment.clone(), &self.header, offset, end);
+        let Next::Frame { frame, .. } = Frames::new(reader, frame.lsn_delta).next()? else {
+            return Ok(None);
+        };
+        let (first, time) =
+            (frame.header.lsn(self.header.first_lsn), time(&self.header, frame.header.time_delta));
+        Ok(pick(first, time, frame.header.records(frame.body)?, lsn))
+    }
+
+    /// A record of the present frame, which is given up.
+    pub(crate) fn take_record(&mut self, lsn: Lsn) -> Option<(Timestamp, Bytes)> {
+        let (first, time, records) = self.frame.take()?;
+        pick(first, time, records, lsn)
     }
 
     /// Forgets what was read ahead.
@@ -97,8 +131,11 @@ impl Open {
             Ok(Step::Stop(at(Error::new(ErrorKind::Corrupt, "read log").with_detail(reason))))
         };
         match self.frames.next().map_err(at)? {
-            Next::Frame { frame: Frame { header, body, .. }, .. } => {
+            Next::Frame { frame: Frame { header, body, offset }, records: count } => {
                 let records = header.records(body).map_err(at)?;
+                if count > 0 {
+                    self.last = Some((offset, header));
+                }
                 self.frame = Some((expected, time(&self.header, header.time_delta), records));
                 Ok(Step::Frame)
             }
@@ -146,4 +183,15 @@ impl Open {
             .with_lsn(lsn)
             .with_detail("missing between this segment and the next one")
     }
+}
+
+/// A record of a frame.
+fn pick(
+    first: Lsn,
+    time: Timestamp,
+    mut records: FrameRecords,
+    lsn: Lsn,
+) -> Option<(Timestamp, Bytes)> {
+    let at = usize::try_from(lsn.get().checked_sub(first.get())?).ok()?;
+    records.nth(at).map(|record| (time, record))
 }

@@ -8,17 +8,30 @@ use wal_core::{Entry, Error, ErrorKind, LogStorage, Lsn, Result};
 
 use crate::report::Hole;
 use crate::segment::search::Want;
+use crate::view::following::{Successor, Trail};
 use crate::view::position::{Open, Step};
 use crate::view::survey::Survey;
+use crate::view::waiting::Waiting;
+
+/// Looks at an end that is in place, without anything new, after which the segments are listed all the same.
+const LOOKS: u32 = 8;
 
 /// The records of a log, in order. Made by [`View::records`](crate::View::records).
 ///
 /// `None` is the present end: a later call goes on with what was appended in between. After an error
 /// nothing more comes. A torn tail is an end; damage is an error of the kind `Corrupt`, unless it is
 /// to be skipped. A record that was truncated before it was reached is an error of the kind `NotInLog`.
+///
+/// What is given out follows what was given out before. If the log was removed, if another one was put in its place, or
+/// an older copy of it, that is an error of the kind `Replaced`, also if damage is skipped. To wait for what is
+/// appended, see [`wait`](Self::wait).
 pub struct Records {
-    storage: Arc<dyn LogStorage>,
-    survey: Survey,
+    pub(super) storage: Arc<dyn LogStorage>,
+    pub(super) survey: Survey,
+    pub(super) trail: Trail,
+    pub(super) waiting: Waiting,
+    /// Looks at the present end since the last record.
+    looks: u32,
     /// The record that comes next; `ZERO` before the first.
     pub(crate) next: Lsn,
     pub(crate) open: Option<Open>,
@@ -61,6 +74,9 @@ impl Records {
     ) -> Self {
         Records {
             storage,
+            trail: Trail::of(&survey),
+            waiting: Waiting::default(),
+            looks: 0,
             survey,
             next: from,
             open: None,
@@ -103,13 +119,14 @@ impl Records {
                 }
                 if open.limit.is_none_or(|limit| this <= limit) {
                     self.next = this.next();
+                    (open.gave, self.trail.last, self.looks) = (true, this, 0);
                     return Ok(Some(Entry::new(this, *timestamp, record)));
                 }
-                self.open = None;
+                self.leave();
                 continue;
             }
             if open.limit.is_some_and(|limit| self.next > limit) {
-                self.open = None;
+                self.leave();
                 continue;
             }
             let step = match open.step()? {
@@ -130,7 +147,7 @@ impl Records {
     /// Opens the segment that holds the next record; `false` if there is none yet.
     fn enter(&mut self) -> Result<bool> {
         if self.survey.segments.is_empty() {
-            self.survey = Survey::take(&*self.storage, None)?;
+            self.look_around()?;
         }
         let log_start = self.survey.log_start;
         if self.next == Lsn::ZERO {
@@ -166,11 +183,10 @@ impl Records {
             Ok(open) => self.open = Some(open),
             // Removed meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let survey = Survey::take(&*self.storage, None)?;
-                if survey.segments.iter().any(|segment| segment.name == name) {
+                self.look_around()?;
+                if self.survey.segments.iter().any(|segment| segment.name == name) {
                     return Err(error);
                 }
-                self.survey = survey;
             }
             Err(error) => return Err(error),
         }
@@ -183,7 +199,7 @@ impl Records {
             Some(behind) => {
                 self.hole(behind, error)?;
                 self.next = behind;
-                self.open = None;
+                self.leave();
                 Ok(true)
             }
             None if self.skip_corrupted => Ok(false),
@@ -203,7 +219,26 @@ impl Records {
 
     /// No frame follows in this segment: finds out what that means; `false` at the present end.
     fn pass(&mut self, step: Step) -> Result<bool> {
-        self.survey = Survey::take(&*self.storage, Some(&self.survey))?;
+        let open = self.open.as_ref().expect("still there");
+        if open.limit.is_none() && self.survey.after(open.header.first_lsn).is_none() {
+            self.looks += 1;
+            if !self.is_in_place()? {
+                self.look_around()?;
+                // It is read anew, from wherever it is now.
+                self.leave();
+                return Ok(true);
+            }
+            match (self.successor()?, &step) {
+                (Successor::Plain(header), Step::Footer) => {
+                    self.survey.push(header);
+                    self.leave();
+                    return Ok(true);
+                }
+                (Successor::Nothing, _) if self.looks != LOOKS => return self.present_end(step),
+                _ => {}
+            }
+        }
+        self.look_around()?;
         if self.follow_survey() {
             return Ok(true);
         }
@@ -216,10 +251,7 @@ impl Records {
                 let error = error.unwrap_or_else(|| open.missing(self.next));
                 return self.step_over(name, &error);
             }
-            return match step {
-                Step::Stop(error) => self.end_or_damage(error),
-                _ => Ok(false),
-            };
+            return self.present_end(step);
         }
         // The writer may have gone on between the reading and the survey.
         open.refresh()?;
@@ -228,7 +260,7 @@ impl Records {
             Step::Footer => open.missing(self.next),
             Step::Stop(error) => error,
         };
-        self.survey = Survey::take(&*self.storage, None)?;
+        self.look_around()?;
         if self.follow_survey() {
             return Ok(true);
         }
@@ -238,18 +270,23 @@ impl Records {
     /// Takes over what the survey says of the present segment; `true` if it is read no further.
     fn follow_survey(&mut self) -> bool {
         let Some(open) = &mut self.open else { return true };
-        match self.survey.find(&open.header) {
-            Some(found) => open.limit = found.limit,
-            None => self.open = None,
-        }
-        let limit = self.open.as_ref().map(|open| open.limit);
-        if limit.flatten().is_some_and(|limit| self.next > limit) {
-            self.open = None;
+        let found = self.survey.find(&open.header);
+        open.limit = found.and_then(|found| found.limit);
+        if found.is_none() || open.limit.is_some_and(|limit| self.next > limit) {
+            self.leave();
         }
         self.open.is_none()
     }
 
     /// The newest segment goes on with no frame.
+    fn present_end(&mut self, step: Step) -> Result<bool> {
+        match step {
+            Step::Stop(error) => self.end_or_damage(error),
+            Step::Footer | Step::Frame => self.end(),
+        }
+    }
+
+    /// The same, where no footer stands either.
     fn end_or_damage(&mut self, error: Error) -> Result<bool> {
         let open = self.open.as_mut().expect("still there");
         let place = (open.header.generation, open.frames.offset());
@@ -257,18 +294,18 @@ impl Records {
             return self.damage(error);
         }
         if self.harmless == Some(place) {
-            return Ok(false);
+            return self.end();
         }
         let found = open.search(Want::Proof, 0)?;
         if found.is_none() {
             self.harmless = Some(place);
-            return Ok(false);
+            return self.end();
         }
         // Somebody may have written here since.
         open.refresh()?;
         match open.step()? {
             Step::Frame => Ok(true),
-            Step::Footer => Ok(false),
+            Step::Footer => self.end(),
             Step::Stop(error) => self.damage(error),
         }
     }
@@ -295,7 +332,7 @@ impl Records {
         let (Some(limit), Some(behind)) = (limit, behind) else { return Ok(false) };
         self.hole(behind, &error)?;
         self.next = limit.next();
-        self.open = None;
+        self.leave();
         Ok(true)
     }
 }

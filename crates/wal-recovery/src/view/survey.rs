@@ -95,34 +95,61 @@ impl Survey {
 
     /// The present place of a segment.
     pub(crate) fn find(&self, header: &SegmentHeader) -> Option<&Surveyed> {
-        self.segments.iter().find(|segment| {
-            segment.header.as_ref().is_ok_and(|found| {
-                found.first_lsn == header.first_lsn && found.generation == header.generation
-            })
-        })
+        let name = header.first_lsn;
+        let at = self.segments.binary_search_by_key(&name, |segment| segment.name).ok()?;
+        let found = &self.segments[at];
+        found.header.as_ref().is_ok_and(|found| found == header).then_some(found)
     }
 
     /// The first segment that may hold `lsn` or something behind it.
+    ///
+    /// A reader asks for each segment that it comes to. So it is looked for by halves.
     pub(crate) fn locate(&self, lsn: Lsn) -> Option<&Surveyed> {
-        self.segments.iter().enumerate().find_map(|(at, segment)| {
-            let limit = match &segment.header {
-                Ok(_) => segment.limit,
-                // What it held ends where the next one goes on.
-                Err(_) => self.segments[at + 1..]
-                    .iter()
-                    .find_map(|next| next.header.as_ref().ok().map(|header| header.follows)),
-            };
-            limit.is_none_or(|limit| lsn <= limit).then_some(segment)
-        })
+        // Where a segment ends, the next one does not end before.
+        let (mut low, mut high) = (0, self.segments.len());
+        while low < high {
+            let at = usize::midpoint(low, high);
+            if self.limit_of(at).is_some_and(|limit| limit < lsn) {
+                low = at + 1;
+            } else {
+                high = at;
+            }
+        }
+        self.segments.get(low)
+    }
+
+    /// Up to which record a segment may hold something valid; `None` for the newest one.
+    fn limit_of(&self, at: usize) -> Option<Lsn> {
+        match &self.segments[at].header {
+            Ok(_) => self.segments[at].limit,
+            // What it held ends where the next one goes on.
+            Err(_) => self.segments[at + 1..]
+                .iter()
+                .find_map(|next| next.header.as_ref().ok().map(|header| header.follows)),
+        }
     }
 
     /// The first LSN of the next segment whose header can be read.
     pub(crate) fn readable_behind(&self, name: Lsn) -> Option<Lsn> {
-        self.headers().map(|header| header.first_lsn).find(|&lsn| lsn > name)
+        let behind = self.behind(name).iter();
+        behind.filter_map(|segment| segment.header.as_ref().ok()).map(|h| h.first_lsn).next()
     }
 
     /// The segment behind another, whether its header can be read or not.
     pub(crate) fn after(&self, name: Lsn) -> Option<&Surveyed> {
-        self.segments.iter().find(|segment| segment.name > name)
+        self.behind(name).first()
+    }
+
+    fn behind(&self, name: Lsn) -> &[Surveyed] {
+        &self.segments[self.segments.partition_point(|segment| segment.name <= name)..]
+    }
+
+    /// Takes the segment in that was created behind the newest one.
+    pub(crate) fn push(&mut self, header: SegmentHeader) {
+        if let Some(newest) = self.segments.last_mut() {
+            newest.limit = Some(header.follows);
+        }
+        self.log_start = self.log_start.max(header.log_start);
+        self.segments.push(Surveyed { name: header.first_lsn, header: Ok(header), limit: None });
     }
 }

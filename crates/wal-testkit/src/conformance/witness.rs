@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged, StagedSegment,
-    StorageLock, WriteMode,
+    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged,
+    StagedSegment, StorageLock, WriteMode,
 };
 
 /// The calls of one run, one a line.
@@ -140,6 +140,10 @@ impl<S: LogStorage> LogStorage for Witness<S> {
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         let call = format!("set_aside({label:?}, {} bytes)", data.len());
         self.calls.watch(call, self.inner.set_aside(label, data), |name| format!("{name:?}"))
+    }
+
+    fn changes(&self) -> Option<Box<dyn Changes>> {
+        self.inner.changes()
     }
 }
 

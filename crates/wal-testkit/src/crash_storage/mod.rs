@@ -22,8 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use wal_core::format::SEGMENT_HEADER_LEN;
 use wal_core::{
-    Access, Capabilities, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Publish, Result, Segment,
-    Staged, StorageLock,
+    Access, Capabilities, Changes, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Publish, Result,
+    Segment, Staged, StorageLock,
 };
 
 use crate::{Atom, CrashPolicy, Fate, Rng, Rot, SyncFault};
@@ -416,5 +416,10 @@ impl<S: LogStorage> LogStorage for CrashStorage<S> {
             Ok(_state) => self.shared.inner.set_aside(label, data).wait(),
             Err(error) => Err(error),
         })
+    }
+
+    /// What is not on the medium below yet is told of by nobody.
+    fn changes(&self) -> Option<Box<dyn Changes>> {
+        None
     }
 }

@@ -24,6 +24,10 @@ const WRITTEN: &[&str] = &[
     "segment 4096; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; before 500; append 1x20; sync",
     // Truncation at the front with rotation: segments go, and come back as new ones.
     "segment 4096; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; before 900; append 1x900; append 1x900; append 1x900; append 1x900; before 800; append 1x20; sync",
+    // Truncation at the front where a segment begins: of one segment, whose removal is all there is; then of more, which a header
+    // tells before; and at the back, of more than one.
+    "segment 4096; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; before 300; append 1x20; before 750; append 1x21; sync",
+    "segment 4096; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; before 600; append 1x20; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; after 200; append 1x21; sync",
     // The process dies again and again.
     "segment 4096; append 1x20; kill; append 1x21; kill; append 2x22; drop; append 1x23; kill; append 1x24 durable; kill",
     // A critical record among others; requests below the strategy's own.

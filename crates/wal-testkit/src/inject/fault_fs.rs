@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use wal_core::Access;
+use wal_core::{Access, Changes};
 use wal_fs::{DirEntry, DirectFile, File, FileSystem, FsProfile, Links, Mapping, NodeKind};
 
 use super::faults::{Faults, NameCell, path_of};
@@ -125,6 +125,10 @@ impl<F: FileSystem> FileSystem for FaultFs<F> {
     fn profile(&self, dir: &Path) -> FsProfile {
         self.inner.profile(dir)
     }
+
+    fn changes(&self, path: &Path) -> Option<Box<dyn Changes>> {
+        self.inner.changes(path)
+    }
 }
 
 /// An open file of [`FaultFs`].
@@ -190,6 +194,11 @@ impl<H: File> File for FaultFile<H> {
         let inner = self.inner.map(offset, len)?;
         let (faults, name) = (self.faults.clone(), self.name.clone());
         Ok(Box::new(FaultMapping { inner, faults, name, offset }))
+    }
+
+    /// A hint, at a time that a real clock chooses: no fault is drawn for it.
+    fn touch(&self) {
+        self.inner.touch();
     }
 
     fn len(&self) -> io::Result<u64> {

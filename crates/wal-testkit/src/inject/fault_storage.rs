@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged, StagedSegment,
-    StorageLock, WriteMode,
+    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged,
+    StagedSegment, StorageLock, WriteMode,
 };
 
 use super::control::{StorageCall, StorageControl};
@@ -119,6 +119,10 @@ impl<S: LogStorage> LogStorage for FaultStorage<S> {
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         guarded(&self.control, StorageCall::SetAside, || self.inner.set_aside(label, data))
+    }
+
+    fn changes(&self) -> Option<Box<dyn Changes>> {
+        self.inner.changes()
     }
 }
 

@@ -31,7 +31,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wal_core::Access;
+use wal_core::{Access, Changes};
 use wal_fs::{DirEntry, DirectFile, FileSystem, FsProfile, NodeKind};
 
 pub use crash::{Atom, AtomKind, CrashPolicy, Fate};
@@ -412,5 +412,10 @@ impl FileSystem for ModelFs {
     fn profile(&self, _: &Path) -> FsProfile {
         let lazy = self.state().is_ok_and(|state| state.disk.lazy_through);
         FsProfile::UNKNOWN.write_through(!lazy)
+    }
+
+    /// Nobody waits in a simulation.
+    fn changes(&self, _: &Path) -> Option<Box<dyn Changes>> {
+        None
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wal_core::Access;
+use wal_core::{Access, Changes};
 use wal_fs::{
     DirEntry, DirectFile, File, FileSettings, FileStorage, FileSystem, FsProfile, Links, Mapping,
     NodeKind,
@@ -125,6 +125,10 @@ impl<F: FileSystem> FileSystem for Lying<F> {
     fn profile(&self, dir: &Path) -> FsProfile {
         self.inner.profile(dir)
     }
+
+    fn changes(&self, path: &Path) -> Option<Box<dyn Changes>> {
+        self.inner.changes(path)
+    }
 }
 
 /// An open file of a file system that lies.
@@ -216,6 +220,10 @@ impl<H: File> File for LyingFile<H> {
 
     fn begin_write_back(&self, offset: u64, len: u64) {
         self.inner.begin_write_back(offset, len);
+    }
+
+    fn touch(&self) {
+        self.inner.touch();
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

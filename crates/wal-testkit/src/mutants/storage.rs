@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Io, Listing, LogStorage, Lsn, Publish, Result, Segment, Staged,
+    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Result, Segment, Staged,
     StorageLock, WriteMode,
 };
 
@@ -140,6 +140,10 @@ impl LogStorage for Lying {
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.inner.set_aside(label, data)
+    }
+
+    fn changes(&self) -> Option<Box<dyn Changes>> {
+        self.inner.changes()
     }
 }
 

@@ -142,6 +142,11 @@ impl Knowledge {
 
     /// Whether the record may be missing because somebody asked for its truncation.
     pub(crate) fn may_be_truncated(&self, lsn: u64) -> bool {
-        lsn < self.start_asked || self.cuts.iter().any(|&(kept, last, _)| kept < lsn && lsn <= last)
+        lsn < self.start_asked || self.is_cut_off(lsn)
+    }
+
+    /// Whether the record may be missing because of a truncation at the back.
+    pub(crate) fn is_cut_off(&self, lsn: u64) -> bool {
+        self.cuts.iter().any(|&(kept, last, _)| kept < lsn && lsn <= last)
     }
 }

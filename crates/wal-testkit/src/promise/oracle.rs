@@ -171,8 +171,19 @@ fn within(lost: &Lost, claim: &Loss) -> Result<(), Violation> {
     Err(Violation::new("O3", what))
 }
 
-/// O4: what was truncated stays away.
+/// O4: what was truncated stays away, and a truncation at the front takes all that it was asked for or nothing.
 fn truncated(known: &Knowledge, found: &Found) -> Result<(), Violation> {
+    if let Some((first, _)) = found.first().filter(|(lsn, _)| *lsn < known.start_asked) {
+        let is_gone = |lsn: &&u64| !known.is_cut_off(**lsn);
+        let gone = known.records.range(known.start_done..*first).map(|(lsn, _)| lsn);
+        if let Some(lsn) = gone.into_iter().find(is_gone) {
+            let what = format!(
+                "the log begins with LSN {first}, and {lsn} is gone: a truncation before {} happened in part",
+                known.start_asked
+            );
+            return Err(Violation::new("O4", what));
+        }
+    }
     if let Some((lsn, _)) = found.first().filter(|(lsn, _)| *lsn < known.start_done) {
         let what = format!("LSN {lsn} came back, truncated before {}", known.start_done);
         return Err(Violation::new("O4", what));

@@ -244,6 +244,11 @@ const LIES: &[(Lie, Where, &[&str])] = &[
             "a_crash_in_many_removals_leaves_whole_segments",
         ],
     ),
+    (
+        Lie::RemovesWhatCameMeanwhile,
+        Where::Memory,
+        &["segments_are_removed_beside_creations_and_writes"],
+    ),
     (Lie::OpensAnything, Where::Memory, &["opening_what_is_not_there_is_not_found"]),
     (
         Lie::RemovesNothing,

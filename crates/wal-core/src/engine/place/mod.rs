@@ -107,7 +107,10 @@ pub(super) struct Placement {
     last_delta: i64,
     filling: Option<Filling>,
     breaks: Vec<Break>,
+    /// Records before it are void.
     log_start: Lsn,
+    /// The first record, or the number of the next one. Behind `log_start` if all records were truncated at the back.
+    first_lsn: Lsn,
     next_generation: u64,
 }
 
@@ -121,6 +124,7 @@ impl Placement {
             filling: None,
             breaks: Vec::new(),
             log_start: start.log_start,
+            first_lsn: start.log_start,
             next_generation: start.next_generation,
         }
     }
@@ -135,6 +139,11 @@ impl Placement {
 
     pub(super) fn log_start(&self) -> Lsn {
         self.log_start
+    }
+
+    /// The first record; the number of the next one if there is none.
+    pub(super) fn first_lsn(&self) -> Lsn {
+        self.first_lsn
     }
 
     /// Bytes of frames that wait to be written.
@@ -282,13 +291,16 @@ impl Placement {
             lsn > self.log_start && lsn <= self.next_lsn,
             "the start moves forward, to the end at most"
         );
-        self.log_start = lsn;
+        (self.log_start, self.first_lsn) = (lsn, lsn);
     }
 
     /// From now on records behind `lsn` are void; the next segment says so. Their numbers are not given out again.
     pub(super) fn end_at(&mut self, lsn: Lsn) {
         assert!(lsn < self.last_lsn, "the end moves back");
         self.last_lsn = lsn;
+        if lsn < self.first_lsn {
+            self.first_lsn = self.next_lsn;
+        }
     }
 }
 

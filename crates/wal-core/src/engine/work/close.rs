@@ -13,6 +13,8 @@ impl Engine {
     pub(crate) fn close(&self) -> Result<()> {
         self.check("close")?;
         let _guard = PanicGuard::of(self);
+        // Who has the storage next must not find us removing segments.
+        let _alone = lock(&self.truncation);
         let mut w = lock(&self.writer);
         // A caller that closed the log before us may have failed.
         self.check("close")?;

@@ -11,7 +11,7 @@ use super::super::agenda::{Call, Job};
 use super::super::failure::PanicGuard;
 use super::super::pace::IdleSpin;
 use super::super::state::State;
-use crate::sync::{AtomicBool, Ordering, thread};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock, thread};
 use crate::{Error, ErrorKind, Result, Trigger};
 
 /// How the driver's thread is reached.
@@ -94,6 +94,28 @@ impl Engine {
         if !st.agenda.is_stopped() {
             st.agenda.push_job(job);
             self.wake_driver(&mut st);
+        }
+    }
+
+    /// Runs a job that takes long on a thread of its own, so that the driver goes on committing. Where the program
+    /// drives the log, there is no thread but the program's: the job waits for it.
+    pub(crate) fn run_beside_driver(engine: &Arc<Engine>, job: Job) {
+        if engine.driver.thread.get().is_none() {
+            return engine.hand_to_driver(job);
+        }
+        let job = Arc::new(Mutex::new(Some(job)));
+        let (own, taken) = (engine.clone(), job.clone());
+        let thread = thread::Builder::new().name("wal-truncate".into()).spawn(move || {
+            let job = lock(&taken).take();
+            if let Some(job) = job {
+                job(&own);
+            }
+        });
+        // Too many threads: then appends wait for it.
+        if thread.is_err()
+            && let Some(job) = lock(&job).take()
+        {
+            engine.hand_to_driver(job);
         }
     }
 
@@ -202,7 +224,6 @@ impl Drop for Driver {
                 self.0.release();
             }
         }
-        let _end = End(&self.engine);
         {
             let mut st = self.engine.state();
             st.agenda.stop();
@@ -213,6 +234,10 @@ impl Drop for Driver {
         {
             let _ = thread.join();
         }
+        // A truncation that a task asked for may be under way, on a thread of its own. One that comes later finds the
+        // log closed.
+        let _alone = lock(&self.engine.truncation);
+        let _end = End(&self.engine);
         if !self.engine.has_failed() && !self.engine.state().agenda.is_closed() {
             let _ = self.engine.write_out();
             let is_planned = self.engine.state().agenda.is_sync_planned();

@@ -10,7 +10,7 @@
 //! | `write` | the role of the writer, and waiting for a write |
 //! | `flush` | taking the buffer, writing it, publishing how far that reached |
 //! | `segment_writer` | the segment that is written: handing over bytes, rotation, sealing |
-//! | `truncate` | front and back |
+//! | `truncate` | front and back; removing segments beside appends |
 //! | `close` | the clean end |
 //! | `driver` | deadlines, and work for callers that cannot block |
 

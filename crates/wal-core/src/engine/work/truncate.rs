@@ -2,106 +2,128 @@
 //!
 //! Both are made durable by the header of a new segment, which says where the log starts and what it
 //! follows. That one file appears atomically, so a truncation either happened or did not; removing
-//! the segments that became void is a mere clean-up, which a crash may interrupt at any point.
+//! the segments that became void is a mere clean-up, which a crash may interrupt at any point, and of which it
+//! may leave any part.
+//!
+//! There is one truncation without a new segment: at the front, where the new first record begins a segment and only
+//! one segment is to go. Its removal is a single step, too.
+//!
+//! Truncations come one after the other, and closing waits for them. The removal is done without the writer's lock:
+//! it takes long, and others append meanwhile. No segment is created under the name of one that is being removed, as
+//! names are numbers, which are given out once.
+
+use std::sync::Arc;
 
 use super::super::Engine;
 use super::super::failure::PanicGuard;
 use super::super::segments::SegmentEntry;
+use super::super::state::State;
 use super::flush::Purpose;
-use crate::sync::lock;
+use super::segment_writer::SegmentWriter;
+use crate::sync::{MutexGuard, lock};
 use crate::{Error, ErrorKind, Event, Lsn, Result};
 
+/// The segments that a truncation made void, ascending.
+type Void = Vec<Arc<SegmentEntry>>;
+
 impl Engine {
-    /// Removes all records before `lsn`; returns where the log starts now.
+    /// Removes all records before `lsn`; returns the first one that is left, or the number of the next one.
     pub(crate) fn truncate_before(&self, lsn: Lsn) -> Result<Lsn> {
         let _guard = PanicGuard::of(self);
-        let mut w = lock(&self.writer);
-        self.flush(&mut w, Purpose::Write)?;
-        let starts_segment = {
-            let mut st = self.live("truncate")?;
-            // Behind the last record there is none before the next one.
-            let placed = &mut st.placement;
-            let lsn = if lsn > placed.last_lsn() { placed.next_lsn() } else { lsn };
-            if lsn <= placed.log_start() {
-                return Ok(placed.log_start());
-            }
-            placed.start_at(lsn);
-            // A segment that begins there says so by its existence.
-            let starts_segment = self.segments.all().iter().any(|s| s.header.first_lsn == lsn);
-            if !starts_segment {
-                st.roll(&self.layout, &*self.clock);
-            }
-            starts_segment
-        };
-        if !starts_segment {
-            self.flush(&mut w, Purpose::Write)?;
-        }
-        let log_start = self.log_start();
-        let active = w.active_name();
-        let all = self.segments.all();
-        let void = all.iter().take_while(|segment| {
-            // One that begins there stays, even if it is empty: it alone says which number comes next.
-            let first = segment.header.first_lsn;
-            first < log_start && segment.last_lsn() < log_start && Some(first) != active
-        });
-        let void: Vec<_> = void.map(|segment| &**segment).collect();
-        if starts_segment {
-            // Nothing says where the log starts but that nothing is in front of it. So one at a time, the oldest
-            // first: what is left after a crash is still one piece.
-            void.iter().try_for_each(|segment| self.remove_segments(&[segment]))?;
-        } else {
-            // The header of the newest segment says where the log starts, and is durable: whichever of these a
-            // crash leaves is told to be a leftover by that alone.
-            self.remove_segments(&void)?;
-        }
+        let _alone = lock(&self.truncation);
+        let Some((log_start, void)) = self.begin_at(lsn)? else { return Ok(self.first_lsn()) };
+        self.remove_segments(&void)?;
         self.emit(&Event::TruncatedBefore { log_start });
         Ok(log_start)
     }
 
     /// Removes all records after `lsn`; their numbers are not given out again.
-    pub(crate) fn truncate_after(&self, mut lsn: Lsn) -> Result<Lsn> {
+    pub(crate) fn truncate_after(&self, lsn: Lsn) -> Result<Lsn> {
         let _guard = PanicGuard::of(self);
-        let mut w = lock(&self.writer);
-        self.flush(&mut w, Purpose::Write)?;
-        {
-            let mut st = self.live("truncate")?;
-            let (log_start, last_lsn) = (st.placement.log_start(), st.placement.last_lsn());
-            if lsn >= last_lsn {
-                return Ok(last_lsn);
-            }
-            if lsn < log_start.prev() {
-                return Err(Error::new(ErrorKind::NotInLog, "truncate")
-                    .with_lsn(lsn)
-                    .with_detail(format!("the log starts at LSN {log_start}")));
-            }
-            // In a gap that an earlier truncation left, the end is what that one kept: following a
-            // void LSN would bring it back.
-            lsn = self.segments.last_live(lsn).unwrap_or(log_start.prev());
-            st.placement.end_at(lsn);
-            st.roll(&self.layout, &*self.clock);
-        }
-        self.flush(&mut w, Purpose::Write)?;
-        let newest = w.active_name().expect("rolled");
-        // A leftover is void by the new segment's header. The newest first, one at a time: should that header be
-        // damaged later, what is left is still one piece behind the records that were kept.
-        for segment in self.segments.all().iter().rev() {
-            if segment.header.first_lsn == newest {
-                continue;
-            }
-            segment.limit_to(lsn);
-            if segment.header.first_lsn > lsn {
-                self.remove_segments(&[segment])?;
-            }
-        }
-        self.emit(&Event::TruncatedAfter { last_lsn: lsn });
-        Ok(lsn)
+        let _alone = lock(&self.truncation);
+        let Some((last_lsn, void)) = self.end_at(lsn)? else { return Ok(self.last_lsn()) };
+        self.remove_segments(&void)?;
+        self.emit(&Event::TruncatedAfter { last_lsn });
+        Ok(last_lsn)
     }
 
-    /// Removes segments in one call, of which a crash may leave any.
-    fn remove_segments(&self, segments: &[&SegmentEntry]) -> Result<()> {
-        let names: Vec<Lsn> = segments.iter().map(|segment| segment.header.first_lsn).collect();
+    /// Moves the start of the log to the first record from `lsn` on; what is void then. `None` if it starts there
+    /// or later.
+    fn begin_at(&self, lsn: Lsn) -> Result<Option<(Lsn, Void)>> {
+        let mut w = lock(&self.writer);
+        let mut st = self.write_upto(&mut w, lsn)?;
+        let placed = &mut st.placement;
+        let lsn = if lsn > placed.last_lsn() {
+            placed.next_lsn()
+        } else {
+            // In a gap there is no record: the log starts with the one behind it.
+            self.segments.locate(lsn).map_or(lsn, |holder| lsn.max(holder.header.first_lsn))
+        };
+        if lsn <= placed.first_lsn() {
+            return Ok(None);
+        }
+        placed.start_at(lsn);
+        let void = self.segments.before(lsn);
+        // A segment that begins there says so by its existence, once nothing is in front of it. If one segment is
+        // to go, that is one step. Of more, a crash may leave any: then a header has to say it before.
+        let is_one_step = void.len() <= 1 && self.segments.named(lsn).is_some();
+        if !is_one_step {
+            st.roll(&self.layout, &*self.clock);
+        }
+        drop(st);
+        if !is_one_step {
+            self.flush(&mut w, Purpose::Write)?;
+        }
+        self.segments.forget(&void);
+        Ok(Some((lsn, void)))
+    }
+
+    /// Moves the end of the log to the last record up to `lsn`; what is void then. `None` if it ends there or before.
+    fn end_at(&self, lsn: Lsn) -> Result<Option<(Lsn, Void)>> {
+        let mut w = lock(&self.writer);
+        let mut st = self.write_upto(&mut w, lsn)?;
+        let (log_start, last_lsn) = (st.placement.log_start(), st.placement.last_lsn());
+        if lsn >= last_lsn {
+            return Ok(None);
+        }
+        if lsn < log_start.prev() {
+            return Err(Error::new(ErrorKind::NotInLog, "truncate")
+                .with_lsn(lsn)
+                .with_detail(format!("the log starts at LSN {log_start}")));
+        }
+        // In a gap that an earlier truncation left, the end is what that one kept: following a
+        // void LSN would bring it back.
+        let lsn = self.segments.last_live(lsn).unwrap_or(log_start.prev());
+        st.placement.end_at(lsn);
+        st.roll(&self.layout, &*self.clock);
+        drop(st);
+        self.flush(&mut w, Purpose::Write)?;
+        let newest = w.active_name().expect("rolled");
+        let (void, kept) = self.segments.split_behind(lsn, newest);
+        kept.iter().for_each(|segment| segment.limit_to(lsn));
+        self.segments.forget(&void);
+        Ok(Some((lsn, void)))
+    }
+
+    /// Writes what was appended so far, so that the segments tell which records there are up to `lsn`.
+    fn write_upto(&self, w: &mut SegmentWriter, lsn: Lsn) -> Result<MutexGuard<'_, State>> {
+        let flushed = self.flush(w, Purpose::Write)?;
+        let st = self.live("truncate")?;
+        if lsn <= flushed.captured.lsn() || lsn > st.placement.last_lsn() {
+            return Ok(st);
+        }
+        // It was appended in the meantime.
+        drop(st);
+        self.flush(w, Purpose::Write)?;
+        self.live("truncate")
+    }
+
+    /// Removes segments in one call, of which a crash may leave any. Called without the writer's lock.
+    fn remove_segments(&self, void: &[Arc<SegmentEntry>]) -> Result<()> {
+        let names: Vec<Lsn> = void.iter().map(|segment| segment.header.first_lsn).collect();
         let Some(&first) = names.first() else { return Ok(()) };
-        segments.iter().for_each(|segment| self.segments.forget(segment.header.generation));
+        // A log that has failed in the meantime removes nothing: the next recovery does.
+        self.check("truncate")?;
         let removed = self.storage.remove(&names).wait();
         removed.map_err(|e| {
             let segment = e.segment().unwrap_or(first);

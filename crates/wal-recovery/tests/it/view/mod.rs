@@ -1,7 +1,9 @@
 //! Reading without opening.
 
 mod beside_writer;
+mod cost;
 mod damage;
+mod following;
 mod read_ahead;
 mod records;
 mod survey;

@@ -7,7 +7,7 @@ use wal_core::{Access, LogStorage, WriteMode};
 
 use super::shape::{
     create, create_over, data_offset, difference, expect, expect_header, header, headers, lsn,
-    pattern, write,
+    names, pattern, write,
 };
 use crate::conformance::bench::Bench;
 use crate::conformance::checked::{Stop, ensure};
@@ -181,5 +181,64 @@ pub fn a_replacement_is_seen_whole_or_not_at_all<P: Medium>(
         drop(end);
         looking.join().expect("looking does not panic")?;
         wrote.map_err(Stop::from)
+    })
+}
+
+/// A removal runs beside the writer, who creates other segments and writes to them.
+pub fn segments_are_removed_beside_creations_and_writes<P: Medium>(
+    bench: &Bench<'_, P>,
+) -> Result<(), Stop> {
+    bench.promise(
+        "remove, concurrency: it runs beside everything else: other segments are staged, created, written and \
+         synced meanwhile",
+        &[],
+    )?;
+    const ROUNDS: u64 = 12;
+    const MANY: u64 = 4;
+    let (_medium, storage) = bench.start();
+    let _lock = storage.lock().wait()?;
+    for name in 1..=ROUNDS * MANY {
+        create(&storage, name, name as u8)?;
+    }
+    let data = pattern(5, PIECE);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let removing = scope.spawn(|| -> Result<(), Stop> {
+            for round in 0..ROUNDS {
+                let some: Vec<_> = (1..=MANY).map(|n| lsn(round * MANY + n)).collect();
+                storage.remove(&some).wait()?;
+            }
+            over.store(true, Ordering::Release);
+            Ok(())
+        });
+        let mut newest = 1000;
+        // A few more than are created while it removes: a storage may keep the space of those that were removed.
+        let mut left = 6;
+        let wrote = (|| -> Result<(), Stop> {
+            while left > 0 && newest < 2000 {
+                newest += 1;
+                let segment = create(&storage, newest, newest as u8)?;
+                write(&segment, data_offset(&storage), &data)?;
+                segment.sync().wait()?;
+                if over.load(Ordering::Acquire) || removing.is_finished() {
+                    left -= 1;
+                }
+            }
+            Ok(())
+        })();
+        removing.join().expect("removing does not panic")?;
+        wrote?;
+        let there: Vec<u64> = names(&storage)?;
+        ensure(there == (1001..=newest).collect::<Vec<_>>(), || {
+            format!(
+                "removed were 1 to {}, created meanwhile 1001 to {newest}; there are {there:?}",
+                ROUNDS * MANY
+            )
+        })?;
+        for name in there {
+            let segment = expect_header(&storage, name, name as u8)?;
+            expect(&segment, name, data_offset(&storage), &data)?;
+        }
+        Ok(())
     })
 }

@@ -195,6 +195,7 @@ macro_rules! __storage_checks {
             writes_run_beside_a_sync
             a_listing_runs_beside_the_writer
             a_replacement_is_seen_whole_or_not_at_all
+            segments_are_removed_beside_creations_and_writes
             create_is_durable_when_it_returns
             a_crash_in_create_leaves_nothing_or_a_whole_header
             a_crash_in_create_over_recycled_space_leaves_nothing_or_a_whole_header

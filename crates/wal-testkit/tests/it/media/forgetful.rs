@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use wal_core::Access;
+use wal_core::{Access, Changes};
 use wal_fs::{DirEntry, DirectFile, File, FileSystem, FsProfile, Links, Mapping, NodeKind};
 
 /// The call that is left out.
@@ -95,6 +95,10 @@ impl<F: FileSystem> FileSystem for Forgetful<F> {
     fn profile(&self, dir: &Path) -> FsProfile {
         self.inner.profile(dir)
     }
+
+    fn changes(&self, path: &Path) -> Option<Box<dyn Changes>> {
+        self.inner.changes(path)
+    }
 }
 
 /// An open file of [`Forgetful`].
@@ -133,6 +137,9 @@ impl<H: File> File for ForgetfulFile<H> {
         self.inner.begin_write_back(offset, len);
     }
 
+    fn touch(&self) {
+        self.inner.touch();
+    }
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.inner.set_len(len)
     }

@@ -45,6 +45,8 @@ pub(crate) enum Lie {
     RemovesNothing,
     RemovesTheFirst,
     RemoveFails,
+    /// Takes what was created while it removed with it.
+    RemovesWhatCameMeanwhile,
     ReadersFollowTheName,
     SetAsideOverwrites,
     BuffersInTheHandle,
@@ -117,6 +119,15 @@ impl Liar {
     fn wrap(&self, name: Lsn, inner: Arc<dyn Segment>) -> Arc<dyn Segment> {
         let (lie, storage) = (self.lie, Arc::clone(&self.inner));
         Arc::new(LiarSegment { inner, lie, storage, name, buffer: Mutex::default() })
+    }
+
+    fn remove_too_much(&self, names: &[Lsn]) -> Result<()> {
+        let before = self.inner.list().wait()?.segments;
+        self.inner.remove(names).wait()?;
+        thread::sleep(Duration::from_millis(1));
+        let mut new = self.inner.list().wait()?.segments;
+        new.retain(|name| !before.contains(name));
+        self.inner.remove(&new).wait()
     }
 
     fn exists(&self, name: Lsn) -> bool {
@@ -287,6 +298,7 @@ impl LogStorage for Liar {
         match self.lie {
             Lie::RemovesNothing => Io::ready(Ok(())),
             Lie::RemoveFails => Io::ready(Err(Error::new(ErrorKind::Io, "remove"))),
+            Lie::RemovesWhatCameMeanwhile => Io::ready(self.remove_too_much(names)),
             Lie::RemovesTheFirst => self.inner.remove(&names[..1.min(names.len())]),
             _ => self.inner.remove(names),
         }
@@ -296,6 +308,10 @@ impl LogStorage for Liar {
         let name = self.inner.set_aside(label, data).wait().unwrap();
         self.shared.aside.lock().unwrap().push(name.clone());
         Io::ready(Ok(if self.lie == Lie::SetAsideOverwrites { label.into() } else { name }))
+    }
+
+    fn changes(&self) -> Option<Box<dyn Changes>> {
+        self.inner.changes()
     }
 }
 
