@@ -144,6 +144,9 @@ impl<C: Codec> Options<C> {
         // A recovery repairs, and the log's own codec comes first: nothing is repaired for an opening that is refused.
         let recovery =
             Recovery::new(storage).mode(self.mode).codec(self.codec.id()).layers(Layers::NONE);
+        // What can be written with these settings can be read.
+        let frames = self.settings.buffer_bytes.saturating_mul(4);
+        let recovery = recovery.memory_limit(frames.max(Recovery::MEMORY_LIMIT));
         let (recovered, report) = recovery.run()?;
         let builder = Wal::builder(self.strategy).codec(self.codec).settings(self.settings);
         Ok((builder.open(recovered)?, report))

@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::{Code, Failure};
 use crate::help::after_help;
-use crate::{append, completions, dump, repair, stat, truncate, verify};
+use crate::{append, completions, dump, open, repair, size, stat, truncate, verify};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,6 +28,10 @@ Examples:
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// How much memory reading, recovering and repairing may take
+    #[arg(long, global = true, value_name = "SIZE", value_parser = size::parse, default_value = "256M")]
+    memory_limit: u64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,7 +79,8 @@ pub(crate) fn command() -> clap::Command {
 
 /// Parses, runs, reports.
 pub(crate) fn run() -> ExitCode {
-    let command = Cli::parse().command;
+    let Cli { command, memory_limit } = Cli::parse();
+    open::limit_memory(memory_limit);
     let name = command.name();
     let code = command.run().unwrap_or_else(|failure| {
         if failure.code == Code::Usage {

@@ -90,7 +90,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 /// Records end before a torn tail without a word. That it is there, this says.
 fn mention_torn_tail(storage: Arc<FileStorage>) {
-    let report = Inspect::new(storage).verify(Verify::Footers).run();
+    let inspect = Inspect::new(storage).verify(Verify::Footers);
+    let report = inspect.memory_limit(open::memory_limit()).run();
+    for finding in report.iter().flat_map(|report| &report.findings) {
+        say(format_args!("{finding}"));
+    }
     for damage in report.iter().flat_map(|report| &report.damages) {
         if damage.kind == DamageKind::TornTail {
             say(format_args!("the log ends here, in an unfinished write: {damage}"));

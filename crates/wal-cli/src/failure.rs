@@ -13,6 +13,7 @@ pub(crate) enum Code {
     Usage = 2,
     TornTail = 3,
     Corrupt = 4,
+    Incomplete = 5,
 }
 
 /// Why a command ends early: a message, perhaps a hint, and the exit code.
@@ -20,12 +21,13 @@ pub(crate) enum Code {
 pub(crate) struct Failure {
     message: String,
     hint: Option<&'static str>,
+    kind: Option<ErrorKind>,
     pub(crate) code: Code,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Failure { message: message.into(), hint: None, code: Code::Error }
+        Failure { message: message.into(), hint: None, kind: None, code: Code::Error }
     }
 
     /// The arguments do not go together, or one is missing. What is told besides is clap's own: it knows the
@@ -36,7 +38,7 @@ impl Failure {
 
     /// The reader of standard output went away. Nothing to complain about, and nobody to tell.
     pub(crate) fn silent(code: Code) -> Self {
-        Failure { message: String::new(), hint: None, code }
+        Failure { message: String::new(), hint: None, kind: None, code }
     }
 
     /// Writing to standard output failed. That nobody reads it any more ends a command that only prints,
@@ -61,8 +63,17 @@ impl Failure {
 
     /// Even keeping what is readable failed, so to advise it would lead nowhere.
     pub(crate) fn of_salvage(mut self) -> Self {
-        if self.code == Code::Corrupt {
-            self.hint = Some("restore the log from a copy; the original bytes are untouched");
+        match self.kind {
+            Some(ErrorKind::Corrupt) => {
+                self.hint = Some("restore the log from a copy; the original bytes are untouched");
+            }
+            Some(ErrorKind::NotALog) => {
+                self.hint = Some(
+                    "if these files were a log, restore them from a copy; to begin a new log here, move them to \
+                     another directory by hand; nothing was changed",
+                );
+            }
+            _ => {}
         }
         self
     }
@@ -90,7 +101,8 @@ impl From<Error> for Failure {
             ErrorKind::TornTail => Code::TornTail,
             _ => Code::Error,
         };
-        Failure { message: error.chain().to_string(), hint: hint(&error), code }
+        let (hint, kind) = (hint(&error), Some(error.kind()));
+        Failure { message: error.chain().to_string(), hint, kind, code }
     }
 }
 
@@ -100,6 +112,14 @@ fn hint(error: &Error) -> Option<&'static str> {
         ErrorKind::Corrupt => {
             "`wal verify DIR` lists the damage; restore a copy, or keep what is readable with \
              `wal repair DIR --mode salvage`"
+        }
+        ErrorKind::OutOfMemory => {
+            "raise --memory-limit, or give the process more memory; nothing is wrong with the log"
+        }
+        // It may be a segment whose header is lost; anything else a salvage leaves as it is, and says so.
+        ErrorKind::NotALog if error.segment().is_some() => {
+            "check the path; if this is a log whose header was lost, `wal repair DIR --mode salvage` keeps what can \
+             be told to be its own"
         }
         ErrorKind::TornTail => "`wal repair DIR` cuts the torn tail and keeps a copy of it",
         ErrorKind::Full => {

@@ -6,7 +6,8 @@ Exit codes:
   1  an error (message on standard error)
   2  wrong usage
   3  the log ends in a torn tail, as a crash leaves it
-  4  the log is corrupt: bytes that had been durable are damaged";
+  4  the log is corrupt: bytes that had been durable are damaged
+  5  what is there is sound, but segments at an end of the log may be missing";
 
 /// The end of every help text.
 pub(crate) fn after_help(examples: &str) -> String {

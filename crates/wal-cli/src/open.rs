@@ -1,6 +1,7 @@
 //! Getting at a log: its storage, and its recovery before anything is written.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wal_core::format::Layers;
 use wal_core::{CodecId, LogStorage, Recovered};
@@ -9,6 +10,19 @@ use wal_recovery::{Mode, Recovery, Report};
 
 use crate::failure::{Failure, say};
 use crate::progress;
+
+/// What the command line says, once it was parsed; 0 before.
+static MEMORY_LIMIT: AtomicU64 = AtomicU64::new(0);
+
+/// From now on so much memory may be used for what is read, in bytes.
+pub(crate) fn limit_memory(bytes: u64) {
+    MEMORY_LIMIT.store(bytes, Ordering::Relaxed);
+}
+
+/// How much memory may be used for what is read, in bytes.
+pub(crate) fn memory_limit() -> u64 {
+    MEMORY_LIMIT.load(Ordering::Relaxed)
+}
 
 /// The directory of a log that must be there; nothing is created.
 pub(crate) fn existing(dir: &Path) -> Result<FileStorage, Failure> {
@@ -73,7 +87,7 @@ pub(crate) fn recover(storage: impl LogStorage) -> Result<Recovered, Failure> {
 }
 
 fn run(recovery: Recovery) -> Result<Recovered, Failure> {
-    let mut recovery = recovery.mode(Mode::TornTail);
+    let mut recovery = recovery.mode(Mode::TornTail).memory_limit(memory_limit());
     if let Some(bar) = progress::bar("recover") {
         recovery = recovery.progress(bar);
     }
@@ -86,6 +100,9 @@ fn run(recovery: Recovery) -> Result<Recovered, Failure> {
 fn tell(report: &Report) {
     for damage in &report.damages {
         say(format_args!("found and repaired: {damage}"));
+    }
+    for finding in &report.findings {
+        say(format_args!("{finding}"));
     }
     for cut in &report.cut {
         say(format_args!(

@@ -22,7 +22,7 @@ Modes (--mode):
   point-in-time  end the log before its first damage
   salvage        skip damage; the LSNs have holes then, and each is reported
 
-Whatever is cut or found damaged is kept in the directory, in files named *.cut.";
+Whatever is cut or found damaged is kept in the directory, in files named *.cut, each of 16 MiB at most.";
 
 /// Cut what a crash or damage left, and keep a copy of it
 ///
@@ -64,7 +64,8 @@ fn until(text: &str) -> Result<Until, String> {
 pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let storage = open::to_write(&args.dir, args.place)?;
     open::warn(&storage);
-    let mut recovery = Recovery::new(storage).mode(args.mode).verify(Verify::All).save_cut(true);
+    let recovery = Recovery::new(storage).mode(args.mode).verify(Verify::All).save_cut(true);
+    let mut recovery = recovery.memory_limit(open::memory_limit());
     if let Some(until) = args.until {
         recovery = recovery.until(until);
     }

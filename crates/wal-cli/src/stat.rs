@@ -75,6 +75,9 @@ fn table(report: &Report) -> String {
     ));
     let closed = if report.clean { "closed cleanly" } else { "not closed, or in use" };
     line(format_args!("state     {}, {closed}", report.verdict()));
+    for finding in &report.findings {
+        line(format_args!("finding   {finding}"));
+    }
     if !report.foreign.is_empty() {
         line(format_args!("foreign   {}", report.foreign.join(", ")));
     }

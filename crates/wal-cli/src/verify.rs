@@ -16,8 +16,9 @@ Examples:
   wal verify /tmp/log --json | jq .damages
   wal verify /tmp/log > /dev/null && echo sound
 
-Works while a writer runs: what it is writing at the moment may then look like a torn tail. A log whose
-writer was killed is sound, if it was not killed in the middle of a write.";
+Works while a writer runs: what it is writing at the moment may then look like a torn tail, and a segment that
+it is about to begin like one that is missing. A log whose writer was killed is sound, if it was not killed in the
+middle of a write, or between two segments.";
 
 /// Check every byte, change none
 ///
@@ -48,7 +49,8 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
 
 /// Scans the log and changes nothing.
 pub(crate) fn inspect(dir: &Path, closely: Verify) -> Result<Report, Failure> {
-    let mut inspect = Inspect::new(open::existing(dir)?).verify(closely);
+    let inspect = Inspect::new(open::existing(dir)?).verify(closely);
+    let mut inspect = inspect.memory_limit(open::memory_limit());
     if let Some(bar) = progress::bar("verify") {
         inspect = inspect.progress(bar);
     }
@@ -58,6 +60,7 @@ pub(crate) fn inspect(dir: &Path, closely: Verify) -> Result<Report, Failure> {
 pub(crate) fn code(verdict: Verdict) -> Code {
     match verdict {
         Verdict::Clean => Code::Ok,
+        Verdict::Incomplete => Code::Incomplete,
         Verdict::TornTail => Code::TornTail,
         Verdict::Corrupt => Code::Corrupt,
     }

@@ -59,6 +59,9 @@ pub enum ErrorKind {
     Denied,
     /// A recovery exceeded its time limit. Nothing was changed. Try again with more time or more threads.
     TimedOut,
+    /// More memory would be needed than may be used, or than there is. Nothing is wrong with the bytes. The message says
+    /// the limit: raise it (a recovery has one, `Recovery::memory_limit`), or give the process more memory.
+    OutOfMemory,
     /// Any other error of the device or operating system. It says nothing about the bytes. Look at
     /// [`source`](std::error::Error::source) and at the system's log. After a failed write or sync the log is
     /// poisoned: open it again, which recovers it. A failed read changes nothing: once the device is well, read again.
@@ -90,6 +93,7 @@ impl ErrorKind {
             ErrorKind::NotFound => "not found",
             ErrorKind::Denied => "denied",
             ErrorKind::TimedOut => "timed out",
+            ErrorKind::OutOfMemory => "out of memory",
             ErrorKind::Io => "I/O error",
         }
     }
@@ -162,6 +166,7 @@ impl Error {
             Os::PermissionDenied | Os::ReadOnlyFilesystem => ErrorKind::Denied,
             Os::NotADirectory => ErrorKind::NotALog,
             Os::NotFound => ErrorKind::NotFound,
+            Os::OutOfMemory => ErrorKind::OutOfMemory,
             _ => ErrorKind::Io,
         };
         Error::new(kind, op).with_source(source)

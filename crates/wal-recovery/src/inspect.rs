@@ -85,6 +85,14 @@ impl Inspect {
         self
     }
 
+    /// How much memory may be used for what is read, in bytes: 1 MiB (1048576) or more; 256 MiB (268435456) if not called.
+    /// See [`Recovery::memory_limit`](crate::Recovery::memory_limit).
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.options.memory = bytes;
+        self
+    }
+
     /// Called about every 256 KiB, and after each segment, from any of the threads, one call at a time.
     #[must_use]
     pub fn progress(mut self, tell: impl FnMut(&Progress) + Send + 'static) -> Self {
@@ -99,38 +107,40 @@ impl Inspect {
     /// # Errors
     /// `NotALog` if the place holds something else; `Unsupported` if a newer build wrote the log;
     /// `Corrupt` if no segment's header can be read or the segments are not of one log; `TimedOut`;
-    /// the storage's errors.
+    /// `OutOfMemory` for a frame that is larger than the [limit](Self::memory_limit) allows; the storage's errors.
     pub fn run(self) -> Result<Report> {
         self.options.validate("inspect log")?;
         let scanner = Scanner::new(self.options, true, false);
-        let watch = &scanner.watch;
-        let mut before: Option<Scan> = None;
-        for last in (0..TRIES).map(|n| n + 1 == TRIES) {
-            let scan = match scanner.scan(&*self.storage) {
-                Ok(Scanned::Log(scan)) => scan,
-                Ok(Scanned::Empty(listing)) => {
-                    return Ok(Report {
-                        elapsed: watch.elapsed(),
-                        ..Report::empty(listing.foreign)
-                    });
-                }
-                Err(error) if may_be_a_change(&error) && !last => continue,
-                Err(error) => return Err(error),
-            };
-            let suspicious = scan.fatal().is_some() || scan.unsupported.is_some();
-            let changing = before.is_none_or(|b| b.fingerprint() != scan.fingerprint());
-            // What looks like damage may be a segment that a writer removed or replaced meanwhile:
-            // then the next scan finds other segments.
-            if suspicious && changing && !last {
-                before = Some(scan);
-                continue;
-            }
-            if let Some(error) = scan.unsupported {
-                return Err(error);
-            }
-            return Ok(Report { elapsed: watch.elapsed(), ..scan.report() });
-        }
-        Err(Error::new(ErrorKind::NotFound, "inspect log")
-            .with_detail("segments came and went faster than they could be read"))
+        look(&*self.storage, &scanner).map_err(|error| scanner.watch.memory().explain(error))
     }
+}
+
+fn look(storage: &dyn LogStorage, scanner: &Scanner) -> Result<Report> {
+    let watch = &scanner.watch;
+    let mut before: Option<Scan> = None;
+    for last in (0..TRIES).map(|n| n + 1 == TRIES) {
+        let scan = match scanner.scan(storage) {
+            Ok(Scanned::Log(scan)) => scan,
+            Ok(Scanned::Empty(listing)) => {
+                return Ok(Report { elapsed: watch.elapsed(), ..Report::empty(listing.foreign) });
+            }
+            Err(error) if may_be_a_change(&error) && !last => continue,
+            Err(error) => return Err(error),
+        };
+        let suspicious =
+            scan.fatal().is_some() || scan.unsupported.is_some() || !scan.findings.is_empty();
+        let changing = before.is_none_or(|b| b.fingerprint() != scan.fingerprint());
+        // What looks like damage may be a segment that a writer removed or replaced meanwhile:
+        // then the next scan finds other segments.
+        if suspicious && changing && !last {
+            before = Some(scan);
+            continue;
+        }
+        if let Some(error) = scan.unsupported {
+            return Err(error);
+        }
+        return Ok(Report { elapsed: watch.elapsed(), ..scan.report() });
+    }
+    Err(Error::new(ErrorKind::NotFound, "inspect log")
+        .with_detail("segments came and went faster than they could be read"))
 }

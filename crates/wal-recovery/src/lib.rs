@@ -29,12 +29,14 @@
 //! | `view/` | reading without opening |
 //! | `recovery`, `inspect` | the ways in |
 //! | `mode`, `report` | what the caller may choose, and is told |
-//! | `watch` | progress and time limit of whatever reads for long |
+//! | `watch` | progress and limits of whatever reads for long |
+//! | `memory` | how much memory may be used, and how that is shared out |
 //!
 //! `repair` and `view` stand on `scan`, that on `segment`, and no import leads back up.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod inspect;
+mod memory;
 mod mode;
 mod recovery;
 mod repair;
@@ -47,7 +49,10 @@ mod watch;
 pub use inspect::{Inspect, inspect};
 pub use mode::{Mode, Until, Verify};
 pub use recovery::Recovery;
-pub use report::{Cut, Damage, DamageKind, Hole, Report, SegmentReport, SegmentState, Verdict};
+pub use report::{
+    Cut, Damage, DamageKind, Finding, FindingKind, Hole, Report, SegmentReport, SegmentState,
+    Verdict,
+};
 pub use view::View;
 pub use view::records::Records;
 pub use view::replay::{Applied, ReplayReport};

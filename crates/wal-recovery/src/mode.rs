@@ -28,7 +28,9 @@ pub enum Mode {
     /// The log ends before its first damage. What lies behind is set aside and left out.
     PointInTime,
     /// Everything readable is kept. Damage leaves holes in the LSNs, and the damaged originals are
-    /// set aside. A header in which one bit is wrong is corrected.
+    /// set aside. A header in which one bit is wrong is corrected. One that is lost is made anew, if the
+    /// frames can be told to be the segment's own; if no segment of a log has one and none can be made, a new
+    /// log is begun behind its numbers.
     Salvage,
 }
 

@@ -8,9 +8,11 @@ use wal_core::{
     Clock, CodecId, Error, ErrorKind, LogStorage, Recovered, RecoveredParts, Result, StorageLock,
 };
 
+use crate::memory::Memory;
 use crate::mode::{Mode, Until, Verify};
+use crate::repair::lost_header::Assumed;
 use crate::repair::mend_header::Which;
-use crate::repair::{Done, Repair, end_earlier, mend_header, steps};
+use crate::repair::{Done, Repair, end_earlier, lost_header, mend_header, steps};
 use crate::report::{DamageKind, Report};
 use crate::scan::found::Scan;
 use crate::scan::identity::{list, peek};
@@ -64,6 +66,9 @@ impl std::fmt::Debug for Recovery {
 }
 
 impl Recovery {
+    /// The [memory limit](Self::memory_limit) if none is chosen, in bytes.
+    pub const MEMORY_LIMIT: u64 = Memory::DEFAULT;
+
     /// A recovery of the log in `storage`, in the default mode.
     #[must_use]
     pub fn new(storage: impl LogStorage) -> Self {
@@ -123,6 +128,23 @@ impl Recovery {
         self
     }
 
+    /// How much memory may be used for what is read, moved and copied, in bytes: 1 MiB (1048576) or more;
+    /// 256 MiB (268435456) if not called.
+    ///
+    /// Everything that grows with a segment is read, moved and copied in pieces, so a recovery needs no more, however
+    /// much nothing proves durable. A frame is held as a whole: it may take half of the limit, and where several
+    /// segments are scanned at once, they share that half, or are scanned one after the other. With less than 4 MiB for
+    /// each, fewer are scanned at once than [`threads`](Self::threads) says. Copies of what is taken out are in pieces of
+    /// a quarter of the limit, up to 16 MiB; each has a name of its own.
+    ///
+    /// Not counted is what the open log needs as well: about a KiB for each segment, and 8 bytes for each 64 KiB of the
+    /// log, which is 128 MiB for a TiB; a recovery has these up to three times for a moment.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.options.memory = bytes;
+        self
+    }
+
     /// Where the time comes from; the operating system if not called.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
@@ -132,6 +154,8 @@ impl Recovery {
 
     /// The codec that the log is to be opened with. If another one wrote the log, [`run`](Self::run) fails as
     /// `CodecMismatch` before it changes anything. If not called, any codec will do, and opening finds out.
+    ///
+    /// A salvage of a log of which no header is left takes this one; [`CodecId::RAW`] if not called.
     #[must_use]
     pub fn codec(mut self, id: CodecId) -> Self {
         self.codec = Some(id);
@@ -140,14 +164,16 @@ impl Recovery {
 
     /// The layers that the log is to be opened with. If it was written through others, [`run`](Self::run) fails as
     /// `LayerMismatch` before it changes anything. If not called, any will do, and opening finds out.
+    ///
+    /// A salvage of a log of which no header is left takes these; none if not called.
     #[must_use]
     pub fn layers(mut self, layers: Layers) -> Self {
         self.layers = Some(layers);
         self
     }
 
-    /// The identity of the log that is begun if the place is empty; a random one if not called. A log
-    /// that exists keeps its own.
+    /// The identity of the log that is begun if the place is empty, or if a salvage finds no header that tells it; a
+    /// random one if not called. A log that exists keeps its own.
     #[must_use]
     pub fn log_id(mut self, id: LogId) -> Self {
         self.log_id = Some(id);
@@ -174,8 +200,8 @@ impl Recovery {
     /// Recovers the log. In an empty place a new one begins; nothing is written for it yet.
     ///
     /// # Errors
-    /// In all of these cases nothing was changed, but that the mode `Salvage` may have put copies aside and
-    /// mended a header before it met something that it cannot help:
+    /// In all of these cases nothing was changed, but that the mode `Salvage` may have put copies aside, and
+    /// mended headers or made new ones, before it met something that it cannot help:
     /// - `Locked`: another writer holds the log.
     /// - `NotALog`: the place holds something else.
     /// - `TornTail`: the mode is `Strict`, and the log ends in an incomplete write.
@@ -185,6 +211,8 @@ impl Recovery {
     /// - `CodecMismatch`, `LayerMismatch`: it was written with another codec, or through other layers, than those that
     ///   were named by [`codec`](Self::codec) and [`layers`](Self::layers).
     /// - `NotInLog`: the log starts behind [`Until::Lsn`].
+    /// - `OutOfMemory`: a frame is larger than the [memory limit](Self::memory_limit) allows. The message says how large
+    ///   it is.
     /// - `TimedOut`, `Invalid`.
     ///
     /// An error of the storage itself (`Io`, `Full`, `Denied`) may come up at any moment. It is never
@@ -205,7 +233,8 @@ impl Recovery {
             save_cut: self.save_cut,
             scanner: Scanner::new(self.options, false, repairs),
         };
-        run.recover(lock, self.log_id)
+        let recovered = run.recover(lock, self.log_id);
+        recovered.map_err(|error| run.scanner.watch.memory().explain(error))
     }
 }
 
@@ -220,7 +249,7 @@ struct Run {
 }
 
 impl Run {
-    fn recover(self, lock: StorageLock, log_id: Option<LogId>) -> Result<(Recovered, Report)> {
+    fn recover(&self, lock: StorageLock, log_id: Option<LogId>) -> Result<(Recovered, Report)> {
         let watch = &self.scanner.watch;
         let mut mended = Vec::new();
         let mut repair = self.repair(lock.owner());
@@ -232,6 +261,10 @@ impl Run {
         };
         if let Some(which) = which.filter(|_| lacks_header(&found)) {
             mend_header::headers(&mut repair, which, &mut mended)?;
+            if self.mode == Mode::Salvage {
+                let (codec, layers) = (self.codec, self.layers);
+                lost_header::restore(&mut repair, &Assumed { log_id, codec, layers }, &mut mended)?;
+            }
             // The copy of a segment is that of its header; damage in what follows is copied as well.
             repair.done.saved.clear();
             if !mended.is_empty() {
@@ -243,7 +276,7 @@ impl Run {
             Scanned::Empty(listing) => {
                 let report = Report { elapsed: watch.elapsed(), ..Report::empty(listing.foreign) };
                 let log_id = log_id.map_or_else(LogId::random, Ok)?;
-                return Ok((Recovered::empty(self.storage, lock, log_id)?, report));
+                return Ok((Recovered::empty(self.storage.clone(), lock, log_id)?, report));
             }
         };
         self.allow(&scan)?;
@@ -260,7 +293,7 @@ impl Run {
         (report.cut, report.holes) = (done.cut, done.holes);
         report.rewritten_bytes = done.rewritten;
         report.elapsed = watch.elapsed();
-        let mut parts = RecoveredParts::new(self.storage, lock, scan.log_id);
+        let mut parts = RecoveredParts::new(self.storage.clone(), lock, scan.log_id);
         parts.codec = Some(scan.codec);
         parts.layers = Some(scan.layers);
         parts.segments = scan.recovered_segments();
@@ -346,6 +379,7 @@ fn lacks_header(found: &Result<Scanned>) -> bool {
             scan.damages.iter().any(|damage| damage.kind == DamageKind::Header)
         }
         Ok(Scanned::Empty(_)) => false,
-        Err(error) => error.kind() == ErrorKind::Corrupt,
+        // Without its magic a segment does not even look like one.
+        Err(error) => matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotALog),
     }
 }

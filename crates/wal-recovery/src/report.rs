@@ -43,6 +43,8 @@ pub struct Report {
     pub durable_proven: Lsn,
     /// What is wrong, ascending by place.
     pub damages: Vec<Damage>,
+    /// What may be missing. Nothing shows for certain that it is.
+    pub findings: Vec<Finding>,
     /// What was cut off.
     pub cut: Vec<Cut>,
     /// Where records are missing.
@@ -203,6 +205,50 @@ impl fmt::Display for Damage {
     }
 }
 
+/// What may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// Segments at the front: the oldest one follows records that no truncation explains.
+    Front,
+    /// Segments at the end: the newest one says that another one was to be begun, and none is there. A crash between
+    /// the two leaves the same, and then nothing is missing.
+    End,
+}
+
+impl fmt::Display for FindingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FindingKind::Front => "front",
+            FindingKind::End => "end",
+        })
+    }
+}
+
+/// Something that may be missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Finding {
+    /// What.
+    pub kind: FindingKind,
+    /// The segment that tells of it, named by its first LSN.
+    pub segment: Lsn,
+    /// The first record that may be missing.
+    pub lsn: Lsn,
+    /// What was found, and what explains it, in words and numbers.
+    pub reason: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Finding { kind, lsn, reason, .. } = self;
+        write!(f, "the {kind} may be missing, from LSN {lsn} on: {reason}")
+    }
+}
+
 /// Bytes that were taken out of the log.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -241,6 +287,9 @@ pub struct Hole {
 pub enum Verdict {
     /// Nothing is wrong.
     Clean,
+    /// Nothing is damaged, but segments at an end of the log may be missing, as in a copy that is not whole:
+    /// [`Report::findings`] says which.
+    Incomplete,
     /// The log ends in an incomplete write, as a crash may leave it.
     TornTail,
     /// Something is damaged, be it a footer only.
@@ -253,6 +302,7 @@ impl Verdict {
     pub const fn as_str(self) -> &'static str {
         match self {
             Verdict::Clean => "clean",
+            Verdict::Incomplete => "incomplete",
             Verdict::TornTail => "torn-tail",
             Verdict::Corrupt => "corrupt",
         }
@@ -282,6 +332,7 @@ impl Report {
             skipped: 0,
             durable_proven: Lsn::ZERO,
             damages: Vec::new(),
+            findings: Vec::new(),
             cut: Vec::new(),
             holes: Vec::new(),
             rewritten_bytes: 0,
@@ -293,8 +344,10 @@ impl Report {
     /// How the log was found.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        if self.damages.is_empty() {
+        if self.damages.is_empty() && self.findings.is_empty() {
             Verdict::Clean
+        } else if self.damages.is_empty() {
+            Verdict::Incomplete
         } else if self.damages.iter().all(|d| d.kind == DamageKind::TornTail) {
             Verdict::TornTail
         } else {
@@ -340,6 +393,9 @@ impl fmt::Display for Report {
         }
         for damage in &self.damages {
             writeln!(f, "damage     {damage}")?;
+        }
+        for finding in &self.findings {
+            writeln!(f, "finding    {finding}")?;
         }
         for Cut { segment, offset, bytes, saved_as, .. } in &self.cut {
             write!(f, "cut        {bytes} bytes of segment {segment} at offset {offset}")?;

@@ -1,9 +1,11 @@
-//! What reads for long: how far it is, and how long it may take.
+//! What reads for long: how far it is, how long it may take, and how much memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wal_core::{Clock, Error, ErrorKind, Result, SystemClock, Timestamp};
+
+use crate::memory::Memory;
 
 /// How far a scan is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,7 @@ impl Default for TimeLimit {
 pub(crate) struct Watch {
     clock: Arc<dyn Clock>,
     started: Duration,
+    memory: Memory,
     state: Mutex<State>,
 }
 
@@ -54,16 +57,20 @@ impl Watch {
     /// Bytes between two calls of the callback, and two looks at the clock.
     pub(crate) const STEP: u64 = 256 * 1024;
 
-    pub(crate) fn new(time: TimeLimit, callback: Option<Callback>) -> Self {
+    pub(crate) fn new(time: TimeLimit, memory: Memory, callback: Option<Callback>) -> Self {
         let TimeLimit { clock, limit } = time;
         let started = clock.monotonic();
         let state = State { limit, progress: Progress::default(), callback };
-        Watch { clock, started, state: Mutex::new(state) }
+        Watch { clock, started, memory, state: Mutex::new(state) }
     }
 
     /// One that watches nothing.
     pub(crate) fn idle() -> Self {
-        Watch::new(TimeLimit::default(), None)
+        Watch::new(TimeLimit::default(), Memory::default(), None)
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

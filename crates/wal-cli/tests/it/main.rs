@@ -8,12 +8,19 @@
 //! | `syncs` | how often the command really syncs |
 //! | `hostile` | bad input and hostile surroundings |
 //! | `places` | file systems that refuse to sync a directory or to lock a file |
+//! | `hints` | what a message says that one may do, done |
+//! | `copies` | copies of a log that are not whole |
+//! | `bounded` | every command in little memory |
 //! | `kill` | `kill -9` at random moments |
 //! | `common` | running the command, and looking at what it left |
 
 mod append;
+#[cfg(target_os = "linux")]
+mod bounded;
 mod common;
+mod copies;
 mod dump;
+mod hints;
 mod hostile;
 #[cfg(unix)]
 mod kill;

@@ -51,6 +51,25 @@ pub(super) fn append_crc_u32(crc: u32, number: u32) -> u32 {
     !lookup_u32(number ^ !crc, 3)
 }
 
+/// The checksum that bytes have, if these bytes behind them make it `crc`. A step of a CRC-32 loses nothing, so each
+/// can be taken back.
+pub(super) fn crc_in_front_of(crc: u32, bytes: &[u8]) -> u32 {
+    !bytes.iter().rev().fold(!crc, |crc, &byte| step_back(crc, byte))
+}
+
+/// The number, little-endian, that makes a checksum `to` behind bytes whose checksum is `from`. There is exactly one.
+pub(super) fn number_between(from: u32, to: u32) -> u32 {
+    !from ^ (0..4).fold(!to, |crc, _| step_back(crc, 0))
+}
+
+/// The state of a checksum before this byte.
+fn step_back(crc: u32, byte: u8) -> u32 {
+    // The highest byte of an entry tells which one it is.
+    let table = &TABLES[0];
+    let entry = (0..256).find(|&at| table[at] >> 24 == crc >> 24).expect("each byte is there once");
+    (crc ^ table[entry]) << 8 | (entry as u32 ^ u32::from(byte))
+}
+
 /// What a word adds whose first byte is followed by so many.
 #[inline]
 fn lookup(word: u64, following: usize) -> u32 {
@@ -85,6 +104,8 @@ mod tests {
             let number = words[0] as u32;
             let short = [&body[..], &number.to_le_bytes()].concat();
             assert_eq!(append_crc_u32(crc, number), crc32c::crc32c(&short), "{number:x}");
+            assert_eq!(number_between(crc, crc32c::crc32c(&short)), number, "{number:x}");
+            assert_eq!(crc_in_front_of(crc32c::crc32c(&short), &number.to_le_bytes()), crc);
             assert_eq!(
                 append_crc(crc, words),
                 crc32c::crc32c(&[body, tail].concat()),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::crc::append_crc;
+use super::crc::{append_crc, crc_in_front_of, number_between};
 use super::records::{Records, RecordsIn, batch};
 use super::{LogId, Owner, u32_at, u64_at};
 use crate::{Error, ErrorKind, Lsn, Result, Timestamp};
@@ -94,6 +94,35 @@ impl Salt {
     pub fn new(log_id: LogId, owner: Owner, generation: u64) -> Self {
         let crc = crc32c::crc32c_append(crc32c::crc32c(&log_id.0), &owner.token);
         Salt(crc32c::crc32c_append(crc, &generation.to_le_bytes()).to_le_bytes())
+    }
+
+    /// The only salt with which these bytes are a valid frame: its header, and the CRC-32C of its body. For who has lost
+    /// the header of a segment. Any bytes have such a salt, so it says nothing before another frame has the same.
+    ///
+    /// ```
+    /// # use wal_core::format::{FrameHeader, Flags, LogId, Owner, Salt};
+    /// let salt = Salt::new(LogId([7; 16]), Owner::default(), 9);
+    /// let header = FrameHeader {
+    ///     crc: 0, body_len: 5, lsn_delta: 3, durable_lag: 0, time_delta: 1, kind: 1, flags: Flags::default(),
+    /// };
+    /// let head = header.seal(0x9a71bb4c, salt);
+    /// assert_eq!(Salt::of_frame(&head, 0x9a71bb4c), salt);
+    /// ```
+    #[must_use]
+    pub fn of_frame(header: &[u8], body_crc: u32) -> Salt {
+        let fields = crc32c::crc32c_append(body_crc, &header[4..FRAME_HEADER_LEN]);
+        Salt(number_between(fields, u32_at(header, 0)).to_le_bytes())
+    }
+
+    /// An owner's token by which a segment of this log and generation has this salt: 12 zeros, and the 4 bytes that do
+    /// it. For who makes a new header for frames that shall stay as they are.
+    #[must_use]
+    pub fn token(self, log_id: LogId, generation: u64) -> [u8; 16] {
+        let mut token = [0; 16];
+        let in_front = crc32c::crc32c_append(crc32c::crc32c(&log_id.0), &token[..12]);
+        let behind = crc_in_front_of(u32::from_le_bytes(self.0), &generation.to_le_bytes());
+        token[12..].copy_from_slice(&number_between(in_front, behind).to_le_bytes());
+        token
     }
 }
 
@@ -289,6 +318,19 @@ mod tests {
         assert_eq!(back.lsn(Lsn::new(100)), Lsn::new(105));
         assert_eq!(back.durable_upto(Lsn::new(100)), Lsn::new(102));
         assert_eq!(back.timestamp(Timestamp::from_micros(23)), Timestamp::from_micros(100));
+    }
+
+    #[test]
+    fn a_token_can_be_found_for_every_salt() {
+        for n in 0..200_u8 {
+            let owner = Owner { epoch: 3, token: [n; 16] };
+            let salt = Salt::new(LogId([n ^ 7; 16]), owner, u64::from(n) << 9);
+            let sealed = header(3, Flags::default()).seal(crc32c::crc32c(b"abc"), salt);
+            assert_eq!(Salt::of_frame(&sealed, crc32c::crc32c(b"abc")), salt);
+            let (log_id, generation) = (LogId([n; 16]), u64::from(n) + 5);
+            let fitted = Owner { epoch: 0, token: salt.token(log_id, generation) };
+            assert_eq!(Salt::new(log_id, fitted, generation), salt);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, Salt, SegmentHeader};
-use crate::{Result, Segment};
+use crate::{Error, ErrorKind, Result, Segment};
 
 /// A frame whose checksum is right.
 #[derive(Clone, Debug)]
@@ -48,6 +48,9 @@ impl Frame {
     }
 }
 
+/// The checksum of a long frame is taken over so many bytes at once, at least.
+const PIECE: usize = 64 << 10;
+
 /// What stands at the present offset.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a reader has to know everything that can stand there")]
@@ -68,7 +71,8 @@ pub enum FrameStep {
 /// Reads the frames of one segment.
 ///
 /// Memory is bounded: by `WINDOW` plus the largest valid frame. The length that a frame claims is
-/// believed only after its checksum was verified.
+/// believed only after its checksum was verified. Who may not hold the largest frame says so with
+/// [`largest_frame`](Self::largest_frame).
 ///
 /// Bytes are read in windows. A caller that wants many frames takes those that lie in the present window from
 /// [`ahead`](Self::ahead), which costs a checksum and little else, and calls [`next`](Self::next) when
@@ -81,6 +85,7 @@ pub struct FrameReader {
     offset: u64,
     end: u64,
     read_size: usize,
+    largest: u64,
 }
 
 impl fmt::Debug for FrameReader {
@@ -107,6 +112,7 @@ impl FrameReader {
             offset,
             end,
             read_size: Self::WINDOW,
+            largest: u64::MAX,
         }
     }
 
@@ -114,6 +120,14 @@ impl FrameReader {
     #[must_use]
     pub fn read_size(mut self, bytes: usize) -> Self {
         self.read_size = bytes.clamp(FRAME_HEADER_LEN, Self::WINDOW);
+        self
+    }
+
+    /// Holds no frame of more bytes than these, the header included: [`next`](Self::next) fails as `OutOfMemory` in front
+    /// of a valid one that is larger.
+    #[must_use]
+    pub fn largest_frame(mut self, bytes: u64) -> Self {
+        self.largest = bytes;
         self
     }
 
@@ -153,7 +167,8 @@ impl FrameReader {
     /// The next frame. After anything but a frame the reader stays where it is.
     ///
     /// # Errors
-    /// Only if the storage cannot deliver bytes; damaged bytes are [`FrameStep::Bad`].
+    /// Only if the storage cannot deliver bytes, or a frame is larger than it [may be](Self::largest_frame); damaged bytes
+    /// are [`FrameStep::Bad`].
     pub async fn next(&mut self) -> Result<FrameStep> {
         if let Some(FrameRef { offset, header, body }) = self.ahead().next() {
             let body = self.window.slice_ref(body);
@@ -188,7 +203,8 @@ impl FrameReader {
         }
         let body_at = self.offset + FRAME_HEADER_LEN as u64;
         let body_len = header.body_len as usize;
-        let checked_ahead = body_len > Self::WINDOW;
+        let too_large = header.frame_len() > self.largest;
+        let checked_ahead = body_len > Self::WINDOW || too_large;
         if checked_ahead {
             let crc = self.stream_crc(body_at, body_len).await?;
             let expected = crc.map(|crc| FrameHeader::expected_crc(head, crc, self.salt));
@@ -198,6 +214,15 @@ impl FrameReader {
                     header.crc
                 ));
             }
+        }
+        if too_large {
+            return Err(Error::new(ErrorKind::OutOfMemory, "read frame")
+                .with_offset(self.offset)
+                .with_detail(format!(
+                    "a frame of {} bytes, where one of {} may be held in memory",
+                    header.frame_len(),
+                    self.largest
+                )));
         }
         let body = self.bytes(body_at, body_len).await?;
         if body.len() < body_len {
@@ -217,8 +242,9 @@ impl FrameReader {
     /// The checksum of a long stretch in constant memory; `None` if it ends early.
     async fn stream_crc(&self, mut at: u64, mut left: usize) -> Result<Option<u32>> {
         let mut crc = 0;
+        let most = self.read_size.max(PIECE);
         while left > 0 {
-            let piece = self.segment.read_at(at, left.min(Self::WINDOW)).await?;
+            let piece = self.segment.read_at(at, left.min(most)).await?;
             if piece.is_empty() {
                 return Ok(None);
             }

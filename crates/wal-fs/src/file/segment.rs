@@ -10,6 +10,9 @@ use wal_core::{Access, Error, ErrorKind, Io, Lsn, Result, Segment, WriteMode};
 
 use crate::os::{File, whole};
 
+/// More than is read at once of whatever can be read in pieces, in bytes.
+const LARGE: usize = 1 << 20;
+
 /// An open segment file.
 pub(crate) struct FileSegment<H> {
     file: H,
@@ -198,11 +201,24 @@ impl<H: File> FileSegment<H> {
         let left = self.file.len().map_err(error)?.saturating_sub(offset);
         let len = left.min(len as u64) as usize;
         let spent = spent.try_into_mut().ok().filter(|spent| spent.capacity() >= len);
+        if spent.is_none() && len > LARGE {
+            return self.read_large(offset, len).map_err(error);
+        }
         let mut buf = spent.unwrap_or_else(|| BytesMut::zeroed(len));
         buf.resize(len, 0);
         let n = whole::read(&self.file, &mut buf, offset).map_err(error)?;
         buf.truncate(n);
         Ok(buf.freeze())
+    }
+
+    /// Reads so much at once that there may be no memory for it: then it is an error, and not the end of the process.
+    fn read_large(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        let mut buf = Vec::new();
+        buf.try_reserve_exact(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        buf.resize(len, 0);
+        let n = whole::read(&self.file, &mut buf, offset)?;
+        buf.truncate(n);
+        Ok(buf.into())
     }
 
     pub(crate) fn cut(&self, len: u64) -> Result<()> {

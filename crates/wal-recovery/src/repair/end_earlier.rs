@@ -7,7 +7,7 @@
 //! [`settle`]: crate::repair::settle
 
 use wal_core::format::{Maker, SegmentHeader, log_clock};
-use wal_core::{Access, Error, ErrorKind, Frame, FrameReader, Lsn, Result, Timestamp};
+use wal_core::{Access, Error, ErrorKind, Frame, Lsn, Result, Timestamp};
 
 use crate::mode::Until;
 use crate::repair::Repair;
@@ -115,7 +115,7 @@ pub(crate) fn new_end(
     };
     #[cfg(feature = "tracing")]
     tracing::info!(%keep, next = %first_lsn, "the log is ended");
-    NewSegment::new(header).create(repair.storage)
+    NewSegment::new(repair, header, 0).create()
 }
 
 /// Behind every record that was ever written, also of damaged segments.
@@ -183,7 +183,7 @@ fn each_frame(
     let Live { header, walk, .. } = live;
     let segment = repair.storage.open(header.first_lsn, Access::Read).wait()?;
     let (offset, end) = (u64::from(header.data_offset), walk.summary.data_end);
-    let mut frames = Frames::new(FrameReader::new(segment, header, offset, end), 0);
+    let mut frames = Frames::within(&segment, header, offset..end, 0, &repair.scanner.watch);
     while frames.offset() < end {
         let Next::Frame { frame, records } = frames.next()? else {
             return Err(Error::new(ErrorKind::Corrupt, "recover log")

@@ -4,9 +4,10 @@
 //! checksum. But if exactly one bit of a header has changed, or nothing but the version, its own checksum tells
 //! that. The frames then confirm it, as they validate with the corrected header only.
 
-use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+
 use wal_core::format::{FORMAT_VERSION, SEGMENT_HEADER_LEN, SegmentHeader};
-use wal_core::{Access, ErrorKind, FrameReader, LogStorage, Lsn, Result, Segment};
+use wal_core::{ErrorKind, Lsn, Result, Segment};
 
 use crate::repair::{Repair, new_segment};
 use crate::report::{Damage, DamageKind};
@@ -55,7 +56,7 @@ pub(crate) fn headers(
             return Err(error);
         }
         let is_meant = which == Which::All || damaged_version;
-        if is_meant && is_confirmed(repair.storage, &corrected.header, len)? {
+        if is_meant && is_confirmed(repair, &segment, &corrected.header, len)? {
             mends.push((name, segment, len, corrected, error));
         }
     }
@@ -65,9 +66,7 @@ pub(crate) fn headers(
         repair.scanner.watch.disarm();
         repair.save(name, 0, len, name)?;
         // Its very bytes: what this build does not know stays.
-        let mut whole = BytesMut::from(&corrected.bytes[..]);
-        whole.extend_from_slice(&rest(&*segment, len)?);
-        new_segment::replace(repair.storage, name, whole.freeze())?;
+        new_segment::with_header(repair, name, &corrected.bytes, &*segment, len)?;
         let reason = format!("{}; {}", error.detail(), corrected.what);
         #[cfg(feature = "tracing")]
         tracing::warn!(segment = %name, reason, "header corrected");
@@ -84,8 +83,8 @@ pub(crate) fn headers(
 }
 
 /// A header that was damaged, as it should be.
-struct Corrected {
-    header: SegmentHeader,
+pub(super) struct Corrected {
+    pub(super) header: SegmentHeader,
     bytes: [u8; SEGMENT_HEADER_LEN],
     /// Where it was wrong.
     offset: usize,
@@ -93,7 +92,7 @@ struct Corrected {
 }
 
 /// The header with the version set, or with the one bit changed, that makes it valid.
-fn corrected(bytes: &[u8], name: Lsn) -> Option<Corrected> {
+pub(super) fn corrected(bytes: &[u8], name: Lsn) -> Option<Corrected> {
     let bytes = <[u8; SEGMENT_HEADER_LEN]>::try_from(bytes).ok()?;
     if SegmentHeader::has_damaged_version(&bytes) {
         let mut candidate = bytes;
@@ -112,17 +111,16 @@ fn corrected(bytes: &[u8], name: Lsn) -> Option<Corrected> {
 }
 
 /// Whether the segment goes on as the header says: with a valid frame in its place, or empty.
-fn is_confirmed(storage: &dyn LogStorage, header: &SegmentHeader, len: u64) -> Result<bool> {
-    let segment = storage.open(header.first_lsn, Access::Read).wait()?;
-    if let FirstFrame::Elsewhere(_) = header::first_frame(&segment, header, len)? {
+fn is_confirmed(
+    repair: &Repair<'_>,
+    segment: &Arc<dyn Segment>,
+    header: &SegmentHeader,
+    len: u64,
+) -> Result<bool> {
+    if let FirstFrame::Elsewhere(_) = header::first_frame(segment, header, len)? {
         return Ok(false);
     }
-    let reader = FrameReader::new(segment, header, u64::from(header.data_offset), len);
-    Ok(!matches!(Frames::new(reader, 0).next()?, Next::Bad { .. } | Next::Stray(_)))
-}
-
-/// Everything behind the header.
-fn rest(segment: &dyn Segment, len: u64) -> Result<Bytes> {
-    let from = SEGMENT_HEADER_LEN as u64;
-    segment.read_at(from, len.saturating_sub(from) as usize).wait()
+    let from = u64::from(header.data_offset);
+    let mut frames = Frames::within(segment, header, from..len, 0, &repair.scanner.watch);
+    Ok(!matches!(frames.next()?, Next::Bad { .. } | Next::Stray(_)))
 }

@@ -4,15 +4,19 @@
 //! | --- | --- |
 //! | here | what every step needs: the storage, copies of what is taken out, a list of what was done |
 //! | `steps` | which steps a repair takes, and in which order |
-//! | `new_segment` | whole segments, put together in memory and created in one step |
+//! | `new_segment` | whole segments, written in pieces and published in one step |
 //! | `seal` | the end of a segment: what is behind the frames is cut off, a footer is written there |
 //! | `move_tail` | the end that nothing proves durable, moved to where it is |
 //! | `settle` | what every recovery ends with: sealed, without leftovers |
 //! | `end_earlier` | ending a log before its damage, or where the caller wants |
 //! | `salvage` | keeping what is readable |
 //! | `mend_header` | correcting a header in which one bit is wrong |
+//! | `lost_header` | making a header for a segment that has lost its own |
+//! | `identify` | what the frames of such a segment tell of it |
 
 pub(crate) mod end_earlier;
+mod identify;
+pub(crate) mod lost_header;
 pub(crate) mod mend_header;
 mod move_tail;
 mod new_segment;
@@ -29,9 +33,6 @@ use wal_core::{Access, Event, LogStorage, Lsn, Result};
 
 use crate::report::{Cut, Hole};
 use crate::scan::scanner::Scanner;
-
-/// Copies are made in pieces of this many bytes.
-const PIECE: u64 = 64 << 20;
 
 /// A repair under way.
 pub(crate) struct Repair<'a> {
@@ -59,13 +60,15 @@ pub(crate) struct Done {
 impl Repair<'_> {
     /// Notes that bytes are taken out of a segment, after a copy of them was made durable.
     ///
-    /// Zeros at the end of a piece are not copied.
+    /// A copy is made in pieces, each with a name of its own, so that none has to be held that is larger than the limit
+    /// on memory allows. Zeros at the end of a piece are not copied.
     pub(crate) fn save(&mut self, name: Lsn, from: u64, to: u64, first_lsn: Lsn) -> Result<()> {
         let at = |e: wal_core::Error| e.with_segment(name);
         let segment = self.storage.open(name, Access::Read).wait().map_err(at)?;
+        let most = self.scanner.watch.memory().copy();
         let mut offset = from;
         while offset < to {
-            let wanted = PIECE.min(to - offset);
+            let wanted = most.min(to - offset);
             let mut piece = segment.read_at(offset, wanted as usize).wait().map_err(at)?;
             if piece.is_empty() {
                 break;

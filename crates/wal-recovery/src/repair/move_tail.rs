@@ -15,19 +15,20 @@
 //! In the old one it stays behind the last frame that is kept, so that the footer there begins in a block
 //! without records.
 //!
-//! Memory: what is moved is held at once, at most the records of one segment.
+//! Memory: the frames are read one after the other and written in pieces, so it does not matter how many they are. The
+//! new segment has no name until all of them are durable. A crash before that leaves the old one alone.
 
 use std::sync::Arc;
 
 use wal_core::format::{Maker, SegmentHeader};
-use wal_core::{Access, Error, ErrorKind, Frame, FrameReader, Result, Segment};
+use wal_core::{Access, Error, ErrorKind, Frame, Result, Segment};
 
 use crate::repair::Repair;
 use crate::repair::new_segment::NewSegment;
 use crate::repair::settle;
 use crate::scan::found::{Live, Scan};
 use crate::segment::frames::{Frames, Next};
-use crate::segment::outcome::{End, Walk};
+use crate::segment::outcome::End;
 
 /// Moves all frames of the newest segment that hold records behind what is proven durable; whether
 /// there were any. The scan is out of date then. The new segment takes the next generation.
@@ -48,11 +49,11 @@ pub(crate) fn move_tail(scan: &Scan, repair: &mut Repair<'_>) -> Result<bool> {
     }
     let segment = repair.storage.open(name, Access::Read).wait().map_err(at)?;
     let alignment = repair.storage.capabilities().alignment;
-    let mut moved: Option<NewSegment> = None;
-    each_unproven(&segment, header, walk, |frame| {
+    let (mut moved, mut rewritten): (Option<NewSegment<'_>>, u64) = (None, 0);
+    each_unproven(repair, &segment, newest, |frame| {
         let moved = moved.get_or_insert_with(|| {
             let first_lsn = frame.header.lsn(name);
-            NewSegment::new(SegmentHeader {
+            let header = SegmentHeader {
                 generation: scan.next_generation,
                 first_lsn,
                 // A segment that is replaced as a whole may follow something else.
@@ -66,37 +67,40 @@ pub(crate) fn move_tail(scan: &Scan, repair: &mut Repair<'_>) -> Result<bool> {
                 blanks: false,
                 // The same creation, which the times of the frames are relative to.
                 ..header.known()
-            })
+            };
+            NewSegment::new(repair, header, walk.summary.data_end - frame.offset)
         });
-        repair.done.rewritten += frame.header.frame_len();
-        moved.push(&frame);
+        rewritten += frame.header.frame_len();
+        moved.push(&frame)
     })
     .map_err(at)?;
-    moved.expect("a record is not proven").create(repair.storage)?;
+    moved.expect("a record is not proven").create()?;
+    repair.done.rewritten += rewritten;
     Ok(true)
 }
 
 /// Reads the frames that hold records behind what is proven. Each is checked once more, as bytes that
 /// are in the cache only may vanish at any moment.
 fn each_unproven(
+    repair: &Repair<'_>,
     segment: &Arc<dyn Segment>,
-    header: &SegmentHeader,
-    walk: &Walk,
-    mut each: impl FnMut(Frame),
+    newest: Live<'_>,
+    mut each: impl FnMut(Frame) -> Result<()>,
 ) -> Result<()> {
+    let Live { header, walk, .. } = newest;
     let (first, proven, summary) = (header.first_lsn, walk.proven, &walk.summary);
     let delta = u32::try_from(proven.next().since(first)).unwrap_or(u32::MAX);
     let start = summary.seek(delta);
     let records = start.map_or(0, |entry| entry.lsn_delta);
     let offset = start.map_or(u64::from(header.data_offset), |entry| u64::from(entry.offset));
-    let reader = FrameReader::new(segment.clone(), header, offset, summary.data_end);
-    let mut frames = Frames::new(reader, records);
+    let range = offset..summary.data_end;
+    let mut frames = Frames::within(segment, header, range, records, &repair.scanner.watch);
     while frames.offset() < summary.data_end {
         let Next::Frame { frame, records } = frames.next()? else {
             return Err(changed(frames.offset()));
         };
         if records > 0 && first.advance(u64::from(frames.records())) > proven.next() {
-            each(frame);
+            each(frame)?;
         }
     }
     if frames.records() == summary.records { Ok(()) } else { Err(changed(summary.data_end)) }

@@ -6,7 +6,7 @@
 //! ends in the same.
 
 use wal_core::format::{Maker, Owner, SegmentHeader};
-use wal_core::{Access, Error, ErrorKind, FrameReader, Lsn, Result};
+use wal_core::{Access, Error, ErrorKind, Lsn, Result};
 
 use crate::repair::Repair;
 use crate::repair::end_earlier;
@@ -215,24 +215,25 @@ impl Output<'_> {
         let segment = repair.storage.open(name, Access::Read).wait()?;
         let header = self.header.clone();
         let new = match &self.frames {
-            Kept::All(walk) => NewSegment::copy_of(&segment, self.source, walk, header)?,
+            Kept::All(walk) => NewSegment::copy_of(repair, &segment, self.source, walk, header)?,
             Kept::Run(run) => {
-                let mut new = NewSegment::new(header);
-                let reader = FrameReader::new(segment, self.source, run.from, run.to);
-                let mut frames = Frames::new(reader, run.records_before);
+                let mut new = NewSegment::new(repair, header, run.to - run.from);
+                let (range, watch) = (run.from..run.to, &repair.scanner.watch);
+                let mut frames =
+                    Frames::within(&segment, self.source, range, run.records_before, watch);
                 while frames.offset() < run.to {
                     let Next::Frame { frame, records } = frames.next()? else {
                         return Err(changed(frames.offset()));
                     };
                     // The new segment gets its own padding.
                     if records > 0 {
-                        new.push(&frame);
+                        new.push(&frame)?;
                     }
                 }
                 new
             }
         };
-        new.create(repair.storage)
+        new.create()
     }
 }
 

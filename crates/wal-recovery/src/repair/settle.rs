@@ -75,9 +75,9 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
 fn renew(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
     let Live { header, walk, .. } = live;
     let segment = repair.storage.open(header.first_lsn, Access::Read).wait()?;
-    let new = NewSegment::copy_of(&segment, header, walk, header.clone())?;
+    NewSegment::copy_of(repair, &segment, header, walk, header.clone())?.create()?;
     repair.done.rewritten += walk.summary.data_end - u64::from(header.data_offset);
-    new.create(repair.storage)
+    Ok(())
 }
 
 /// Notes that what is behind the last frame will be cut off, up to `extent`; copies it if that is

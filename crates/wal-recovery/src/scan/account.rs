@@ -56,6 +56,7 @@ impl Scan {
             skipped: held.saturating_sub(records),
             durable_proven: newest.walk.proven.max(newest.header.follows),
             damages: self.damages.clone(),
+            findings: self.findings.clone(),
             ..Report::empty(self.foreign.clone())
         }
     }

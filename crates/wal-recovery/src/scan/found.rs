@@ -3,7 +3,7 @@
 use wal_core::format::{Layers, LogId, SegmentHeader};
 use wal_core::{CodecId, Error, Lsn, Result};
 
-use crate::report::Damage;
+use crate::report::{Damage, Finding};
 use crate::scan::chain::Status;
 use crate::segment::outcome::Walk;
 use crate::segment::runs::Damaged;
@@ -25,6 +25,8 @@ pub(crate) struct Scan {
     pub(crate) missing: Option<Lsn>,
     /// Ascending by place.
     pub(crate) damages: Vec<Damage>,
+    /// What may be missing.
+    pub(crate) findings: Vec<Finding>,
     /// A frame that only a newer build understands.
     pub(crate) unsupported: Option<Error>,
     pub(crate) foreign: Vec<String>,

@@ -8,10 +8,12 @@
 //! | `chain` | which segments are the log, told from their headers |
 //! | `found` | what a scan finds |
 //! | `judge` | what is wrong with it |
+//! | `ends` | what may be missing in front of it and behind it |
 //! | `account` | the report of it, and the value that a log is opened with |
 
 pub(crate) mod account;
 pub(crate) mod chain;
+mod ends;
 pub(crate) mod found;
 pub(crate) mod identity;
 mod judge;

@@ -2,6 +2,7 @@
 
 use wal_core::{Error, ErrorKind, Result};
 
+use crate::memory::Memory;
 use crate::mode::Verify;
 use crate::scan::parallel;
 use crate::watch::{Callback, TimeLimit};
@@ -12,12 +13,20 @@ pub(crate) struct ScanOptions {
     /// `None`: as many as there are processors, within reason.
     pub(crate) threads: Option<usize>,
     pub(crate) time: TimeLimit,
+    /// In bytes.
+    pub(crate) memory: u64,
     pub(crate) progress: Option<Callback>,
 }
 
 impl ScanOptions {
     pub(crate) fn new(verify: Verify) -> Self {
-        ScanOptions { verify, threads: None, time: TimeLimit::default(), progress: None }
+        ScanOptions {
+            verify,
+            threads: None,
+            time: TimeLimit::default(),
+            memory: Memory::DEFAULT,
+            progress: None,
+        }
     }
 
     /// How many threads it will be.
@@ -28,6 +37,7 @@ impl ScanOptions {
     /// # Errors
     /// `Invalid`, of the operation `op`.
     pub(crate) fn validate(&self, op: &'static str) -> Result<()> {
+        Memory::validate(self.memory, op)?;
         let threads = self.threads();
         if (1..=256).contains(&threads) {
             return Ok(());

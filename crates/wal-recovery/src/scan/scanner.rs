@@ -1,9 +1,11 @@
 //! The scan of a whole log, by several threads.
 
-use wal_core::{Access, Error, Listing, LogStorage, Result};
+use wal_core::{Access, Error, ErrorKind, Listing, LogStorage, Result};
 
+use crate::memory::Memory;
 use crate::mode::Verify;
 use crate::scan::chain::{Status, chain, moved_behind};
+use crate::scan::ends;
 use crate::scan::found::{Found, Scan};
 use crate::scan::identity::{check_identity, list};
 use crate::scan::judge::judge;
@@ -35,24 +37,41 @@ pub(crate) enum Scanned {
 impl Scanner {
     /// The time begins to run.
     pub(crate) fn new(options: ScanOptions, beside_writer: bool, repairs: bool) -> Self {
-        let threads = options.threads();
+        let memory = Memory::new(options.memory);
+        let threads = memory.threads(options.threads());
         let ScanOptions { verify, time, progress, .. } = options;
-        Scanner { verify, threads, beside_writer, repairs, watch: Watch::new(time, progress) }
+        let watch = Watch::new(time, memory, progress);
+        Scanner { verify, threads, beside_writer, repairs, watch }
     }
 
     /// Scans the log.
     ///
     /// # Errors
     /// The storage's; `TimedOut`; `NotALog` if there is something, but no log; `Unsupported` for a segment
-    /// of another version; `Corrupt` if the segments are not those of one log. Damage is no error here.
+    /// of another version; `Corrupt` if the segments are not those of one log; `OutOfMemory` for a frame that is larger
+    /// than the limit allows. Damage is no error here.
     pub(crate) fn scan(&self, storage: &dyn LogStorage) -> Result<Scanned> {
+        let memory = self.watch.memory();
+        let scanned = match self.scan_by(self.threads, storage) {
+            // One thread may hold a larger frame than each of many.
+            Err(error) if error.kind() == ErrorKind::OutOfMemory && self.threads > 1 => {
+                self.scan_by(1, storage)
+            }
+            scanned => scanned,
+        };
+        memory.share_among(1);
+        scanned
+    }
+
+    fn scan_by(&self, threads: usize, storage: &dyn LogStorage) -> Result<Scanned> {
         let watch = &self.watch;
+        watch.memory().share_among(threads);
         let listing = list(storage)?;
         if listing.segments.is_empty() {
             return Ok(Scanned::Empty(listing));
         }
         let names = &listing.segments;
-        let mut found = parallel::map(names.len(), self.threads, |i| {
+        let mut found = parallel::map(names.len(), threads, |i| {
             watch.check()?;
             let opened = header::read(storage, names[i])?;
             let (len, header) = (opened.len, opened.header(self.repairs));
@@ -64,7 +83,7 @@ impl Scanner {
             .filter(|&i| matches!(chain.statuses[i], Status::Live { .. }))
             .collect();
         watch.begin(live.len(), live.iter().map(|&i| found[i].len).sum())?;
-        let walks = parallel::map(live.len(), self.threads, |at| {
+        let walks = parallel::map(live.len(), threads, |at| {
             let next = live.get(at + 1).map(|&i| &found[i]);
             let walk = self.walk_one(storage, &found[live[at]], next)?;
             watch.segment_done()?;
@@ -86,10 +105,12 @@ impl Scanner {
             next_generation: identity.next_generation,
             missing: chain.missing,
             damages: Vec::new(),
+            findings: Vec::new(),
             unsupported: None,
             foreign: listing.foreign,
         };
         judge(&mut scan);
+        scan.findings = ends::findings(&scan);
         Ok(Scanned::Log(scan))
     }
 

@@ -6,9 +6,16 @@
 //! compares in the same way: `read/cursor.rs` of `wal-core`.) What a frame in the wrong place means is up to
 //! the caller.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
-use wal_core::format::{FrameHeader, FrameKind, RecordsIn};
-use wal_core::{Error, Frame, FrameReader, FrameRef, FrameStep, FramesAhead, Result, block_on};
+use wal_core::format::{FrameHeader, FrameKind, RecordsIn, SegmentHeader};
+use wal_core::{
+    Error, Frame, FrameReader, FrameRef, FrameStep, FramesAhead, Result, Segment, block_on,
+};
+
+use crate::watch::Watch;
 
 /// Goes from frame to frame, and counts records.
 pub(crate) struct Frames {
@@ -36,6 +43,22 @@ pub(crate) enum Next {
 }
 
 impl Frames {
+    /// The frames within this range of a segment, behind so many records, held one at a time: within the memory that
+    /// may be used.
+    pub(crate) fn within(
+        segment: &Arc<dyn Segment>,
+        header: &SegmentHeader,
+        range: Range<u64>,
+        records: u32,
+        watch: &Watch,
+    ) -> Self {
+        let memory = watch.memory();
+        let reader = FrameReader::new(segment.clone(), header, range.start, range.end)
+            .read_size(memory.window(FrameReader::WINDOW))
+            .largest_frame(memory.frame());
+        Frames::new(reader, records)
+    }
+
     /// The frames of a reader that stands behind so many records.
     pub(crate) fn new(reader: FrameReader, records: u32) -> Self {
         Frames { reader, records }
@@ -60,7 +83,7 @@ impl Frames {
     /// The next frame, if one stands here.
     ///
     /// # Errors
-    /// Only if the storage cannot deliver bytes.
+    /// Only if the storage cannot deliver bytes, or a frame is larger than may be held.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Next> {
         // Most frames lie in the present window, and are what they should be.

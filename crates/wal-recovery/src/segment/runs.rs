@@ -1,7 +1,7 @@
 //! The runs of good frames in a damaged segment.
 
 use wal_core::format::SegmentHeader;
-use wal_core::{Access, FrameReader, LogStorage, Lsn, Result};
+use wal_core::{Access, Error, ErrorKind, LogStorage, Lsn, Result};
 
 use crate::segment::footer;
 use crate::segment::frames::{Frames, Next};
@@ -47,8 +47,10 @@ pub(crate) fn find(storage: &dyn LogStorage, damaged: Damaged<'_>, watch: &Watch
     let segment = storage.open(header.first_lsn, Access::Read).wait()?;
     let len = len.max(segment.len().wait()?);
     let limit = limit.unwrap_or(Lsn::MAX);
-    let reader = FrameReader::new(segment.clone(), header, u64::from(header.data_offset), len);
-    let mut frames = Frames::new(reader, 0);
+    let from = u64::from(header.data_offset);
+    let mut frames = Frames::within(&segment, header, from..len, 0, watch);
+    // Of each run a header is made, and perhaps a segment.
+    let most = watch.memory().count_of(size_of::<SegmentHeader>() + 2 * size_of::<Run>());
     let mut runs: Vec<Run> = Vec::new();
     let mut in_run = false;
     // Numbers that the footer at the end tells of were given out, whatever is damaged before it.
@@ -65,9 +67,11 @@ pub(crate) fn find(storage: &dyn LogStorage, damaged: Damaged<'_>, watch: &Watch
                 let first = frame.header.lsn(header.first_lsn);
                 let last = header.first_lsn.advance(u64::from(frames.records())).prev().min(limit);
                 let to = frames.offset();
+                let so_far = runs.len();
                 match runs.last_mut() {
                     _ if first > limit => {}
                     Some(run) if in_run => (run.last, run.to) = (last, to),
+                    _ if so_far == most => return Err(too_many(most, frame.offset)),
                     _ => {
                         let (records_before, from) = (frame.header.lsn_delta, frame.offset);
                         runs.push(Run { first, records_before, last, from, to });
@@ -97,6 +101,12 @@ pub(crate) fn find(storage: &dyn LogStorage, damaged: Damaged<'_>, watch: &Watch
         let beyond = if footer || left == 0 { expected } else { at_most(expected, left) };
         return Ok(Runs { runs, beyond: beyond.max(told) });
     }
+}
+
+fn too_many(runs: usize, offset: u64) -> Error {
+    Error::new(ErrorKind::OutOfMemory, "salvage log")
+        .with_offset(offset)
+        .with_detail(format!("the segment is in more than {runs} pieces"))
 }
 
 /// Behind all records that `bytes` can hold, if the first of them is `first`.

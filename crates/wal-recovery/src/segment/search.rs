@@ -17,7 +17,7 @@ use wal_core::{Lsn, Result, Segment};
 use crate::segment::footer;
 use crate::watch::Watch;
 
-/// How much is read at once, in bytes.
+/// How much is read at once, in bytes, if so much memory may be used.
 const WINDOW: usize = 1 << 20;
 /// Blocks of this many bytes that are all zero are stepped over at once.
 const ZERO_RUN: usize = 64;
@@ -82,8 +82,9 @@ pub(crate) fn search(place: &Place<'_>, want: Want, watch: &Watch) -> Result<Fin
         found: Findings { extent: place.offset, ..Findings::default() },
     };
     let mut at = place.offset;
+    let window = watch.memory().window(WINDOW);
     while at < place.len && !search.is_over() {
-        let wanted = WINDOW.min((place.len - at) as usize);
+        let wanted = window.min(usize::try_from(place.len - at).unwrap_or(usize::MAX));
         let window = place.segment.read_at(at, wanted).wait()?;
         search.found.scanned += window.len() as u64;
         watch.advance(window.len() as u64, 0)?;
@@ -288,7 +289,8 @@ impl Search<'_> {
     fn stream_crc(&mut self, mut at: u64, mut left: usize, watch: &Watch) -> Result<Option<u32>> {
         let mut crc = 0;
         while left > 0 {
-            let piece = self.place.segment.read_at(at, left.min(WINDOW)).wait()?;
+            let most = watch.memory().window(WINDOW);
+            let piece = self.place.segment.read_at(at, left.min(most)).wait()?;
             if piece.is_empty() {
                 return Ok(None);
             }

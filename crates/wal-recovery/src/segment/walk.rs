@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wal_core::format::{
-    FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, SegmentHeader, SegmentSummary,
+    FRAME_HEADER_LEN, Footer, FrameHeader, FrameKind, Maker, SegmentHeader, SegmentSummary,
 };
 use wal_core::{ErrorKind, Frame, FrameReader, Lsn, Result, Segment};
 
@@ -29,7 +29,7 @@ pub(crate) struct Manner {
 /// Reads a segment of `len` bytes.
 ///
 /// # Errors
-/// Only if the storage cannot deliver bytes, or the time limit has passed.
+/// Only if the storage cannot deliver bytes, the time limit has passed, or a frame is larger than may be held in memory.
 pub(crate) fn walk(
     segment: &Arc<dyn Segment>,
     header: &SegmentHeader,
@@ -59,7 +59,7 @@ pub(crate) fn walk(
         len,
         summary: no_frames(header),
         proven: Lsn::ZERO,
-        frames: frames(segment, header, &no_frames(header), len),
+        frames: frames(segment, header, &no_frames(header), len, watch),
         // A footer at the end proves everything before it, wherever it breaks off.
         footer,
         manner,
@@ -85,9 +85,13 @@ fn frames(
     header: &SegmentHeader,
     summary: &SegmentSummary,
     len: u64,
+    watch: &Watch,
 ) -> Frames {
-    let reader = FrameReader::new(segment.clone(), header, summary.data_end, len);
-    Frames::new(reader.read_size(WINDOW), summary.records)
+    let memory = watch.memory();
+    let reader = FrameReader::new(segment.clone(), header, summary.data_end, len)
+        .read_size(memory.window(WINDOW))
+        .largest_frame(memory.frame());
+    Frames::new(reader, summary.records)
 }
 
 struct Walker<'a> {
@@ -281,6 +285,13 @@ impl Walker<'_> {
                 extent: hit.offset,
             }));
         }
+        if let Some(hit) = unproving.as_ref().filter(|_| self.lost_its_header()) {
+            let reason = format!(
+                "{reason}; what was in front of the frame at offset {} was lost with the header",
+                hit.offset
+            );
+            return Ok(Some(End::Broken { reason, extent: hit.offset }));
+        }
         Ok(Some(match unproving {
             None if here != Here::Bytes && self.lacks_blank() => End::Torn {
                 reason: "the segment ends without the blank that follows every write".into(),
@@ -298,6 +309,11 @@ impl Walker<'_> {
                 extent,
             },
         }))
+    }
+
+    /// Whether the header was lost and made anew, and the first frame with it. That is no write that a crash cut short.
+    fn lost_its_header(&self) -> bool {
+        self.header.maker == Maker::SALVAGED && self.summary.frames == 0
     }
 
     /// Whether the segment ends before a whole blank where one should follow a frame: then something was
@@ -330,7 +346,7 @@ impl Walker<'_> {
     /// the walk will accept what it finds: whatever else is there would be read again for ever.
     fn retry(&mut self) -> Result<bool> {
         self.len = self.len.max(self.segment.len().wait()?);
-        let fresh = || frames(self.segment, self.header, &self.summary, self.len);
+        let fresh = || frames(self.segment, self.header, &self.summary, self.len, self.watch);
         let there = !matches!(self.weigh(fresh().next()?)?, Weighed::Stop(_));
         if there {
             self.frames = fresh();

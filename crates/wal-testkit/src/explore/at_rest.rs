@@ -12,6 +12,7 @@ use wal_core::{
 use wal_fs::FileSystem;
 
 use super::examine::{Probe, panicked};
+use super::salvage;
 use crate::promise::{Knowledge, Violation, oracle};
 use crate::{ModelFs, Moment, Rng, Rot};
 
@@ -77,9 +78,13 @@ fn damage(
         let name = hit.path.file_name().unwrap_or_default().to_string_lossy();
         format!("after damage \"{damage}\" to {name}, of {} bytes of frames,", hit.end)
     };
+    let damaged = image.moment();
     let opened = match probe.open(&image) {
         Ok(opened) => opened,
-        Err(error) if is_damage(error.kind()) => return Ok(()),
+        Err(error) if is_damage(error.kind()) => {
+            let checked = salvage::check(probe, known, &damaged, &mut rng);
+            return checked.map_err(|why| Violation::new("O11", format!("{} {why}", what())));
+        }
         Err(error) => {
             return Err(Violation::new("O6", format!("{} opening says: {error}", what())));
         }
@@ -101,7 +106,7 @@ fn damage(
 }
 
 /// Errors that tell of damage.
-fn is_damage(kind: ErrorKind) -> bool {
+pub(super) fn is_damage(kind: ErrorKind) -> bool {
     use ErrorKind::{CodecMismatch, Corrupt, NotALog, TornTail, Unsupported};
     matches!(kind, Corrupt | TornTail | Unsupported | NotALog | CodecMismatch)
 }

@@ -30,6 +30,10 @@ const WRITTEN: &[&str] = &[
     "segment 4096; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; before 600; append 1x20; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; after 200; append 1x21; sync",
     // The process dies again and again.
     "segment 4096; append 1x20; kill; append 1x21; kill; append 2x22; drop; append 1x23; kill; append 1x24 durable; kill",
+    // So much is unproven that it is moved in pieces.
+    "segment 32768; append 1x20; sync; append 1x3000 written; append 1x5000 written; append 1x3000 written; append 1x2000 written; kill; append 1x9",
+    // Truncation at the front where a segment begins.
+    "segment 4096; append 1x1800; append 1x1800; append 1x1800; append 1x1800; append 1x1800; before 400; append 1x20; sync; before 800; kill; append 1x9",
     // A critical record among others; requests below the strategy's own.
     "segment 4096; append 1x10 buffered; append 1x10 written; append 1x10; append 1x10 durable; append 1x9 buffered; wait 20000us; append 1x8 written; append 1x10 buffered; drop; append 1x7 buffered; kill",
     // Failed syncs, with everything that a kernel may make of the bytes.

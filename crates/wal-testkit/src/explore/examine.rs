@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use wal_core::{Claim, Clock, Drive, Durability, Error, ErrorKind, Lsn, Result, Wal};
+use wal_recovery::Mode;
 
 use crate::promise::{Crash, Found, Knowledge, Lost, Violation, oracle};
 use crate::simulation::{self, Run, SimulatedClock, Subject, Workload};
@@ -78,6 +79,16 @@ impl<'a> Probe<'a> {
         let opened = simulation::open(self.subject, self.segment_size, storage, &clock)?;
         let simulation::Opened { log, found, .. } = opened;
         Ok(Opened { log, found, clock })
+    }
+
+    /// Salvages what is on a disk, and reads everything.
+    pub(crate) fn salvage(&self, disk: &ModelFs) -> Result<Found> {
+        let fs = FaultFs::new(disk.clone());
+        fs.faults().keep_trace(false);
+        let storage = self.subject.storage.open(fs)?;
+        let (mode, clock) = (Mode::Salvage, SimulatedClock::new());
+        let opened = simulation::open_by(mode, self.subject, self.segment_size, storage, &clock)?;
+        Ok(opened.found)
     }
 
     /// Checks every oracle on one image. `watch` keeps the moments of its recovery.

@@ -13,6 +13,7 @@
 //! | `images` | what a crash leaves of a moment |
 //! | `examine` | one image: recover, check, crash again, append, crash again |
 //! | `at_rest` | damage to bytes that were durable |
+//! | `salvage` | keeping what is left of them |
 //! | `case` | one crash of one workload as a line of text |
 //! | `replay` | runs a case again |
 //! | `shrink` | the smallest case that still fails |
@@ -29,6 +30,7 @@ mod generate;
 mod images;
 mod outcome;
 mod replay;
+mod salvage;
 mod shrink;
 mod story;
 mod sweep;

@@ -27,7 +27,7 @@ mod workload;
 mod world;
 
 pub use clock::SimulatedClock;
-pub(crate) use opening::{Opened, open};
+pub(crate) use opening::{Opened, open, open_by};
 pub use step::{LiveFault, Step};
 pub use subject::{StorageUnderTest, Subject, Tested};
 pub use workload::Workload;

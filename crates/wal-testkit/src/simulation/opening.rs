@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wal_core::format::LogId;
 use wal_core::{Event as LogEvent, LogStorage, Lsn, Result, Settings, Wal};
-use wal_recovery::Recovery;
+use wal_recovery::{Mode, Recovery, Verify};
 
 use super::{SimulatedClock, Subject};
 use crate::promise::Found;
 
 /// The identity of every log under test: the same seed must give the same bytes.
 const LOG_ID: LogId = LogId(*b"simulated log 16");
+
+/// So little that an end of some KiB is moved in several pieces, and enough for the largest record of a workload.
+const MEMORY: u64 = 8 << 20;
 
 /// A log that was recovered, opened and read.
 pub(crate) struct Opened {
@@ -29,7 +32,20 @@ pub(crate) fn open(
     storage: Arc<dyn LogStorage>,
     clock: &SimulatedClock,
 ) -> Result<Opened> {
+    open_by(Mode::TornTail, subject, segment_size, storage, clock)
+}
+
+/// The same, with a recovery in another mode. One that repairs reads every byte.
+pub(crate) fn open_by(
+    mode: Mode,
+    subject: &Subject,
+    segment_size: u64,
+    storage: Arc<dyn LogStorage>,
+    clock: &SimulatedClock,
+) -> Result<Opened> {
+    let verify = if mode == Mode::TornTail { Verify::Footers } else { Verify::All };
     let recovery = Recovery::new(storage).threads(1).clock(clock.clone()).log_id(LOG_ID);
+    let recovery = recovery.memory_limit(MEMORY).mode(mode).verify(verify);
     let (recovered, _) = recovery.run()?;
     let poisoned = Arc::new(AtomicBool::new(false));
     let observed = poisoned.clone();

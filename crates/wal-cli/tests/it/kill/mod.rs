@@ -180,10 +180,11 @@ fn parse(line: &str) -> (u64, String) {
     parts().unwrap_or_else(|| panic!("unexpected line {line}"))
 }
 
-/// A killed writer leaves no damage: clean, or a torn tail if the kill hit a write.
+/// A killed writer leaves no damage: clean, or a torn tail if the kill hit a write, or a sealed segment without the
+/// next one, which may be missing, if it hit a rotation.
 fn verify_after(dir: &Path) {
     let done = run(dir, "verify DIR", b"");
-    assert!(matches!(done.code, Some(0 | 3)), "{done:?}");
+    assert!(matches!(done.code, Some(0 | 3 | 5)), "{done:?}");
 }
 
 macro_rules! strategies {

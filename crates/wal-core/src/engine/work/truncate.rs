@@ -5,8 +5,8 @@
 //! the segments that became void is a mere clean-up, which a crash may interrupt at any point, and of which it
 //! may leave any part.
 //!
-//! There is one truncation without a new segment: at the front, where the new first record begins a segment and only
-//! one segment is to go. Its removal is a single step, too.
+//! At the front there is a new segment also if the new first record begins one already. Otherwise nothing would tell a
+//! front that was truncated from one that is missing.
 //!
 //! Truncations come one after the other, and closing waits for them. The removal is done without the writer's lock:
 //! it takes long, and others append meanwhile. No segment is created under the name of one that is being removed, as
@@ -64,16 +64,9 @@ impl Engine {
         }
         placed.start_at(lsn);
         let void = self.segments.before(lsn);
-        // A segment that begins there says so by its existence, once nothing is in front of it. If one segment is
-        // to go, that is one step. Of more, a crash may leave any: then a header has to say it before.
-        let is_one_step = void.len() <= 1 && self.segments.named(lsn).is_some();
-        if !is_one_step {
-            st.roll(&self.layout, &*self.clock);
-        }
+        st.roll(&self.layout, &*self.clock);
         drop(st);
-        if !is_one_step {
-            self.flush(&mut w, Purpose::Write)?;
-        }
+        self.flush(&mut w, Purpose::Write)?;
         self.segments.forget(&void);
         Ok(Some((lsn, void)))
     }

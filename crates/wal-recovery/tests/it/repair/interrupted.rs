@@ -14,7 +14,9 @@ struct How {
 
 impl How {
     fn run(self, storage: impl LogStorage) -> Result<Recovered> {
-        let recovery = Recovery::new(storage).mode(self.mode).until(self.until);
+        // So little that a segment of some KiB is written in pieces.
+        let recovery = Recovery::new(storage).memory_limit(1 << 20);
+        let recovery = recovery.mode(self.mode).until(self.until);
         Ok(recovery.verify(Verify::All).threads(1).run()?.0)
     }
 }
@@ -85,7 +87,58 @@ fn cases() -> Vec<(&'static str, Image, How)> {
         cases.push(("headers", all_headers_but_one.clone(), mode, Until::End));
         cases.push(("several, until", several.clone(), mode, Until::Lsn(Lsn::new(1))));
     }
+    cases.extend(without_headers(&image));
+    cases.extend(large());
     cases.into_iter().map(|(what, image, mode, until)| (what, image, How { mode, until })).collect()
+}
+
+type Case = (&'static str, Image, Mode, Until);
+
+/// Segments that are given new headers, and some that cannot be.
+fn without_headers(image: &Image) -> Vec<Case> {
+    let damaged = |change: &dyn Fn(u64, &mut Vec<u8>)| {
+        let mut image = image.clone();
+        image.iter_mut().for_each(|(name, bytes)| change(*name, bytes));
+        image
+    };
+    let without = |lost: &[u64]| {
+        damaged(&|name, bytes| {
+            if lost.contains(&name) {
+                bytes[..512].fill(0);
+            }
+        })
+    };
+    let short = damaged(&|_, bytes| bytes.truncate(99));
+    let salvage = |what, image| (what, image, Mode::Salvage, Until::End);
+    vec![
+        salvage("first header lost", without(&[1])),
+        salvage("second header lost", without(&[6])),
+        salvage("last header lost", without(&[9])),
+        salvage("all headers lost", without(&[1, 6, 9])),
+        salvage("nothing is known", short),
+    ]
+}
+
+/// More than is held in memory at once.
+fn large() -> Vec<Case> {
+    let storage = MemoryStorage::new();
+    let (recovered, _) = recover(storage.clone(), Mode::Strict).unwrap();
+    let log = Wal::builder(lazy()).manual_driver().open(recovered).unwrap();
+    for i in 0..9_u64 {
+        log.append(&[i as u8; 1500]).unwrap();
+    }
+    drop(log);
+    let image = image_of(&storage);
+    let without = |lost: std::ops::Range<usize>| {
+        let mut image = image.clone();
+        image.values_mut().for_each(|bytes| bytes[lost.clone()].fill(0));
+        image
+    };
+    vec![
+        ("moved in pieces", image.clone(), Mode::TornTail, Until::End),
+        ("torn, moved in pieces", without(8_000..8_100), Mode::TornTail, Until::End),
+        ("salvaged in pieces", without(0..512), Mode::Salvage, Until::End),
+    ]
 }
 
 /// What a recovered log holds, and that it can go on.

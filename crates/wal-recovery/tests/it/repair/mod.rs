@@ -4,6 +4,8 @@ mod copies;
 mod end_earlier;
 mod interrupted;
 mod log_clock;
+mod lost_header;
+mod memory;
 mod mend_header;
 mod move_tail;
 mod padded;

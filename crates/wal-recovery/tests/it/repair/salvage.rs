@@ -220,15 +220,17 @@ fn the_generation_of_an_unreadable_segment_is_not_used_again() {
     for name in [1, 6, 9] {
         let mut image = three_sessions();
         image.get_mut(&name).unwrap()[50] ^= 3;
-        for mode in [Mode::PointInTime, Mode::Salvage] {
-            let storage = memory_of(&image);
-            let (recovered, _) = recover(storage.clone(), mode).unwrap();
-            assert!(recovered.next_generation() > 1000);
-            let generations = Inspect::new(storage).run().unwrap().segments;
-            assert!(generations.iter().all(|s| s.generation <= 3 || s.generation > 1000));
-            let own = |segment: &RecoveredSegment| segment.header.generation;
-            let lost = [(1, 1), (6, 2), (9, 3)].iter().find(|(n, _)| *n == name).unwrap().1;
-            assert!(recovered.segments().iter().all(|segment| own(segment) != lost));
-        }
+        let storage = memory_of(&image);
+        let (recovered, _) = recover(storage.clone(), Mode::PointInTime).unwrap();
+        assert!(recovered.next_generation() > 1000);
+        let generations = Inspect::new(storage).run().unwrap().segments;
+        assert!(generations.iter().all(|s| s.generation <= 3 || s.generation > 1000));
+        let own = |segment: &RecoveredSegment| segment.header.generation;
+        let lost = [(1, 1), (6, 2), (9, 3)].iter().find(|(n, _)| *n == name).unwrap().1;
+        assert!(recovered.segments().iter().all(|segment| own(segment) != lost));
+        // A salvage finds out which one it was.
+        let (recovered, _) = recover(memory_of(&image), Mode::Salvage).unwrap();
+        let generations: Vec<u64> = recovered.segments().iter().map(own).collect();
+        assert_eq!(generations[..3], [1, 2, 3], "{name}");
     }
 }
