@@ -196,7 +196,7 @@ fn what_the_helper_could_not_do_is_told_to_the_write_that_needs_it() {
         write(&segment, 6, 3000).unwrap();
         write(&segment, 3006, 1000).unwrap();
         let error = write(&segment, 4006, 1000).unwrap_err();
-        assert_eq!((error.kind(), error.segment()), (ErrorKind::Io, Some(Lsn::FIRST)));
+        assert_eq!((error.kind(), error.segment()), (ErrorKind::OutOfMemory, Some(Lsn::FIRST)));
     }
 }
 
