@@ -130,7 +130,8 @@ impl<C: Codec> Builder<C> {
     ///
     /// # Errors
     /// `Invalid` for a setting out of range, `CodecMismatch` or `LayerMismatch` if the log was written with
-    /// another codec or other layers, `NotRecovered` if the storage changed since it was recovered, `Io` if it cannot be read or
+    /// another codec or other layers, `NotRecovered` if the storage changed since it was recovered, `LostOwnership` if the
+    /// log is not its opener's any more, `Io` if it cannot be read or
     /// the driver thread cannot be started.
     pub fn open(self, recovered: Recovered) -> Result<Wal<C>> {
         let id = self.codec.id();

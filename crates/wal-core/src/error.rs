@@ -28,6 +28,10 @@ pub enum ErrorKind {
     Closed,
     /// Another writer holds the log. Wait until it ends, or look for a process that should not be there.
     Locked,
+    /// The log is not this handle's any more: another opener has it, its lock or its segment was removed or replaced, or
+    /// the process forked. Nothing is acknowledged on this handle any more. What was acknowledged as durable before is
+    /// in the log. Find out what happened to the directory, and open the log again, in one process.
+    LostOwnership,
     /// The storage holds something else than a log. Check the path.
     NotALog,
     /// The storage changed since it was recovered. Recover it again, and open what that returns.
@@ -79,6 +83,7 @@ impl ErrorKind {
             ErrorKind::Poisoned => "poisoned",
             ErrorKind::Closed => "closed",
             ErrorKind::Locked => "locked",
+            ErrorKind::LostOwnership => "lost ownership",
             ErrorKind::NotALog => "not a log",
             ErrorKind::NotRecovered => "not recovered",
             ErrorKind::Exists => "exists",

@@ -251,8 +251,9 @@ impl Recovered {
     /// Returns that footer; `None` if there is no segment.
     ///
     /// # Errors
-    /// `NotRecovered`, saying what differs; `Io`.
+    /// `NotRecovered`, saying what differs; `LostOwnership`; `Io`.
     pub(crate) fn check(&self) -> Result<Option<Footer>> {
+        self.parts.lock.fence().check(None).wait()?;
         self.check_listing()?;
         let Some(newest) = self.parts.segments.last() else { return Ok(None) };
         let name = newest.header.first_lsn;

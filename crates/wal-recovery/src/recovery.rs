@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wal_core::format::{Layers, LogId, Owner};
+use wal_core::format::{Layers, LogId};
 use wal_core::{
     Clock, CodecId, Error, ErrorKind, LogStorage, Recovered, RecoveredParts, Result, StorageLock,
 };
@@ -249,11 +249,15 @@ struct Run {
 }
 
 impl Run {
-    fn recover(&self, lock: StorageLock, log_id: Option<LogId>) -> Result<(Recovered, Report)> {
+    fn recover(&self, mut lock: StorageLock, log_id: Option<LogId>) -> Result<(Recovered, Report)> {
         let watch = &self.scanner.watch;
         let mut mended = Vec::new();
-        let mut repair = self.repair(lock.owner());
         let mut found = self.scanner.scan(&*self.storage);
+        if self.outrank(&mut lock, &found)? {
+            // What counts is what is read by the owner.
+            found = self.scanner.scan(&*self.storage);
+        }
+        let mut repair = self.repair(&lock);
         let which = match self.mode {
             Mode::Salvage => Some(Which::All),
             Mode::PointInTime => Some(Which::Versions),
@@ -360,11 +364,25 @@ impl Run {
         Ok(())
     }
 
-    fn repair(&self, owner: Owner) -> Repair<'_> {
+    /// Makes sure that the epoch of this owner is above those in the log; whether it had to be raised. The storage may
+    /// have forgotten them, such as in a copy of nothing but the segments.
+    fn outrank(&self, lock: &mut StorageLock, found: &Result<Scanned>) -> Result<bool> {
+        let Ok(Scanned::Log(scan)) = found else { return Ok(false) };
+        let (own, largest) = (lock.owner().epoch, scan.largest_epoch());
+        // A storage that does not tell its owners apart says 0.
+        let is_behind = own > 0 && own <= largest;
+        if is_behind {
+            lock.raise(largest)?;
+        }
+        Ok(is_behind)
+    }
+
+    fn repair(&self, lock: &StorageLock) -> Repair<'_> {
         let saves = matches!(self.mode, Mode::PointInTime | Mode::Salvage);
         Repair {
             storage: &*self.storage,
-            owner,
+            owner: lock.owner(),
+            fence: lock.fence().clone(),
             scanner: &self.scanner,
             save_tail: self.save_cut.unwrap_or(saves),
             done: Done::default(),

@@ -104,6 +104,8 @@ pub enum SegmentState {
     Corrupt,
     /// Truncated: a leftover, of which nothing is valid.
     Void,
+    /// Of an owner that had lost the log: no part of it.
+    Stray,
 }
 
 impl SegmentState {
@@ -116,6 +118,7 @@ impl SegmentState {
             SegmentState::Footer => "footer",
             SegmentState::Corrupt => "corrupt",
             SegmentState::Void => "void",
+            SegmentState::Stray => "stray",
         }
     }
 }
@@ -143,6 +146,9 @@ pub enum DamageKind {
     Gap,
     /// A segment's header does not check.
     Header,
+    /// A segment was begun by an owner of the log after a later owner had taken the log over: two processes wrote at
+    /// the same time. No record that was acknowledged as durable is in it. A recovery copies it and takes it out.
+    Stray,
 }
 
 impl fmt::Display for DamageKind {
@@ -153,6 +159,7 @@ impl fmt::Display for DamageKind {
             DamageKind::Corrupt => "corrupt",
             DamageKind::Gap => "gap",
             DamageKind::Header => "header",
+            DamageKind::Stray => "stray",
         })
     }
 }
@@ -181,7 +188,7 @@ impl Damage {
     /// Whether records may be lost by it that had been durable.
     #[must_use]
     pub const fn is_fatal(&self) -> bool {
-        !matches!(self.kind, DamageKind::TornTail | DamageKind::Footer)
+        !matches!(self.kind, DamageKind::TornTail | DamageKind::Footer | DamageKind::Stray)
     }
 
     pub(crate) fn error(&self) -> Error {

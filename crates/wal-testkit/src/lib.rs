@@ -21,6 +21,7 @@
 //! | `promise` | what is known of a log, and whether what came back keeps its promise |
 //! | `simulation` | a log under a workload, on one thread and a simulated clock |
 //! | `explore` | every crash of it, and the smallest case that fails |
+//! | `owners` | several owners of one log, in every order of their calls |
 //! | `conformance` | the checks of the three traits |
 //! | `mutants` | seeded mistakes, each of which the explorer must find: the kit's own proof |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -34,6 +35,7 @@ mod model;
 // one's own.
 #[doc(hidden)]
 pub mod mutants;
+mod owners;
 mod promise;
 mod rng;
 mod simulation;
@@ -48,6 +50,7 @@ pub use model::{
     ATOM_BYTES, Atom, AtomKind, CrashPolicy, Fate, ModelFile, ModelFs, Moment, Rot, SyncFault,
     SyncKind,
 };
+pub use owners::{Act, Orders, Scenario};
 pub use promise::{FaultKind, Violation};
 #[doc(no_inline)]
 pub use proptest;

@@ -1,6 +1,6 @@
 //! The log engine: everything behind the handles.
 //!
-//! Owners, each with the invariants that it asserts. All but `segments` and `failure` are protected by the short
+//! Owners, each with the invariants that it asserts. All but `segments`, `failure` and `ownership` are protected by the short
 //! lock:
 //!
 //! | room | owns |
@@ -13,6 +13,7 @@
 //! | `meter` | averages of what syncs cost and cover, which strategies see |
 //! | `segments` | what readers need to know |
 //! | `failure` | the first failure, announced before anybody is woken |
+//! | `ownership` | whether the log is still ours, asked before anybody is acknowledged |
 //!
 //! What is done with them is in `work`; how threads wait to be quicker, which changes nothing else, is in `pace`.
 //!
@@ -34,6 +35,7 @@
 mod agenda;
 mod failure;
 mod meter;
+mod ownership;
 mod pace;
 mod place;
 mod progress;
@@ -54,8 +56,8 @@ use crate::format::{Footer, Layers};
 use crate::recovered::{RecoveredParts, Span};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::{
-    Capabilities, Clock, CodecId, Decision, Event, LogStorage, Lsn, Result, Settings, StorageLock,
-    SyncStrategy,
+    Capabilities, Clock, CodecId, Decision, Event, Fence, LogStorage, Lsn, Result, Settings,
+    StorageLock, SyncStrategy,
 };
 use failure::Failure;
 use pace::BackOff;
@@ -95,6 +97,7 @@ pub(crate) struct Engine {
     failure: Failure,
     pub(crate) segments: Segments,
     storage_lock: Mutex<Option<StorageLock>>,
+    fence: Arc<dyn Fence>,
     driver: DriverLine,
 }
 
@@ -154,6 +157,7 @@ impl Engine {
             reached: Reached::new(start.last_lsn),
             failure: Failure::default(),
             segments,
+            fence: recovered.lock.fence().clone(),
             storage_lock: Mutex::new(Some(recovered.lock)),
             driver: DriverLine::default(),
         })

@@ -109,6 +109,12 @@ impl Progress {
         self.buffered_since.get_or_insert(now);
     }
 
+    /// When the oldest record was appended that is in the buffer.
+    #[inline]
+    pub(super) fn buffered_since(&self) -> Duration {
+        self.buffered_since.unwrap_or_default()
+    }
+
     /// The end of the log at a break: everything before it belongs to earlier segments.
     pub(super) fn capture_break(&self) -> Captured {
         Captured(self.appended)

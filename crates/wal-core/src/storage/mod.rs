@@ -4,6 +4,7 @@
 //! records or checksums: it keeps named segments and says honestly what is durable.
 
 mod changes;
+mod fence;
 mod segment;
 mod staged;
 
@@ -14,9 +15,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::format::Owner;
-use crate::{Io, Lsn};
+use crate::{Io, Lsn, Result};
 
 pub use changes::Changes;
+pub use fence::{Fence, Standing};
 pub use segment::Segment;
 pub use staged::{Publish, Staged, StagedSegment};
 
@@ -169,29 +171,64 @@ impl Listing {
     }
 }
 
-/// The one-writer lock. It is released when this value is dropped.
+/// The one-writer lock, and the [fence](Fence) behind it. The lock is released when this value is dropped.
 pub struct StorageLock {
     owner: Owner,
+    fence: Arc<dyn Fence>,
     _guard: Box<dyn Any + Send + Sync>,
 }
 
 impl StorageLock {
-    /// Wraps whatever releases the lock when it is dropped.
+    /// Wraps whatever releases the lock when it is dropped, for a storage whose lock cannot fail and whose owners are
+    /// not told apart.
     pub fn new(guard: impl Any + Send + Sync) -> Self {
-        StorageLock { owner: Owner::default(), _guard: Box::new(guard) }
+        StorageLock {
+            owner: Owner::default(),
+            fence: Arc::new(fence::Unfenced(Owner::default())),
+            _guard: Box::new(guard),
+        }
     }
 
-    /// Who has it, for a storage that tells its owners apart.
+    /// The lock of `owner`, for a storage that tells its owners apart, and whose lock cannot fail.
     #[must_use]
     pub fn owned_by(mut self, owner: Owner) -> Self {
-        self.owner = owner;
+        (self.owner, self.fence) = (owner, Arc::new(fence::Unfenced(owner)));
         self
+    }
+
+    /// The lock of `owner`, who can ask the fence whether the log is still its own.
+    #[must_use]
+    pub fn fenced(mut self, owner: Owner, fence: impl Fence) -> Self {
+        (self.owner, self.fence) = (owner, Arc::new(fence));
+        self
+    }
+
+    /// The lock of a storage that wraps another one: as this one, but held by what `hold` makes of it.
+    #[must_use]
+    pub fn wrap<G: Any + Send + Sync>(self, hold: impl FnOnce(StorageLock) -> G) -> Self {
+        let (owner, fence) = (self.owner, self.fence.clone());
+        StorageLock { owner, fence, _guard: Box::new(hold(self)) }
     }
 
     /// Who has it; nobody in particular where owners are not told apart.
     #[must_use]
     pub fn owner(&self) -> Owner {
         self.owner
+    }
+
+    /// The fence.
+    #[must_use]
+    pub fn fence(&self) -> &Arc<dyn Fence> {
+        &self.fence
+    }
+
+    /// Becomes an owner with an epoch above `epoch`; see [`Fence::raise`].
+    ///
+    /// # Errors
+    /// Those of the fence.
+    pub fn raise(&mut self, epoch: u64) -> Result<()> {
+        self.owner = self.fence.raise(epoch).wait()?;
+        Ok(())
     }
 }
 

@@ -2,17 +2,18 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wal_core::{Access, Error, ErrorKind, Listing, Lsn, Result, StorageLock, WriteMode};
 
+use super::fence::FileFence;
 use super::lock::{self, LockGuard};
 use super::names::{self, Name};
 use super::segment::{FileSegment, Growth};
 use super::settings::FileSettings;
 use super::spares::Spares;
 use crate::os::dir::{self, failed, not_synced};
-use crate::os::{File, FileSystem, FsProfile, whole};
+use crate::os::{File, FileSystem, FsProfile, Links, whole};
 
 /// Whether nobody else has a name for the file. Where the system does not tell, it is believed.
 fn is_ours_alone(file: &impl File) -> bool {
@@ -35,20 +36,22 @@ pub(crate) struct Directory<F> {
     one_call: bool,
     /// Whether a name is durable once the directory was synced. If not, that was allowed.
     durable_names: bool,
+    /// The file that got the name of a segment last.
+    newest: Mutex<Option<(Lsn, Option<Links>)>>,
 }
 
 /// Holds the lock. With it go the files that were kept for later segments: no other process may use them.
 struct Held<F: FileSystem> {
     directory: Arc<Directory<F>>,
     /// Who took it. A child that was forked has a copy of this value, and no right to the files.
-    process: u32,
+    process: u64,
     /// Dropped after them, as the next holder removes what it finds.
-    _lock: LockGuard<F::File>,
+    _lock: LockGuard<F>,
 }
 
 impl<F: FileSystem> Drop for Held<F> {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
+        if self.process == self.directory.fs.ask_process() {
             self.directory.spares.give_back(&self.directory.fs);
         }
     }
@@ -65,8 +68,8 @@ impl<F: FileSystem> Directory<F> {
             synced.is_err_and(|error| error.kind() == io::ErrorKind::Unsupported)
         };
         let durable_names = !(settings.allow_unsynced_names && refused());
-        let spares = Spares::default();
-        Directory { fs, path, settings, spares, fill_bytes, one_call, durable_names }
+        let (spares, newest) = (Spares::default(), Mutex::default());
+        Directory { fs, path, settings, spares, fill_bytes, one_call, durable_names, newest }
     }
 
     /// Fills files ahead also where that gains nothing: for who can write only to bytes that are there.
@@ -125,16 +128,29 @@ impl<F: FileSystem> Directory<F> {
         self.sync_names().map_err(|source| not_synced(&self.path, source))
     }
 
+    /// Notes that a file got the name of a segment.
+    pub(super) fn named(&self, name: Lsn, file: Option<Links>) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((name, file));
+    }
+
+    /// Which file got this name, if it was the last one to get a name.
+    pub(super) fn file_named(&self, name: Lsn) -> Option<Links> {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.filter(|(newest, _)| *newest == name)?.1
+    }
+
     pub(super) fn take_lock(self: &Arc<Self>) -> Result<StorageLock> {
-        let lock = lock::acquire(&self.fs, &self.lock_path())?;
+        let lock = lock::acquire(self)?;
         self.spares
             .clear(&self.fs, &self.path)
             .map_err(|(path, source)| failed("remove spare", &path, source))?;
+        let (owner, fence) = FileFence::take(self, &lock)?;
         // An earlier process may have died between a rename and the sync of the directory. What is read
         // from now on is believed, so its names must not be lost in a power loss.
         self.sync()?;
-        let process = std::process::id();
-        Ok(StorageLock::new(Held { directory: self.clone(), process, _lock: lock }))
+        let process = self.fs.ask_process();
+        let held = Held { directory: self.clone(), process, _lock: lock };
+        Ok(StorageLock::new(held).fenced(owner, fence))
     }
 
     pub(super) fn listing(&self) -> Result<Listing> {
@@ -144,7 +160,7 @@ impl<F: FileSystem> Directory<F> {
             let name = entry.name.to_string_lossy();
             match Name::parse(&name) {
                 Name::Segment(lsn) if !entry.is_dir => listing.segments.push(lsn),
-                Name::Spare | Name::Other => {}
+                Name::Spare | Name::Owner(_) | Name::Other => {}
                 Name::Segment(_) | Name::Foreign => listing.foreign.push(name.into_owned()),
             }
         }

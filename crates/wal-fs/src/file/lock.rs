@@ -2,24 +2,43 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use wal_core::{Access, Error, ErrorKind, Result, WriteMode};
 
-use crate::os::{File, FileSystem, whole};
+use super::directory::Directory;
+use super::fence::told;
+use crate::os::{File, FileSystem, Links, whole};
 
 /// Holds the lock until it is dropped.
-pub(super) struct LockGuard<H: File>(H);
+pub(super) struct LockGuard<F: FileSystem> {
+    file: F::File,
+    directory: Arc<Directory<F>>,
+    process: u64,
+}
 
-impl<H: File> Drop for LockGuard<H> {
-    /// Unlocks rather than only closing: while another thread is starting a child process, the
-    /// child has a copy of the handle, and the lock would live on in it until the child's `exec`.
-    fn drop(&mut self) {
-        let _ = self.0.unlock();
+impl<F: FileSystem> LockGuard<F> {
+    /// The file that is locked, if the system tells its files apart.
+    pub(super) fn links(&self) -> io::Result<Option<Links>> {
+        told(self.file.links())
     }
 }
 
-/// Locks the file at `path`, which is created if it is missing.
-pub(super) fn acquire<F: FileSystem>(fs: &F, path: &Path) -> Result<LockGuard<F::File>> {
+impl<F: FileSystem> Drop for LockGuard<F> {
+    /// Unlocks rather than only closing: while another thread is starting a child process, the
+    /// child has a copy of the handle, and the lock would live on in it until the child's `exec`.
+    ///
+    /// But a forked process does not unlock, as it would take the lock from the one that it was forked from.
+    fn drop(&mut self) {
+        if self.directory.file_system().ask_process() == self.process {
+            let _ = self.file.unlock();
+        }
+    }
+}
+
+/// Locks the lock file of a directory, which is created if it is missing.
+pub(super) fn acquire<F: FileSystem>(directory: &Arc<Directory<F>>) -> Result<LockGuard<F>> {
+    let (fs, path) = (directory.file_system(), &directory.lock_path());
     let fail = |source| Error::io("lock log", source).with_detail(path.display().to_string());
     let file = open_or_create(fs, path).map_err(fail)?;
     let locked = file.try_lock().map_err(|source| match source.kind() {
@@ -38,7 +57,7 @@ pub(super) fn acquire<F: FileSystem>(fs: &F, path: &Path) -> Result<LockGuard<F:
     let pid = format!("{:010}", std::process::id());
     let _ = whole::write(&file, pid.as_bytes(), 0, WriteMode::Cached)
         .and_then(|()| file.set_len(pid.len() as u64));
-    Ok(LockGuard(file))
+    Ok(LockGuard { file, directory: directory.clone(), process: fs.ask_process() })
 }
 
 /// Without a lock two writers would write into each other's segments.

@@ -8,10 +8,12 @@
 //! | `segment` | one segment in one file |
 //! | `spares` | files that are to become segments |
 //! | `lock` | the one-writer lock |
+//! | `fence` | whether the log is still its opener's, should the lock fail |
 //! | `names` | what the files are called |
 //! | `settings` | its numbers |
 
 mod directory;
+mod fence;
 mod lock;
 mod names;
 mod segment;

@@ -12,6 +12,8 @@ pub(super) enum Name {
     Segment(Lsn),
     /// A file that is to become a segment, or was one.
     Spare,
+    /// The file whose name says which owner of the log is the last.
+    Owner(u64),
     /// The lock file, bytes that were set aside, or what the file system itself keeps.
     Other,
     /// Nothing of ours.
@@ -26,6 +28,9 @@ impl Name {
         let spare = name.strip_suffix(".tmp").and_then(|s| s.strip_prefix("spare-"));
         if spare.and_then(number).is_some() {
             return Name::Spare;
+        }
+        if let Some(epoch) = name.strip_prefix("OWNER-").and_then(number) {
+            return Name::Owner(epoch);
         }
         if name == LOCK || name == "lost+found" || is_set_aside(name) {
             return Name::Other;
@@ -80,6 +85,10 @@ pub(super) fn spare(n: u64) -> String {
     named("spare-", n, ".tmp")
 }
 
+pub(super) fn owner(epoch: u64) -> String {
+    named("OWNER-", epoch, "")
+}
+
 pub(super) fn set_aside(label: &str, n: u64) -> String {
     format!("{label}-{n}.cut")
 }
@@ -95,6 +104,7 @@ mod tests {
         }
         assert_eq!(Name::parse(&spare(7)), Name::Spare);
         assert_eq!(Name::parse(&set_aside("00000000000000000001-tail", 3)), Name::Other);
+        assert_eq!(Name::parse(&owner(7)), Name::Owner(7));
         assert_eq!(Name::parse("LOCK"), Name::Other);
         assert_eq!(Name::parse("lost+found"), Name::Other);
     }
@@ -120,6 +130,8 @@ mod tests {
             "tail.cut",
             "../x-1.cut",
             "lock",
+            "OWNER-",
+            "OWNER-7",
         ];
         for name in foreign {
             assert_eq!(Name::parse(name), Name::Foreign, "{name}");

@@ -13,6 +13,7 @@ use wal_core::{
 };
 
 use super::directory::Directory;
+use super::fence::told;
 use super::segment::{FileSegment, Growth};
 use crate::os::dir::{failed, not_synced};
 use crate::os::{File, FileSystem, whole};
@@ -169,12 +170,15 @@ where
         let StagedFile { spare, file, name, growth, end, prepare, .. } = self;
         let directory = spare.directory.clone();
         let (fs, path) = (directory.file_system(), directory.segment_path(name));
+        let id = told(file.links())
+            .map_err(|source| naming_failed(OP, &path, source).with_segment(name))?;
         let one_call = directory.trusts_one_call();
         let segment = FileSegment::new(file, name, path.clone(), Access::Write, one_call, growth);
         // Before the name is there: if this fails, nothing has happened.
         let segment = prepare(Nameless { segment, fs, path: spare.path(), end })
             .map_err(|e| e.with_segment(name))?;
         Naming { directory: &directory, name, path, how }.name(spare)?;
+        directory.named(name, id);
         // It has its name: that the directory is gone now does not mean that there was nothing to replace.
         directory.sync_names().map_err(|source| {
             let error = match source.kind() {

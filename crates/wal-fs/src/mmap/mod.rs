@@ -216,11 +216,8 @@ impl<F: FileSystem> LogStorage for MmapStorage<F> {
     forward!(stage_segment: create_staged);
 
     fn lock(&self) -> Io<'_, StorageLock> {
-        let beside = |lock: StorageLock| {
-            let owner = lock.owner();
-            StorageLock::new((Settled(self.helper.clone()), lock)).owned_by(owner)
-        };
-        Io::ready(self.files.lock().wait().map(beside))
+        let settled = Settled(self.helper.clone());
+        Io::ready(self.files.lock().wait().map(|lock| lock.wrap(|lock| (settled, lock))))
     }
 
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {

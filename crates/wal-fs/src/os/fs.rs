@@ -11,6 +11,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use wal_core::format::Owner;
 use wal_core::{Access, Changes};
 
 use super::FsProfile;
@@ -123,6 +124,36 @@ pub trait FileSystem: Send + Sync + 'static {
     /// - **Concurrency**: beside everything.
     /// - **Durability**: none.
     fn kind(&self, path: &Path) -> io::Result<NodeKind>;
+
+    /// Says which file a path leads to, and how many names it has.
+    ///
+    /// - **On `Ok`**: so it was at some moment of the call.
+    /// - **On `Err`**: `NotFound` if nothing is there; `Unsupported` if the system does not tell. So it is for every file
+    ///   system that does not implement this method.
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: none.
+    fn links(&self, path: &Path) -> io::Result<Links> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The process in which this call is made. Called before every write, so it should cost next to nothing.
+    fn process(&self) -> u64 {
+        0
+    }
+
+    /// The same, certain, at the price of a system call.
+    fn ask_process(&self) -> u64 {
+        self.process()
+    }
+
+    /// Random bytes, for the token of an owner.
+    ///
+    /// # Errors
+    /// If the system has no source of random numbers.
+    fn random(&self) -> io::Result<[u8; 16]> {
+        Owner::random(0).map(|owner| owner.token).map_err(io::Error::other)
+    }
 
     /// Lists a directory, in any order, without `.` and `..`.
     ///
@@ -387,6 +418,18 @@ impl<F: FileSystem + ?Sized> FileSystem for Arc<F> {
     }
     fn kind(&self, path: &Path) -> io::Result<NodeKind> {
         (**self).kind(path)
+    }
+    fn links(&self, path: &Path) -> io::Result<Links> {
+        (**self).links(path)
+    }
+    fn process(&self) -> u64 {
+        (**self).process()
+    }
+    fn ask_process(&self) -> u64 {
+        (**self).ask_process()
+    }
+    fn random(&self) -> io::Result<[u8; 16]> {
+        (**self).random()
     }
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         (**self).read_dir(path)

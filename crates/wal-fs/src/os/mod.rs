@@ -9,6 +9,7 @@
 //! | `names` | what only Linux has: renames that replace nothing, and exchanges |
 //! | `notice` | what only Linux has: being told that something changed |
 //! | `through` | what only Linux has: write-through, direct I/O, write-back |
+//! | `process` | which process this is, and whether it was forked |
 //! | `dir` | calls put together: the directory of a log |
 //! | `whole` | calls put together: reads and writes that may be short |
 
@@ -19,6 +20,7 @@ mod mapping;
 mod names;
 #[cfg(target_os = "linux")]
 mod notice;
+mod process;
 mod profile;
 mod real;
 #[cfg(target_os = "linux")]

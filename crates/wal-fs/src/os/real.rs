@@ -11,9 +11,9 @@ use super::fs::DirectFile;
 #[cfg(unix)]
 use super::fs::Links;
 use super::fs::{DirEntry, File, FileSystem, Mapping, NodeKind};
-use super::mapping;
 #[cfg(target_os = "linux")]
 use super::{FsProfile, names, notice, profile, through};
+use super::{mapping, process};
 
 /// The operating system's file system.
 ///
@@ -43,6 +43,19 @@ impl FileSystem for RealFs {
     fn kind(&self, path: &Path) -> io::Result<NodeKind> {
         let is_dir = fs::metadata(path)?.is_dir();
         Ok(if is_dir { NodeKind::Directory } else { NodeKind::File })
+    }
+
+    #[cfg(unix)]
+    fn links(&self, path: &Path) -> io::Result<Links> {
+        fs::metadata(path).map(|told| links(&told))
+    }
+
+    fn process(&self) -> u64 {
+        process::current().into()
+    }
+
+    fn ask_process(&self) -> u64 {
+        process::ask().into()
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
@@ -141,6 +154,12 @@ fn has_no_locks(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported || cfg!(unix) && error.raw_os_error() == Some(ENOLCK)
 }
 
+#[cfg(unix)]
+fn links(told: &fs::Metadata) -> Links {
+    use std::os::unix::fs::MetadataExt;
+    Links { count: told.nlink(), inode: told.ino(), device: told.dev() }
+}
+
 /// An open file of [`RealFs`].
 #[derive(Debug)]
 pub struct RealFile {
@@ -229,9 +248,7 @@ impl File for RealFile {
 
     #[cfg(unix)]
     fn links(&self) -> io::Result<Links> {
-        use std::os::unix::fs::MetadataExt;
-        let told = self.file.metadata()?;
-        Ok(Links { count: told.nlink(), inode: told.ino(), device: told.dev() })
+        self.file.metadata().map(|told| links(&told))
     }
 
     fn try_lock(&self) -> io::Result<bool> {

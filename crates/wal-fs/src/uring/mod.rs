@@ -155,9 +155,7 @@ impl UringStorage {
 
     fn take_lock(&self) -> Result<StorageLock> {
         let lock = self.files.lock().wait()?;
-        let owner = lock.owner();
-        let guard = LockGuard { lock: Some(lock), ring: self.ring.clone() };
-        Ok(StorageLock::new(guard).owned_by(owner))
+        Ok(lock.wrap(|lock| LockGuard { lock: Some(lock), ring: self.ring.clone() }))
     }
 
     fn files(&self) -> &FileStorage {

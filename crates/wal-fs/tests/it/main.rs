@@ -7,6 +7,7 @@
 //! | `order` | which calls reach the file system, and in which order |
 //! | `staged` | what is published over what, and what is left of what was not |
 //! | `trouble` | full disks, short and interrupted calls, failed syncs |
+//! | `fence` | what holds if the lock does not |
 //! | `lock` | one writer, in this process and among others |
 //! | `links` | files with a second name, and spares that go with the lock |
 //! | `places` | what file systems differ in, and what must not depend on settings |
@@ -24,6 +25,7 @@ mod changes;
 mod direct;
 #[cfg(target_os = "linux")]
 mod disks;
+mod fence;
 mod files;
 mod links;
 mod lock;

@@ -60,10 +60,11 @@ fn publish(storage: &impl LogStorage, image: &Bytes, how: Publish) -> Option<Err
     })
 }
 
+/// What is in a directory, but for the file that says who owns the log.
 fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with("OWNER-")).collect();
     names.sort();
     names
 }

@@ -26,10 +26,11 @@ mod settle;
 pub(crate) mod steps;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use wal_core::format::Owner;
-use wal_core::{Access, Event, LogStorage, Lsn, Result};
+use wal_core::{Access, Event, Fence, LogStorage, Lsn, Result};
 
 use crate::report::{Cut, Hole};
 use crate::scan::scanner::Scanner;
@@ -39,6 +40,8 @@ pub(crate) struct Repair<'a> {
     pub(crate) storage: &'a dyn LogStorage,
     /// Who makes the segments that are made.
     pub(crate) owner: Owner,
+    /// Says whether the log is still that owner's: asked before each step that takes bytes away.
+    pub(crate) fence: Arc<dyn Fence>,
     /// Scans what a step left.
     pub(crate) scanner: &'a Scanner,
     /// Whether a torn tail is copied before it is cut.
@@ -58,6 +61,11 @@ pub(crate) struct Done {
 }
 
 impl Repair<'_> {
+    /// Asks whether the log is still ours.
+    pub(crate) fn confirm(&self) -> Result<()> {
+        self.fence.check(None).wait().map(drop)
+    }
+
     /// Notes that bytes are taken out of a segment, after a copy of them was made durable.
     ///
     /// A copy is made in pieces, each with a name of its own, so that none has to be held that is larger than the limit

@@ -11,7 +11,7 @@ use wal_core::format::{
     SegmentSummary, UNKNOWN_LAG, shorten,
 };
 use wal_core::{
-    Access, Error, ErrorKind, Frame, LogStorage, Lsn, Publish, Result, Segment, Staged,
+    Access, Error, ErrorKind, Fence, Frame, LogStorage, Lsn, Publish, Result, Segment, Staged,
 };
 
 use crate::repair::Repair;
@@ -145,6 +145,8 @@ fn footer_room(frames: u64) -> u64 {
 /// The bytes of a segment, from the first one on.
 struct Pieces<'a> {
     storage: &'a dyn LogStorage,
+    /// Asked before the segment gets its name.
+    fence: Arc<dyn Fence>,
     name: Lsn,
     /// How long it will be at most.
     room: u64,
@@ -162,6 +164,7 @@ impl<'a> Pieces<'a> {
         let piece = repair.scanner.watch.memory().piece();
         Pieces {
             storage: repair.storage,
+            fence: repair.fence.clone(),
             name,
             room,
             piece,
@@ -210,6 +213,7 @@ impl<'a> Pieces<'a> {
         let at = |e: Error| e.with_segment(name);
         let len = self.end();
         let how = publish_over(self.storage, name).map_err(at)?;
+        self.fence.check(None).wait()?;
         let segment = if self.staged.is_none() {
             let bytes = std::mem::take(&mut self.held).freeze();
             self.storage.create(name, bytes, len, how).wait().map_err(at)?
@@ -263,7 +267,7 @@ fn publish_over(storage: &dyn LogStorage, name: Lsn) -> Result<Publish> {
 mod tests {
     use super::*;
     use wal_core::format::{LogId, Owner};
-    use wal_core::{MemoryStorage, Timestamp};
+    use wal_core::{MemoryStorage, StorageLock, Timestamp};
 
     use crate::mode::Verify;
     use crate::repair::Done;
@@ -299,6 +303,7 @@ mod tests {
         let repair = Repair {
             storage: &storage,
             owner: Owner::default(),
+            fence: StorageLock::new(()).fence().clone(),
             scanner: &scanner,
             save_tail: false,
             done: Done::default(),

@@ -23,6 +23,11 @@ pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     for found in scan.segments.iter().rev().filter(|found| found.status == Status::Void) {
         remove(&[found.name], repair)?;
     }
+    // Of what an owner wrote that had lost the log a copy is kept.
+    for found in scan.segments.iter().filter(|found| found.status == Status::Stray) {
+        repair.save(found.name, 0, found.len, found.name)?;
+        remove(&[found.name], repair)?;
+    }
     // Then the front, in one call: all of it is in front of where the header of a live segment says that the log
     // starts. That header is durable, and stays, so whichever of them a crash leaves is told to be a leftover by it
     // alone.
@@ -34,6 +39,7 @@ pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
 /// Removes leftovers in one call, of which a crash may leave any.
 fn remove(names: &[Lsn], repair: &mut Repair<'_>) -> Result<()> {
     let Some(&first) = names.first() else { return Ok(()) };
+    repair.confirm()?;
     repair.storage.remove(names).wait().map_err(|e| {
         let segment = e.segment().unwrap_or(first);
         e.with_segment(segment)
@@ -56,6 +62,7 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
         End::Sealed(end) if limit.is_none() || *end < len => {
             // The very bytes that are there: it may be durable after all.
             if !ends_in_a_block && let Some(footer) = &walk.footer {
+                repair.confirm()?;
                 return seal::write_footer(&*write(repair)?, header, footer);
             }
         }
@@ -64,6 +71,7 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
         End::Open | End::Moved => {}
         End::Torn { extent, .. } | End::Broken { extent, .. } => note_cut(live, *extent, repair)?,
     }
+    repair.confirm()?;
     if ends_in_a_block {
         return renew(live, repair);
     }

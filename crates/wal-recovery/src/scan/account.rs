@@ -4,6 +4,7 @@ use wal_core::format::Ending;
 use wal_core::{Lsn, RecoveredSegment, Timestamp};
 
 use crate::report::{Damage, DamageKind, Report, SegmentReport, SegmentState};
+use crate::scan::chain::Status;
 use crate::scan::found::{Found, Live, Scan};
 use crate::segment::outcome::End;
 
@@ -77,7 +78,11 @@ impl Scan {
             last_time: created,
             sealed: false,
             ending: None,
-            state: if found.is_leftover() { SegmentState::Void } else { SegmentState::Corrupt },
+            state: match found.status {
+                Status::Void | Status::Front => SegmentState::Void,
+                Status::Stray => SegmentState::Stray,
+                Status::Live { .. } | Status::Unreadable => SegmentState::Corrupt,
+            },
         };
         let Some(live) = found.live() else { return report };
         let Live { header, walk, .. } = live;

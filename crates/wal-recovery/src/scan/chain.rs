@@ -7,6 +7,8 @@
 use wal_core::format::SegmentHeader;
 use wal_core::{Error, Lsn};
 
+use crate::scan::owners::strays;
+
 /// What a segment is to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
@@ -16,6 +18,8 @@ pub(crate) enum Status {
     Void,
     /// Everything in it was truncated at the front: a leftover.
     Front,
+    /// Begun by an owner that had lost the log: no part of it.
+    Stray,
     /// May hold records, but its header does not check.
     Unreadable,
 }
@@ -33,14 +37,20 @@ pub(crate) struct Chain {
 
 /// Assigns the statuses; `segments` ascending by name.
 pub(crate) fn chain<'a>(
-    segments: impl DoubleEndedIterator<Item = (Lsn, &'a Result<SegmentHeader, Error>)>,
+    segments: impl Iterator<Item = (Lsn, &'a Result<SegmentHeader, Error>)>,
 ) -> Chain {
+    let segments: Vec<_> = segments.collect();
+    let strays = strays(segments.iter().map(|(_, header)| header.as_ref().ok()));
     let mut statuses = Vec::new();
     let mut log_start = Lsn::FIRST;
     let mut oldest = None;
     let mut limit = None;
     let mut void_before = false;
-    for (name, header) in segments.rev() {
+    for ((name, header), is_stray) in segments.into_iter().zip(strays).rev() {
+        if is_stray {
+            statuses.push(Status::Stray);
+            continue;
+        }
         statuses.push(match (limit, header) {
             (Some(limit), _) if limit < log_start => Status::Front,
             (Some(limit), _) if name > limit => {

@@ -82,9 +82,9 @@ impl Found {
         self.header.as_ref().expect("a live segment has a header")
     }
 
-    /// Whether a truncation left it.
+    /// Whether nothing of it is part of the log: a truncation left it, or an owner that had lost the log.
     pub(crate) fn is_leftover(&self) -> bool {
-        matches!(self.status, Status::Void | Status::Front)
+        matches!(self.status, Status::Void | Status::Front | Status::Stray)
     }
 }
 
@@ -108,6 +108,12 @@ impl Scan {
     pub(crate) fn next_lsn(&self) -> Lsn {
         let newest = self.newest();
         newest.walk.last_lsn(newest.header).next().max(newest.header.first_lsn)
+    }
+
+    /// The largest epoch of an owner that the headers tell of.
+    pub(crate) fn largest_epoch(&self) -> u64 {
+        let headers = self.segments.iter().filter_map(|found| found.header.as_ref().ok());
+        headers.map(|header| header.owner.epoch).max().unwrap_or(0)
     }
 
     /// The first damage that may have cost records.

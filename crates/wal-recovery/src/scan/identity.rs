@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use wal_core::format::{Layers, LogId, SegmentHeader};
 use wal_core::{CodecId, Error, ErrorKind, Listing, LogStorage, Result};
 
+use crate::scan::owners::strays;
 use crate::segment::header;
 
 /// How much more than the largest generation seen the next one is, if some header is unreadable.
@@ -61,7 +62,8 @@ pub(crate) fn check_identity<'a>(
     let mut first: Option<&SegmentHeader> = None;
     let mut unreadable: Option<&Error> = None;
     let (mut largest, mut read_only) = (0, None);
-    for header in headers {
+    let strays = strays(headers.iter().map(|header| header.as_ref().ok()));
+    for (header, is_stray) in headers.into_iter().zip(strays) {
         let header = match header {
             Ok(header) => header,
             Err(error) => {
@@ -80,7 +82,7 @@ pub(crate) fn check_identity<'a>(
             return mixed(one, header, &format!("{} and {}", one.layers, header.layers));
         }
         read_only = read_only.or_else(|| forbidden(header));
-        if let Some(other) = generations.insert(header.generation, header) {
+        if !is_stray && let Some(other) = generations.insert(header.generation, header) {
             return mixed(other, header, &format!("both are of generation {}", header.generation));
         }
         largest = largest.max(header.generation);

@@ -31,6 +31,20 @@ pub(super) fn judge(scan: &mut Scan) {
                 reason: error.detail().to_owned(),
             });
         }
+        if let (Status::Stray, Ok(header)) = (found.status, &found.header) {
+            damages.push(Damage {
+                kind: DamageKind::Stray,
+                segment: found.name,
+                offset: 0,
+                lsn: found.name,
+                bytes: found.len,
+                reason: format!(
+                    "owner {} began this segment after a later owner had taken the log over; nothing in it was \
+                     acknowledged as durable",
+                    header.owner
+                ),
+            });
+        }
         let Some(live) = found.live() else { continue };
         if let End::Unsupported(error) = &live.walk.end {
             // Behind the limit nothing is read.

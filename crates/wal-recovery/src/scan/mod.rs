@@ -6,6 +6,7 @@
 //! | `scanner`, `parallel` | the scan, by several threads |
 //! | `identity` | whether what is there is a log, and a single one |
 //! | `chain` | which segments are the log, told from their headers |
+//! | `owners` | segments of an owner that had lost the log |
 //! | `found` | what a scan finds |
 //! | `judge` | what is wrong with it |
 //! | `ends` | what may be missing in front of it and behind it |
@@ -18,5 +19,6 @@ pub(crate) mod found;
 pub(crate) mod identity;
 mod judge;
 pub(crate) mod options;
+pub(crate) mod owners;
 mod parallel;
 pub(crate) mod scanner;

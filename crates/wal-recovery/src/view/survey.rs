@@ -82,7 +82,7 @@ impl Survey {
                 match status {
                     Status::Live { limit } => Some(Surveyed { name, header, limit }),
                     Status::Unreadable => Some(Surveyed { name, header, limit: None }),
-                    Status::Void | Status::Front => None,
+                    Status::Void | Status::Front | Status::Stray => None,
                 }
             });
         Ok(Survey { segments: segments.collect(), log_start: chain.log_start })

@@ -29,16 +29,18 @@ mod rot;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wal_core::{Access, Changes};
-use wal_fs::{DirEntry, DirectFile, FileSystem, FsProfile, NodeKind};
+use wal_fs::{DirEntry, DirectFile, FileSystem, FsProfile, Links, NodeKind};
 
 pub use crash::{Atom, AtomKind, CrashPolicy, Fate};
 pub use file::ModelFile;
 pub use moment::Moment;
 pub use rot::Rot;
 
+use crate::Rng;
 use disk::Disk;
 
 /// Direct writes are made of blocks of this many bytes, in memory that is aligned to it.
@@ -100,6 +102,8 @@ pub struct ModelFs {
     state: Arc<Mutex<State>>,
     /// Handles of another process than the present one are dead.
     process: u64,
+    /// What the system calls the process that makes the calls.
+    number: Arc<AtomicU64>,
 }
 
 pub(crate) struct State {
@@ -132,7 +136,7 @@ impl ModelFs {
             change_hook: None,
             moments: None,
         };
-        ModelFs { state: Arc::new(Mutex::new(state)), process: 0 }
+        ModelFs { state: Arc::new(Mutex::new(state)), process: 0, number: Arc::default() }
     }
 
     /// What a power loss at this moment leaves, as a file system of its own. This one goes on.
@@ -244,7 +248,13 @@ impl ModelFs {
         // What they hold may be a log, which uses this file system when it is dropped.
         drop(state);
         drop(hooks);
-        ModelFs { state: Arc::clone(&self.state), process }
+        self.number.fetch_add(1, Ordering::Relaxed);
+        ModelFs { state: Arc::clone(&self.state), process, number: Arc::clone(&self.number) }
+    }
+
+    /// Lets the process fork: from now on all calls are made in the child, which has all handles and locks as well.
+    pub fn fork(&self) {
+        self.number.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Lets the disk hold at most `bytes` in all files together; a write that exceeds it is cut
@@ -379,6 +389,27 @@ impl FileSystem for ModelFs {
     fn kind(&self, path: &Path) -> io::Result<NodeKind> {
         let state = self.state()?;
         state.disk.kind(state.disk.find(path)?)
+    }
+
+    fn links(&self, path: &Path) -> io::Result<Links> {
+        let state = self.state()?;
+        let inode = state.disk.find(path)?;
+        Ok(Links { count: state.disk.names_of(inode), inode, device: 0 })
+    }
+
+    fn process(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    fn ask_process(&self) -> u64 {
+        self.process()
+    }
+
+    /// The same everywhere after the same changes, and no two alike on one disk.
+    fn random(&self) -> io::Result<[u8; 16]> {
+        let mut random = Rng::new(self.state()?.disk.next_seq());
+        let halves = [random.next(), random.next()].map(u64::to_le_bytes);
+        Ok(std::array::from_fn(|i| halves[i / 8][i % 8]))
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {

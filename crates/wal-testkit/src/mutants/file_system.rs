@@ -81,6 +81,22 @@ impl<F: FileSystem> FileSystem for Lying<F> {
         self.inner.kind(path)
     }
 
+    fn links(&self, path: &Path) -> io::Result<Links> {
+        self.inner.links(path)
+    }
+
+    fn process(&self) -> u64 {
+        self.inner.process()
+    }
+
+    fn ask_process(&self) -> u64 {
+        self.inner.ask_process()
+    }
+
+    fn random(&self) -> io::Result<[u8; 16]> {
+        self.inner.random()
+    }
+
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let mut entries = self.inner.read_dir(path)?;
         if let Lie::Listing(most) = self.lie {

@@ -30,4 +30,5 @@ mod features;
 mod media;
 mod model;
 mod mutants;
+mod owners;
 mod storage_crash;

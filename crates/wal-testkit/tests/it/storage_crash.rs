@@ -47,7 +47,7 @@ fn taking_the_lock_removes_leftovers_and_nothing_else() {
     let storage = FileStorage::with_file_system(next.clone(), "/var/wal", settings()).unwrap();
     let _lock = storage.lock().wait().unwrap();
     let left = names(&next.crash(CrashPolicy::DropUnsynced));
-    assert_eq!(left, ["00000000000000000009.wal", "LOCK"]);
+    assert_eq!(left, ["00000000000000000009.wal", "LOCK", "OWNER-00000000000000000002"]);
 }
 
 #[test]

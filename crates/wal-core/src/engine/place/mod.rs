@@ -146,6 +146,11 @@ impl Placement {
         self.first_lsn
     }
 
+    /// Whether what is placed next comes into the segment of this name.
+    pub(super) fn is_filling(&self, name: Lsn) -> bool {
+        self.filling.as_ref().is_some_and(|filling| filling.first_lsn == name)
+    }
+
     /// Bytes of frames that wait to be written.
     #[inline]
     pub(super) fn buffered(&self) -> usize {

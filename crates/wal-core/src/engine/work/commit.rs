@@ -142,6 +142,7 @@ impl Engine {
         };
         let captured = flushed.captured;
         let started = self.clock.monotonic();
+        let name = segment.as_ref().map(|(_, name)| *name);
         if let Some((segment, name)) = segment
             && !flushed.durable
             && self.durable_lsn() < captured.lsn()
@@ -156,6 +157,10 @@ impl Engine {
                 .map_err(|e| self.fail(e.with_segment(name).with_lsn(captured.lsn())))?;
             let elapsed = self.clock.monotonic().saturating_sub(started);
             self.count_sync(captured.lsn(), elapsed);
+        }
+        // Nobody is told of a sync before this.
+        if self.durable_lsn() < captured.lsn() {
+            self.confirm_written(name)?;
         }
         Ok((captured, self.clock.monotonic().saturating_sub(started)))
     }

@@ -1,5 +1,7 @@
 //! Flushing: takes the buffer, hands it to the storage, and publishes how far that reached.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::super::Engine;
@@ -28,6 +30,8 @@ pub(super) struct Flushed {
     /// The write makes it durable; no sync is needed.
     pub(super) durable: bool,
     purpose: Purpose,
+    /// When its first record was appended.
+    since: Duration,
 }
 
 impl Engine {
@@ -57,6 +61,7 @@ impl Engine {
         st.assert_room_is_due();
         st.placement.take(&self.layout, &mut w.taken, &st.progress);
         let nothing_unsynced = st.progress.written_is_durable();
+        let since = st.progress.buffered_since();
         let captured = match purpose {
             Purpose::Write => {
                 st.agenda.begin_write();
@@ -74,7 +79,7 @@ impl Engine {
             && nothing_unsynced
             && w.taken.breaks.is_empty()
             && !w.taken.frames.is_empty();
-        Flushed { captured, durable, purpose }
+        Flushed { captured, durable, purpose, since }
     }
 
     /// Writes what was taken. A failure poisons the log.
@@ -85,8 +90,18 @@ impl Engine {
         if !w.has_work() {
             return Ok(());
         }
+        self.confirm_process()?;
         if !flushed.durable {
-            return self.write_pieces(w, WriteMode::Cached).map_err(|e| self.fail(e));
+            self.write_pieces(w, WriteMode::Cached).map_err(|e| self.fail(e))?;
+            return match flushed.purpose {
+                // Those who wait for the write are told next.
+                Purpose::Write => {
+                    let segment = w.active_name();
+                    self.confirm_now_and_then(&mut w.last_look, flushed.since, segment)
+                }
+                // Behind the sync.
+                Purpose::Sync => Ok(()),
+            };
         }
         let started = self.clock.monotonic();
         self.write_pieces(w, WriteMode::Through).map_err(|e| self.fail(e))?;

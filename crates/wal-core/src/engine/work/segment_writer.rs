@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::Engine;
 use super::super::failure::PanicGuard;
+use super::super::ownership::LastLook;
 use super::super::place::{Break, Moment, Taken, new_buffer};
 use super::super::progress::Captured;
 use super::super::segments::SegmentEntry;
@@ -26,6 +27,8 @@ pub(in super::super) struct SegmentWriter {
     writes: u64,
     /// Those who are to be woken.
     pub(super) wakes: Vec<Waiter>,
+    /// When the fence was asked last.
+    pub(super) last_look: LastLook,
 }
 
 struct Active {
@@ -53,7 +56,13 @@ impl Active {
 impl SegmentWriter {
     pub(in super::super) fn new() -> Self {
         let taken = Taken { frames: new_buffer(), ..Taken::default() };
-        SegmentWriter { active: None, taken, writes: 0, wakes: Vec::new() }
+        SegmentWriter {
+            active: None,
+            taken,
+            writes: 0,
+            wakes: Vec::new(),
+            last_look: LastLook::default(),
+        }
     }
 
     pub(super) fn has_work(&self) -> bool {
@@ -126,6 +135,8 @@ impl Engine {
             assert!(last_lsn <= before.lsn(), "a segment ends before the break behind it");
         }
         self.publish_sealed(before, header.first_lsn);
+        // Behind the footer: who opened the log meanwhile may have begun a segment here.
+        self.confirm(None)?;
         let (segment, entry) = self.create_segment(header)?;
         w.active = Some(Active::new(segment, entry));
         Ok(())
@@ -173,17 +184,18 @@ impl Engine {
         self.check("sync")?;
         let summary = active.entry.summary();
         let last_lsn = active.entry.last_lsn();
-        let seal = || -> Result<u64> {
-            let started = self.clock.monotonic();
-            active.segment.sync().wait()?;
-            self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
-            let started = self.clock.monotonic();
-            let footer = self.footer(summary, ending);
-            let end = write_footer(&*active.segment, active.entry.salt, &footer)?;
-            self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
-            Ok(end)
-        };
-        let bytes = seal().map_err(|e| self.fail(e.with_segment(name)))?;
+        self.confirm_process()?;
+        let started = self.clock.monotonic();
+        let synced = active.segment.sync().wait();
+        synced.map_err(|e| self.fail(e.with_segment(name)))?;
+        self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
+        // Before the footer: it would come into a segment that another owner goes on behind.
+        self.confirm(Some(name))?;
+        let started = self.clock.monotonic();
+        let footer = self.footer(summary, ending);
+        let written = write_footer(&*active.segment, active.entry.salt, &footer);
+        let bytes = written.map_err(|e| self.fail(e.with_segment(name)))?;
+        self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
         self.emit(&Event::SegmentSealed { first_lsn: name, last_lsn, bytes });
         Ok(Some(last_lsn))
     }

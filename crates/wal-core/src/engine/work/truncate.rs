@@ -117,6 +117,8 @@ impl Engine {
         let Some(&first) = names.first() else { return Ok(()) };
         // A log that has failed in the meantime removes nothing: the next recovery does.
         self.check("truncate")?;
+        // Nor does one that another owner has by now.
+        self.confirm(None)?;
         let removed = self.storage.remove(&names).wait();
         removed.map_err(|e| {
             let segment = e.segment().unwrap_or(first);

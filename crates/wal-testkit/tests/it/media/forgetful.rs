@@ -54,6 +54,22 @@ impl<F: FileSystem> FileSystem for Forgetful<F> {
     fn kind(&self, path: &Path) -> io::Result<NodeKind> {
         self.inner.kind(path)
     }
+    fn links(&self, path: &Path) -> io::Result<Links> {
+        self.inner.links(path)
+    }
+
+    fn process(&self) -> u64 {
+        self.inner.process()
+    }
+
+    fn ask_process(&self) -> u64 {
+        self.inner.ask_process()
+    }
+
+    fn random(&self) -> io::Result<[u8; 16]> {
+        self.inner.random()
+    }
+
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         self.inner.read_dir(path)
     }

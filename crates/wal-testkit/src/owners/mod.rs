@@ -1,0 +1,71 @@
+//! Several owners of one log, in every order of their calls: what holds if the lock does not.
+//!
+//! Each owner is a thread with a log of its own, in one directory of the model file system, whose lock is granted to
+//! everybody. One thread runs at a time, and stops before each call of the file system. A search makes the calls in every
+//! order. In the end every record that was acknowledged as durable must be there, with its LSN.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `turns` | one owner runs at a time; which calls have to do with each other |
+//! | `file_system` | the model, whose calls wait for their turn |
+//! | `search` | every order, but for those that give the same; or random ones |
+//! | `scenario` | what the owners do, and what must be true in the end |
+
+mod file_system;
+mod scenario;
+mod search;
+mod turns;
+
+pub use scenario::{Act, Scenario};
+
+use search::{Ended, Search};
+
+/// What a search of a scenario came to.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Orders {
+    /// Orders that were run to their end.
+    pub whole: u64,
+    /// Orders that were left off, because they give the same as one before.
+    pub known: u64,
+    /// Whether every order was run.
+    pub exhaustive: bool,
+    /// What was wrong first, and in which order: a letter for each call says which owner made it.
+    pub failure: Option<(String, String)>,
+}
+
+impl Scenario {
+    /// Runs the owners in every order, or in as many as `most` says.
+    #[must_use]
+    pub fn search(&self, most: u64) -> Orders {
+        self.go(Search::default(), most)
+    }
+
+    /// Runs the owners in so many random orders.
+    #[must_use]
+    pub fn sample(&self, seed: u64, orders: u64) -> Orders {
+        self.go(Search::random(seed), orders)
+    }
+
+    fn go(&self, mut search: Search, most: u64) -> Orders {
+        let mut orders = Orders::default();
+        loop {
+            let (ended, failure) = self.run(&mut search);
+            match ended {
+                Ended::Whole => orders.whole += 1,
+                Ended::Known => orders.known += 1,
+            }
+            if let Some(failure) = failure {
+                orders.failure = Some((failure, search.order()));
+                return orders;
+            }
+            if orders.whole + orders.known >= most {
+                return orders;
+            }
+            if !search.next() {
+                orders.exhaustive = true;
+                return orders;
+            }
+        }
+    }
+}
