@@ -6,7 +6,7 @@
 //!
 //! A stray is told by its header. Generations count the segments of a log in the order in which they were begun, and
 //! epochs count its owners. So a larger generation has an epoch that is as large or larger. Where that is not so, the
-//! owner of the smaller epoch did not know of the later owner.
+//! owner of the smaller epoch did not know of the later owner. An epoch of 0 says that nobody counted.
 
 use wal_core::format::SegmentHeader;
 
@@ -17,6 +17,7 @@ pub(crate) fn strays<'a>(headers: impl Iterator<Item = Option<&'a SegmentHeader>
         .iter()
         .enumerate()
         .filter_map(|(i, header)| header.map(|header| (header.owner.epoch, header.generation, i)))
+        .filter(|&(epoch, ..)| epoch > 0)
         .collect();
     by_epoch.sort_unstable();
     let mut strays = vec![false; headers.len()];
@@ -51,6 +52,7 @@ mod tests {
         assert_eq!(of(&[]), [false; 0]);
         assert_eq!(of(&[(0, 1), (0, 2), (0, 3)]), [false; 3]);
         assert_eq!(of(&[(1, 1), (1, 2), (4, 3), (7, 9)]), [false; 4]);
+        assert_eq!(of(&[(1, 1), (0, 2), (2, 2)]), [false; 3]);
         // A salvage gives larger generations to older places.
         assert_eq!(of(&[(3, 8), (1, 2), (3, 9), (2, 5)]), [false; 4]);
     }
