@@ -163,6 +163,9 @@ fn hint(error: &Error) -> Option<&'static str> {
             "use the program that wrote the log; `wal dump` shows its bytes as they are"
         }
         ErrorKind::NotInLog => "`wal stat DIR` shows the range of LSNs",
+        ErrorKind::LostOwnership => {
+            "find out who removed files of the log, or who else writes to it; then start again. `wal verify DIR` shows what is there"
+        }
         ErrorKind::Replaced => {
             "find out who put something else there; `wal dump DIR` reads what is there now, from its beginning"
         }

@@ -273,6 +273,11 @@ impl Run {
             repair.done.saved.clear();
             if !mended.is_empty() {
                 found = self.scanner.scan(&*self.storage);
+                // Now these headers tell of their owners as well.
+                if self.outrank(&mut lock, &found)? {
+                    found = self.scanner.scan(&*self.storage);
+                    repair.owner = lock.owner();
+                }
             }
         }
         let scan = match found? {

@@ -1,5 +1,6 @@
 //! The files of one log: locked, listed, opened, removed, set aside.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +39,9 @@ pub(crate) struct Directory<F> {
     durable_names: bool,
     /// The file that got the name of a segment last.
     newest: Mutex<Option<(Lsn, Option<Links>)>>,
+    /// The segments that this process has named since it took the lock. Only these are recycled: an owner from before that
+    /// has lost the log may still write to an older one.
+    named: Mutex<BTreeSet<Lsn>>,
 }
 
 /// Holds the lock. With it go the files that were kept for later segments: no other process may use them.
@@ -68,8 +72,8 @@ impl<F: FileSystem> Directory<F> {
             synced.is_err_and(|error| error.kind() == io::ErrorKind::Unsupported)
         };
         let durable_names = !(settings.allow_unsynced_names && refused());
-        let (spares, newest) = (Spares::default(), Mutex::default());
-        Directory { fs, path, settings, spares, fill_bytes, one_call, durable_names, newest }
+        let (spares, newest, named) = (Spares::default(), Mutex::default(), Mutex::default());
+        Directory { fs, path, settings, spares, fill_bytes, one_call, durable_names, newest, named }
     }
 
     /// Fills files ahead also where that gains nothing: for who can write only to bytes that are there.
@@ -131,6 +135,7 @@ impl<F: FileSystem> Directory<F> {
     /// Notes that a file got the name of a segment.
     pub(super) fn named(&self, name: Lsn, file: Option<Links>) {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((name, file));
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
     }
 
     /// Which file got this name, if it was the last one to get a name.
@@ -141,6 +146,7 @@ impl<F: FileSystem> Directory<F> {
 
     pub(super) fn take_lock(self: &Arc<Self>) -> Result<StorageLock> {
         let lock = lock::acquire(self)?;
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.spares
             .clear(&self.fs, &self.path)
             .map_err(|(path, source)| failed("remove spare", &path, source))?;
@@ -210,7 +216,8 @@ impl<F: FileSystem> Directory<F> {
         for &name in names {
             let path = self.segment_path(name);
             let wanted = self.spares.count() + spares.len() < self.max_spares();
-            let removed = if wanted && self.may_be_recycled(&path) {
+            let is_ours = self.named.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            let removed = if wanted && is_ours && self.may_be_recycled(&path) {
                 let spare = self.spares.next_path(&self.path);
                 self.fs.rename(&path, &spare).map(|()| spares.push(spare))
             } else {

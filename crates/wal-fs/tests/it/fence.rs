@@ -189,6 +189,27 @@ fn each_opening_is_another_owner() {
     });
 }
 
+/// A backup made of hard links grows by what is appended before that is seen, and by nothing else.
+#[test]
+fn a_second_name_of_the_segment_begins_a_new_one() {
+    each(|name, dir, _, log| {
+        let segments = || named(dir, |name| name.ends_with(".wal"));
+        let [first] = &segments()[..] else { panic!("{name}: {:?}", segments()) };
+        let backup = dir.with_extension("backup");
+        fs::hard_link(first, &backup).unwrap();
+        log.append(b"second").unwrap();
+        assert_eq!(segments().len(), 1, "{name}: it is seen behind the sync");
+        log.append(b"third").unwrap();
+        assert_eq!(segments().len(), 2, "{name}");
+        let before = fs::read(&backup).unwrap();
+        log.append(b"fourth").unwrap();
+        assert_eq!(fs::read(&backup).unwrap(), before, "{name}");
+        assert_eq!(segments().len(), 2, "{name}: the new one has one name");
+        log.close().unwrap();
+        assert_eq!(records(dir), ["first", "second", "third", "fourth"], "{name}");
+    });
+}
+
 #[test]
 fn a_storage_without_a_fence_needs_none() {
     let storage = MemoryStorage::new();

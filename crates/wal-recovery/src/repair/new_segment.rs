@@ -213,14 +213,15 @@ impl<'a> Pieces<'a> {
         let at = |e: Error| e.with_segment(name);
         let len = self.end();
         let how = publish_over(self.storage, name).map_err(at)?;
-        self.fence.check(None).wait()?;
         let segment = if self.staged.is_none() {
             let bytes = std::mem::take(&mut self.held).freeze();
+            self.fence.check(None).wait()?;
             self.storage.create(name, bytes, len, how).wait().map_err(at)?
         } else {
             self.write_held()?;
             let mut staged = self.staged.expect("it was staged");
             staged.sync().wait().map_err(at)?;
+            self.fence.check(None).wait()?;
             staged.publish(how).wait().map_err(at)?
         };
         // A storage may give more room than asked for.

@@ -23,17 +23,22 @@ pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     for found in scan.segments.iter().rev().filter(|found| found.status == Status::Void) {
         remove(&[found.name], repair)?;
     }
-    // Of what an owner wrote that had lost the log a copy is kept.
-    for found in scan.segments.iter().filter(|found| found.status == Status::Stray) {
-        repair.save(found.name, 0, found.len, found.name)?;
-        remove(&[found.name], repair)?;
-    }
     // Then the front, in one call: all of it is in front of where the header of a live segment says that the log
     // starts. That header is durable, and stays, so whichever of them a crash leaves is told to be a leftover by it
     // alone.
     let front = scan.segments.iter().filter(|found| found.status == Status::Front);
     let front: Vec<Lsn> = front.map(|found| found.name).collect();
     remove(&front, repair)
+}
+
+/// Takes out what an owner began that had lost the log. A copy is kept.
+pub(crate) fn set_strays_aside(scan: &mut Scan, repair: &mut Repair<'_>) -> Result<()> {
+    for found in scan.segments.extract_if(.., |found| found.status == Status::Stray) {
+        repair.save(found.name, 0, found.len, found.name)?;
+        remove(&[found.name], repair)?;
+        repair.done.saved.remove(&found.name);
+    }
+    Ok(())
 }
 
 /// Removes leftovers in one call, of which a crash may leave any.

@@ -19,10 +19,12 @@ pub(crate) fn run(
     until: Until,
     repair: &mut Repair<'_>,
 ) -> Result<Scan> {
+    // First, as what comes next may take the name of one.
+    settle::set_strays_aside(&mut scan, repair)?;
     let damaged = scan.fatal().is_some() || scan.unsupported.is_some();
     if damaged && mode != Mode::Salvage {
         end_earlier::before_damage(&scan, repair)?;
-        remove_strays(repair)?;
+        remove_unreadable(repair)?;
         scan = rescan_sound(repair)?;
     } else {
         let bad_end = matches!(scan.newest().walk.end, End::Broken { .. } | End::Unsupported(_));
@@ -31,7 +33,7 @@ pub(crate) fn run(
         }
         if damaged {
             salvage::salvage(&scan, repair)?;
-            remove_strays(repair)?;
+            remove_unreadable(repair)?;
             scan = rescan_sound(repair)?;
         }
     }
@@ -48,12 +50,13 @@ pub(crate) fn run(
 
 /// Removes what cannot be read and no header makes void: its place is filled by other segments. A copy
 /// of it was made.
-fn remove_strays(repair: &Repair<'_>) -> Result<()> {
+fn remove_unreadable(repair: &Repair<'_>) -> Result<()> {
     let scan = rescan(repair)?;
     // One at a time, though no order is relied on: each is damage, and there are few.
-    let strays = scan.segments.iter().filter(|found| found.status == Status::Unreadable);
-    for stray in strays.filter(|stray| repair.done.saved.contains(&stray.name)) {
-        repair.storage.remove(&[stray.name]).wait().map_err(|e| e.with_segment(stray.name))?;
+    let unreadable = scan.segments.iter().filter(|found| found.status == Status::Unreadable);
+    for found in unreadable.filter(|found| repair.done.saved.contains(&found.name)) {
+        repair.confirm()?;
+        repair.storage.remove(&[found.name]).wait().map_err(|e| e.with_segment(found.name))?;
     }
     Ok(())
 }

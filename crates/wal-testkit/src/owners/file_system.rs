@@ -17,6 +17,7 @@ pub(super) struct Scheduled {
     pub(super) disk: ModelFs,
     pub(super) owner: usize,
     pub(super) turns: Arc<Turns>,
+    pub(super) tells_files_apart: bool,
 }
 
 impl Scheduled {
@@ -39,6 +40,10 @@ impl Scheduled {
         let inode = inner.links()?.inode;
         Ok(ScheduledFile { inner, inode, is_note: is_note(path), fs: self.clone() })
     }
+}
+
+fn unsupported() -> io::Result<Links> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Whether what is in the file decides nothing: it is for people.
@@ -74,7 +79,7 @@ impl FileSystem for Scheduled {
 
     fn links(&self, path: &Path) -> io::Result<Links> {
         self.looks(path);
-        self.disk.links(path)
+        if self.tells_files_apart { self.disk.links(path) } else { unsupported() }
     }
 
     fn process(&self) -> u64 {
@@ -193,7 +198,7 @@ impl File for ScheduledFile {
     }
 
     fn links(&self) -> io::Result<Links> {
-        self.inner.links()
+        if self.fs.tells_files_apart { self.inner.links() } else { unsupported() }
     }
 
     fn try_lock(&self) -> io::Result<bool> {

@@ -41,6 +41,8 @@ pub(super) struct Search {
     decisions: Vec<Decision>,
     /// Where the decisions of random executions come from.
     random: Option<crate::Rng>,
+    /// Who made each call of the present execution.
+    order: Vec<usize>,
 }
 
 /// How an execution ended.
@@ -61,7 +63,7 @@ impl Search {
     /// Runs the owners to their end.
     pub(super) fn run(&mut self, turns: &Turns) -> Ended {
         let mut ended = Ended::Whole;
-        let mut at = 0;
+        self.order.clear();
         loop {
             let pending = turns.pending();
             let waiting: Vec<usize> =
@@ -75,7 +77,7 @@ impl Search {
                 // Only to let the threads end.
                 waiting[0]
             } else {
-                match self.decide(at, pending) {
+                match self.decide(self.order.len(), pending) {
                     Some(owner) => owner,
                     None => {
                         ended = Ended::Known;
@@ -83,7 +85,7 @@ impl Search {
                     }
                 }
             };
-            at += 1;
+            self.order.push(owner);
             turns.let_go(owner);
         }
     }
@@ -119,8 +121,8 @@ impl Search {
         false
     }
 
-    /// The decisions of the present execution, as a text.
+    /// Who made each call of the present execution, as a text: a letter for each owner.
     pub(super) fn order(&self) -> String {
-        self.decisions.iter().map(|decision| char::from(b'a' + decision.chosen as u8)).collect()
+        self.order.iter().map(|&owner| char::from(b'a' + owner as u8)).collect()
     }
 }

@@ -175,7 +175,7 @@ fn within(lost: &Lost, claim: &Loss) -> Result<(), Violation> {
 fn truncated(known: &Knowledge, found: &Found) -> Result<(), Violation> {
     if let Some((first, _)) = found.first().filter(|(lsn, _)| *lsn < known.start_asked) {
         let is_gone = |lsn: &&u64| !known.is_cut_off(**lsn);
-        let gone = known.records.range(known.start_done..*first).map(|(lsn, _)| lsn);
+        let gone = known.records.range(known.start_done.min(*first)..*first).map(|(lsn, _)| lsn);
         if let Some(lsn) = gone.into_iter().find(is_gone) {
             let what = format!(
                 "the log begins with LSN {first}, and {lsn} is gone: a truncation before {} happened in part",

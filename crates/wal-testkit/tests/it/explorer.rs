@@ -46,8 +46,8 @@ fn a_rewritten_block_breaks_the_claim_on_such_a_device() {
         let outcome = explore("always", storage.without_powersafe_overwrite(), 1);
         let failure = outcome.failure.unwrap_or_else(|| panic!("{name} keeps its claim"));
         if name == "direct" {
-            assert_eq!(failure.violation.oracle, "O3", "{failure}");
-            assert!(failure.violation.what.contains("had reported 1 durable"), "{failure}");
+            // A record that was durable is gone; if another segment follows by then, the log is not opened.
+            assert!(matches!(failure.violation.oracle.as_str(), "O3" | "O7"), "{failure}");
         }
     }
 }

@@ -229,7 +229,10 @@ impl Drop for Driver {
             st.agenda.stop();
             self.engine.wake_driver(&mut st);
         }
+        // A process that was forked has no such thread.
+        let is_here = self.engine.confirm_process().is_ok();
         if let Some(thread) = self.thread.take()
+            && is_here
             && thread.thread().id() != thread::current().id()
         {
             let _ = thread.join();

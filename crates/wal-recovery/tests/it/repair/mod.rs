@@ -12,3 +12,4 @@ mod padded;
 mod salvage;
 mod seal;
 mod strays;
+mod strays_of_owners;

@@ -1,0 +1,123 @@
+//! What an owner wrote that had lost the log: read over, kept as a copy, and taken out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use wal_core::format::{LogId, Owner};
+use wal_core::*;
+use wal_recovery::{DamageKind, Inspect, Mode, Recovery, SegmentState, View};
+
+/// Memory that says who opens it.
+#[derive(Clone)]
+struct Owned(MemoryStorage, u64);
+
+impl LogStorage for Owned {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+    fn lock(&self) -> Io<'_, StorageLock> {
+        let owner = Owner { epoch: self.1, token: [self.1 as u8; 16] };
+        Io::ready(self.0.lock().wait().map(|lock| lock.owned_by(owner)))
+    }
+    fn list(&self) -> Io<'_, Listing> {
+        self.0.list()
+    }
+    fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {
+        self.0.stage(name, capacity)
+    }
+    fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
+        self.0.open(name, access)
+    }
+    fn remove(&self, names: &[Lsn]) -> Io<'_, ()> {
+        self.0.remove(names)
+    }
+    fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
+        self.0.set_aside(label, data)
+    }
+}
+
+fn session(memory: &MemoryStorage, epoch: u64, records: &[&str]) {
+    let storage = Owned(memory.clone(), epoch);
+    let (recovered, _) = Recovery::new(storage).log_id(LogId([7; 16])).run().unwrap();
+    let log = Wal::builder(Always).manual_driver().open(recovered).unwrap();
+    records.iter().for_each(|record| {
+        log.append(record.as_bytes()).unwrap();
+    });
+    log.close().unwrap();
+}
+
+/// A log of two owners, and behind it a segment that the first one began after the second had taken the log over.
+fn with_a_stray() -> MemoryStorage {
+    let (log, other) = (MemoryStorage::new(), MemoryStorage::new());
+    for memory in [&log, &other] {
+        session(memory, 1, &["one", "two"]);
+    }
+    session(&log, 10, &["three"]);
+    session(&other, 1, &["not three", "nor four"]);
+    session(&other, 1, &["nor five"]);
+    let name = Lsn::new(5);
+    let stray = other.open(name, Access::Read).wait().unwrap();
+    let len = stray.len().wait().unwrap();
+    let bytes = stray.read_at(0, len as usize).wait().unwrap();
+    log.create(name, bytes, len, Publish::New).wait().unwrap();
+    log
+}
+
+fn records(view: &View) -> Vec<String> {
+    let text = |record: Bytes| String::from_utf8(record.to_vec()).unwrap();
+    view.records(Lsn::ZERO).map(|entry| text(entry.unwrap().record)).collect()
+}
+
+#[test]
+fn a_segment_of_an_owner_that_had_lost_the_log_is_no_part_of_it() {
+    let memory = with_a_stray();
+    assert_eq!(records(&View::open(memory.clone()).unwrap()), ["one", "two", "three"]);
+    let report = Inspect::new(memory).run().unwrap();
+    let [damage] = &report.damages[..] else { panic!("{report}") };
+    assert_eq!((damage.kind, damage.segment), (DamageKind::Stray, Lsn::new(5)));
+    assert!(!damage.is_fatal(), "{damage}");
+    assert_eq!(report.segments.last().unwrap().state, SegmentState::Stray);
+    assert_eq!((report.records, report.last_lsn), (3, Lsn::new(3)));
+}
+
+#[test]
+fn it_is_copied_and_taken_out_by_every_recovery_but_a_strict_one() {
+    for mode in [Mode::TornTail, Mode::PointInTime, Mode::Salvage] {
+        let memory = with_a_stray();
+        let storage = Owned(memory.clone(), 3);
+        let (recovered, report) = Recovery::new(storage).mode(mode).run().unwrap();
+        let [cut] = &report.cut[..] else { panic!("{mode}: {report}") };
+        assert_eq!((cut.segment, cut.saved_as.is_some()), (Lsn::new(5), true), "{mode}");
+        assert_eq!(recovered.last_lsn(), Lsn::new(3), "{mode}");
+        let log = Wal::builder(Always).manual_driver().open(recovered).unwrap();
+        assert_eq!(log.append(b"four").unwrap(), Lsn::new(4), "{mode}");
+        log.close().unwrap();
+        let report = Inspect::new(memory.clone()).run().unwrap();
+        assert!(report.damages.is_empty(), "{mode}: {report}");
+        assert_eq!(
+            records(&View::open(memory).unwrap()),
+            ["one", "two", "three", "four"],
+            "{mode}"
+        );
+    }
+    let strict = Recovery::new(with_a_stray()).mode(Mode::Strict).run().unwrap_err();
+    assert_eq!(strict.kind(), ErrorKind::Corrupt);
+    assert!(strict.to_string().contains("after a later owner had taken the log over"), "{strict}");
+}
+
+/// An owner whose storage has forgotten the epochs gets one above those in the log, also if the headers that tell
+/// them were damaged before.
+#[test]
+fn a_later_owner_has_a_larger_epoch() {
+    let memory = MemoryStorage::new();
+    session(&memory, 5, &["one"]);
+    session(&memory, 2, &["two"]);
+    let epochs: Vec<_> =
+        View::open(memory.clone()).unwrap().headers().iter().map(|h| h.owner.epoch).collect();
+    assert_eq!(epochs, [5, 6]);
+    assert_eq!(records(&View::open(memory).unwrap()), ["one", "two"]);
+}
