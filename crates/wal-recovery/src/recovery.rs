@@ -252,11 +252,7 @@ impl Run {
     fn recover(&self, mut lock: StorageLock, log_id: Option<LogId>) -> Result<(Recovered, Report)> {
         let watch = &self.scanner.watch;
         let mut mended = Vec::new();
-        let mut found = self.scanner.scan(&*self.storage);
-        if self.outrank(&mut lock, &found)? {
-            // What counts is what is read by the owner.
-            found = self.scanner.scan(&*self.storage);
-        }
+        let mut found = self.scan_as_owner(&mut lock)?;
         let mut repair = self.repair(&lock);
         let which = match self.mode {
             Mode::Salvage => Some(Which::All),
@@ -272,12 +268,9 @@ impl Run {
             // The copy of a segment is that of its header; damage in what follows is copied as well.
             repair.done.saved.clear();
             if !mended.is_empty() {
-                found = self.scanner.scan(&*self.storage);
                 // Now these headers tell of their owners as well.
-                if self.outrank(&mut lock, &found)? {
-                    found = self.scanner.scan(&*self.storage);
-                    repair.owner = lock.owner();
-                }
+                found = self.scan_as_owner(&mut lock)?;
+                repair.owner = lock.owner();
             }
         }
         let scan = match found? {
@@ -369,17 +362,23 @@ impl Run {
         Ok(())
     }
 
-    /// Makes sure that the epoch of this owner is above those in the log; whether it had to be raised. The storage may
-    /// have forgotten them, such as in a copy of nothing but the segments.
-    fn outrank(&self, lock: &mut StorageLock, found: &Result<Scanned>) -> Result<bool> {
-        let Ok(Scanned::Log(scan)) = found else { return Ok(false) };
+    /// Scans the log, as an owner whose epoch is above those in the log. The storage may have forgotten them, such as in
+    /// a copy of nothing but the segments.
+    ///
+    /// # Errors
+    /// Those of the fence. What the scan could not do is inside.
+    fn scan_as_owner(&self, lock: &mut StorageLock) -> Result<Result<Scanned>> {
+        let found = self.scanner.scan(&*self.storage);
+        let Ok(Scanned::Log(scan)) = &found else { return Ok(found) };
         let (own, largest) = (lock.owner().epoch, scan.largest_epoch());
         // A storage that does not tell its owners apart says 0.
         let is_behind = own > 0 && own <= largest;
-        if is_behind {
-            lock.raise(largest)?;
+        if !is_behind {
+            return Ok(found);
         }
-        Ok(is_behind)
+        lock.raise(largest)?;
+        // What counts is what is read by the owner.
+        Ok(self.scanner.scan(&*self.storage))
     }
 
     fn repair(&self, lock: &StorageLock) -> Repair<'_> {

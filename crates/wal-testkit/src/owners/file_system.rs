@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use wal_core::Access;
+use wal_core::{Access, Changes};
 use wal_fs::{DirEntry, DirectFile, File, FileSystem, FsProfile, Links, Mapping, NodeKind};
 
 use super::turns::{Footprint, Key, Turns, Use};
@@ -128,6 +128,11 @@ impl FileSystem for Scheduled {
         self.disk.profile(dir)
     }
 
+    /// Nobody waits in a simulation.
+    fn changes(&self, _: &Path) -> Option<Box<dyn Changes>> {
+        None
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         // What it covers is what was changed before.
         self.step(vec![(Key::Listing, Use::Reads)]);
@@ -199,6 +204,10 @@ impl File for ScheduledFile {
 
     fn links(&self) -> io::Result<Links> {
         if self.fs.tells_files_apart { self.inner.links() } else { unsupported() }
+    }
+
+    fn touch(&self) {
+        self.inner.touch();
     }
 
     fn try_lock(&self) -> io::Result<bool> {
