@@ -278,6 +278,23 @@ mod forked {
     }
 
     #[test]
+    fn a_log_with_a_driver_may_be_dropped_in_a_child() {
+        let temp = tempfile::tempdir().unwrap();
+        let storage = || Arc::new(FileStorage::create(temp.path()).unwrap()) as Storage;
+        let mut log = Some(open(storage()).unwrap());
+        log.as_ref().unwrap().append(b"parent").unwrap();
+        let dropped = in_a_fork(|| {
+            drop(log.take());
+            true
+        });
+        assert!(dropped, "nothing panics");
+        let log = log.unwrap();
+        assert_eq!(log.append(b"parent again").unwrap(), Lsn::new(2));
+        log.close().unwrap();
+        assert_eq!(records(temp.path()), ["parent", "parent again"]);
+    }
+
+    #[test]
     fn a_child_that_goes_on_without_its_parent_is_told() {
         let temp = tempfile::tempdir().unwrap();
         let storage = || Arc::new(FileStorage::create(temp.path()).unwrap()) as Storage;
