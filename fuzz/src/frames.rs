@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wal_core::format::{
-    BATCH_COUNT_LEN, FOOTER_TRAILER_LEN, FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind,
-    Features, LogId, Owner, SEGMENT_HEADER_LEN, Salt, SegmentHeader, record_overhead,
+    BATCH_COUNT_LEN, FOOTER_TRAILER_LEN, FRAME_HEADER_LEN, Features, Flags, Footer, FrameHeader,
+    FrameKind, LogId, Owner, SEGMENT_HEADER_LEN, Salt, SegmentHeader, record_overhead,
 };
 use wal_core::{
     FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, Publish, Timestamp, block_on,

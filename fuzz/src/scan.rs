@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use wal_core::format::{
-    Ending, FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind, LogId, Padding, SEGMENT_HEADER_LEN,
-    Salt, SegmentHeader, SegmentSummary, UNKNOWN_LAG,
+    Ending, FRAME_HEADER_LEN, Flags, Footer, FrameHeader, FrameKind, LogId, Padding,
+    SEGMENT_HEADER_LEN, Salt, SegmentHeader, SegmentSummary, UNKNOWN_LAG,
 };
 use wal_core::{
-    ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, Publish, Segment,
-    Timestamp, block_on,
+    ErrorKind, FrameReader, FrameStep, LogStorage, Lsn, MemoryStorage, Publish, Segment, Timestamp,
+    block_on,
 };
 use wal_recovery::{Inspect, Report, Verdict, Verify, View};
 

@@ -92,9 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 fn mention_torn_tail(storage: Arc<FileStorage>) {
     let inspect = Inspect::new(storage).verify(Verify::Footers);
     let report = inspect.memory_limit(open::memory_limit()).run();
-    for finding in report.iter().flat_map(|report| &report.findings) {
-        say(format_args!("{finding}"));
-    }
+    report.iter().for_each(open::mention);
     for damage in report.iter().flat_map(|report| &report.damages) {
         if damage.kind == DamageKind::TornTail {
             say(format_args!("the log ends here, in an unfinished write: {damage}"));

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wal_core::format::Layers;
 use wal_core::{CodecId, LogStorage, Recovered};
 use wal_fs::{FileSettings, FileStorage};
-use wal_recovery::{Mode, Recovery, Report};
+use wal_recovery::{FindingKind, Mode, Recovery, Report};
 
 use crate::failure::{Failure, say};
 use crate::progress;
@@ -96,14 +96,19 @@ fn run(recovery: Recovery) -> Result<Recovered, Failure> {
     Ok(recovered)
 }
 
+/// One line for each finding, but for clocks that were set once: only reports tell of those again and again.
+pub(crate) fn mention(report: &Report) {
+    for finding in report.findings.iter().filter(|found| found.kind != FindingKind::ClockSet) {
+        say(format_args!("{finding}"));
+    }
+}
+
 /// One line for everything that recovery did not leave as it was.
 fn tell(report: &Report) {
     for damage in &report.damages {
         say(format_args!("found and repaired: {damage}"));
     }
-    for finding in &report.findings {
-        say(format_args!("{finding}"));
-    }
+    mention(report);
     for cut in &report.cut {
         say(format_args!(
             "cut {} bytes of segment {} at offset {}, from LSN {} on{}",

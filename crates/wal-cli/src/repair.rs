@@ -42,6 +42,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LSN|TIME", value_parser = until)]
     until: Option<Until>,
 
+    /// End the log at a time although its records have times ahead of the clock
+    ///
+    /// If the clock was ahead when they were appended, a time says nothing about them: `--until` with the present time would
+    /// take all of them out. So that is an error without this option. An LSN is better: `wal dump DIR` shows both.
+    #[arg(long)]
+    allow_times_ahead: bool,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -65,7 +72,8 @@ pub(crate) fn run(args: &Args) -> Result<Code, Failure> {
     let storage = open::to_write(&args.dir, args.place)?;
     open::warn(&storage);
     let recovery = Recovery::new(storage).mode(args.mode).verify(Verify::All).save_cut(true);
-    let mut recovery = recovery.memory_limit(open::memory_limit());
+    let recovery = recovery.memory_limit(open::memory_limit());
+    let mut recovery = recovery.allow_times_ahead(args.allow_times_ahead);
     if let Some(until) = args.until {
         recovery = recovery.until(until);
     }

@@ -62,6 +62,14 @@ pub enum Event {
         /// How many bytes that did not check were cut.
         bytes: u64,
     },
+    /// The time of day was set by more than 10 seconds, or the machine slept, or the log was closed for longer than
+    /// [`clock_tolerance`](crate::Settings::clock_tolerance). Records carry the time of day as the clock says
+    /// it, so their times go back or jump. Told with the next write.
+    #[non_exhaustive]
+    ClockSet {
+        /// By how many microseconds; negative: backwards.
+        by_micros: i64,
+    },
     /// A write or sync failed, or the storage, the strategy or the log itself panicked; the log accepts nothing more.
     #[non_exhaustive]
     Poisoned {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wal_core::{Clock, Error, ErrorKind, LogStorage, Result};
 
 use crate::mode::Verify;
-use crate::report::Report;
+use crate::report::{Finding, Report};
 use crate::scan::found::Scan;
 use crate::scan::identity::may_be_a_change;
 use crate::scan::options::ScanOptions;
@@ -127,8 +127,9 @@ fn look(storage: &dyn LogStorage, scanner: &Scanner) -> Result<Report> {
             Err(error) if may_be_a_change(&error) && !last => continue,
             Err(error) => return Err(error),
         };
-        let suspicious =
-            scan.fatal().is_some() || scan.unsupported.is_some() || !scan.findings.is_empty();
+        let suspicious = scan.fatal().is_some()
+            || scan.unsupported.is_some()
+            || scan.findings.iter().any(Finding::may_miss_records);
         let changing = before.is_none_or(|b| b.fingerprint() != scan.fingerprint());
         // What looks like damage may be a segment that a writer removed or replaced meanwhile:
         // then the next scan finds other segments.

@@ -13,7 +13,7 @@ use crate::mode::{Mode, Until, Verify};
 use crate::repair::lost_header::Assumed;
 use crate::repair::mend_header::Which;
 use crate::repair::{Done, Repair, end_earlier, lost_header, mend_header, steps};
-use crate::report::{DamageKind, Report};
+use crate::report::{DamageKind, Finding, FindingKind, Report};
 use crate::scan::found::Scan;
 use crate::scan::identity::{list, peek};
 use crate::scan::options::ScanOptions;
@@ -52,6 +52,7 @@ pub struct Recovery {
     layers: Option<Layers>,
     log_id: Option<LogId>,
     save_cut: Option<bool>,
+    times_ahead: bool,
 }
 
 impl std::fmt::Debug for Recovery {
@@ -81,6 +82,7 @@ impl Recovery {
             layers: None,
             log_id: None,
             save_cut: None,
+            times_ahead: false,
         }
     }
 
@@ -180,6 +182,16 @@ impl Recovery {
         self
     }
 
+    /// Whether [`Until::Time`] ends the log also if records have times that lie ahead of the clock; not, if not called.
+    ///
+    /// If the clock was ahead when records were appended, "until now" would take all of them out, though they are old. So
+    /// [`run`](Self::run) fails as `Invalid` then, and says which records these are.
+    #[must_use]
+    pub fn allow_times_ahead(mut self, allow: bool) -> Self {
+        self.times_ahead = allow;
+        self
+    }
+
     /// Whether a torn tail is copied, by [`LogStorage::set_aside`], before it is cut. If not called: not
     /// in the mode `TornTail`, but in the modes `PointInTime` and `Salvage`. These, and
     /// [`until`](Self::until), always copy everything else that they take out.
@@ -213,7 +225,9 @@ impl Recovery {
     /// - `NotInLog`: the log starts behind [`Until::Lsn`].
     /// - `OutOfMemory`: a frame is larger than the [memory limit](Self::memory_limit) allows. The message says how large
     ///   it is.
-    /// - `TimedOut`, `Invalid`.
+    /// - `Invalid`: it is to end at a time, and records have times ahead of the clock
+    ///   ([`allow_times_ahead`](Self::allow_times_ahead)); or a setting is out of its range.
+    /// - `TimedOut`.
     ///
     /// An error of the storage itself (`Io`, `Full`, `Denied`) may come up at any moment. It is never
     /// taken for damage, and recovering again finishes what was begun.
@@ -231,6 +245,7 @@ impl Recovery {
             codec: self.codec,
             layers: self.layers,
             save_cut: self.save_cut,
+            times_ahead: self.times_ahead,
             scanner: Scanner::new(self.options, false, repairs),
         };
         let recovered = run.recover(lock, self.log_id);
@@ -245,6 +260,7 @@ struct Run {
     codec: Option<CodecId>,
     layers: Option<Layers>,
     save_cut: Option<bool>,
+    times_ahead: bool,
     scanner: Scanner,
 }
 
@@ -353,6 +369,10 @@ impl Run {
             Mode::PointInTime | Mode::Salvage => None,
         };
         unbearable.map_or(Ok(()), |damage| Err(damage.error()))?;
+        let ahead = scan.findings.iter().find(|finding| finding.kind == FindingKind::Ahead);
+        if let (Until::Time(_), false, Some(finding)) = (self.until, self.times_ahead, ahead) {
+            return Err(cut_by_time(finding));
+        }
         if let Until::Lsn(lsn) = self.until
             && lsn < scan.log_start.prev()
             && scan.span().records > 0
@@ -392,6 +412,14 @@ impl Run {
             done: Done::default(),
         }
     }
+}
+
+/// The error for a log that is to be ended by a time, and has times ahead of the clock.
+fn cut_by_time(finding: &Finding) -> Error {
+    Error::new(ErrorKind::Invalid, "recover log")
+        .with_segment(finding.segment)
+        .with_lsn(finding.lsn)
+        .with_detail(format!("a time says nothing here: {finding}; end the log at an LSN instead"))
 }
 
 /// Whether the header of some segment that matters cannot be read.

@@ -223,6 +223,10 @@ pub enum FindingKind {
     /// Segments at the end: the newest one says that another one was to be begun, and none is there. A crash between
     /// the two leaves the same, and then nothing is missing.
     End,
+    /// Times: records have times that lie ahead of the clock, by more than 10 seconds.
+    Ahead,
+    /// The clock: the time of day was set while the log was written, by more than 10 seconds. Or the machine slept.
+    ClockSet,
 }
 
 impl fmt::Display for FindingKind {
@@ -230,11 +234,13 @@ impl fmt::Display for FindingKind {
         f.write_str(match self {
             FindingKind::Front => "front",
             FindingKind::End => "end",
+            FindingKind::Ahead => "ahead",
+            FindingKind::ClockSet => "clock set",
         })
     }
 }
 
-/// Something that may be missing.
+/// Something that is no damage, and that should be known: a part that may be missing, or what the times tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -243,16 +249,32 @@ pub struct Finding {
     pub kind: FindingKind,
     /// The segment that tells of it, named by its first LSN.
     pub segment: Lsn,
-    /// The first record that may be missing.
+    /// The first record that may be missing, or that the times tell of.
     pub lsn: Lsn,
     /// What was found, and what explains it, in words and numbers.
     pub reason: String,
 }
 
+impl Finding {
+    /// Whether records may be missing.
+    #[must_use]
+    pub const fn may_miss_records(&self) -> bool {
+        matches!(self.kind, FindingKind::Front | FindingKind::End)
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Finding { kind, lsn, reason, .. } = self;
-        write!(f, "the {kind} may be missing, from LSN {lsn} on: {reason}")
+        match kind {
+            FindingKind::Front | FindingKind::End => {
+                write!(f, "the {kind} may be missing, from LSN {lsn} on: {reason}")
+            }
+            FindingKind::Ahead => {
+                write!(f, "times are ahead of the clock, from LSN {lsn} on: {reason}")
+            }
+            FindingKind::ClockSet => write!(f, "the clock was set: {reason}"),
+        }
     }
 }
 
@@ -351,7 +373,7 @@ impl Report {
     /// How the log was found.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        if self.damages.is_empty() && self.findings.is_empty() {
+        if self.damages.is_empty() && !self.findings.iter().any(Finding::may_miss_records) {
             Verdict::Clean
         } else if self.damages.is_empty() {
             Verdict::Incomplete

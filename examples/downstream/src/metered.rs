@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged, StorageLock,
-    WriteMode,
+    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged,
+    StorageLock, WriteMode,
 };
 
 /// What was asked for so far.

@@ -137,3 +137,44 @@ fn the_log_clock_counts_for_how_long_a_log_has_lived_whatever_is_done_to_the_tim
         log.close().unwrap();
     }
 }
+
+#[test]
+fn the_observer_is_told_that_the_clock_was_set() {
+    const DAY: u64 = 86_400_000_000;
+    let clock = Hands::at(1_700_000_000_000_000);
+    let memory = MemoryStorage::new();
+    let steps = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let open = |recovered| {
+        let steps = steps.clone();
+        Wal::builder(os())
+            .clock(clock.clone())
+            .manual_driver()
+            .on_event(move |event| {
+                if let Event::ClockSet { by_micros, .. } = event {
+                    steps.lock().unwrap().push(*by_micros);
+                }
+            })
+            .open(recovered)
+            .unwrap()
+    };
+    let told = || std::mem::take(&mut *steps.lock().unwrap());
+    let log = open(memory.clone().into_empty_log().unwrap());
+    let append = || {
+        log.append(b"record").unwrap();
+        clock.pass(30_000);
+    };
+    append();
+    // What passes anyway is no step, nor is a little.
+    clock.pass(DAY);
+    append();
+    clock.wall.fetch_add(9_000_000, Ordering::SeqCst);
+    append();
+    assert_eq!(told(), [0; 0]);
+    clock.wall.fetch_add(3650 * DAY, Ordering::SeqCst);
+    append();
+    assert_eq!(told(), [3650 * DAY as i64]);
+    clock.wall.fetch_sub(3650 * DAY, Ordering::SeqCst);
+    append();
+    append();
+    assert_eq!(told(), [-3650 * DAY as i64]);
+}

@@ -8,6 +8,7 @@
 //! | `chain` | which segments are the log, told from their headers |
 //! | `owners` | segments of an owner that had lost the log |
 //! | `found` | what a scan finds |
+//! | `times` | what the times of a log tell of the clock |
 //! | `judge` | what is wrong with it |
 //! | `ends` | what may be missing in front of it and behind it |
 //! | `account` | the report of it, and the value that a log is opened with |
@@ -22,3 +23,4 @@ pub(crate) mod options;
 pub(crate) mod owners;
 mod parallel;
 pub(crate) mod scanner;
+pub(crate) mod times;

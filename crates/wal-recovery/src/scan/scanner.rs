@@ -11,6 +11,7 @@ use crate::scan::identity::{check_identity, list};
 use crate::scan::judge::judge;
 use crate::scan::options::ScanOptions;
 use crate::scan::parallel;
+use crate::scan::times;
 use crate::segment::header;
 use crate::segment::outcome::Walk;
 use crate::segment::walk::{Manner, walk};
@@ -111,6 +112,7 @@ impl Scanner {
         };
         judge(&mut scan);
         scan.findings = ends::findings(&scan);
+        scan.findings.extend(times::findings(&scan, watch.wall()));
         Ok(Scanned::Log(scan))
     }
 

@@ -13,6 +13,9 @@ use crate::{Clock, Recent, Timestamp};
 /// was set meanwhile is seen so much later.
 const TIME_OF_DAY: Duration = Duration::from_millis(20);
 
+/// A larger difference between the two clocks says that the time of day was set.
+const STEP: Duration = Duration::from_secs(10);
+
 /// Under the short lock, so that times do not go back from one thread to the next.
 #[derive(Default)]
 pub(crate) struct LogTime {
@@ -21,6 +24,8 @@ pub(crate) struct LogTime {
     anchor: Option<(Duration, Timestamp)>,
     /// What the log clock said at a monotonic time: when the log was opened.
     opened: (Duration, u64),
+    /// By how many microseconds the time of day was set since somebody was told.
+    set_by: i64,
 }
 
 /// A moment, by both clocks.
@@ -40,8 +45,32 @@ impl LogTime {
         known: Option<(u64, Timestamp)>,
         tolerance: Duration,
     ) -> Self {
-        let log_time = known.map_or(0, |known| log_clock(known, clock.wall(), tolerance));
-        LogTime { opened: (clock.monotonic(), log_time), ..LogTime::default() }
+        let mut time = LogTime::default();
+        let mut log_time = 0;
+        if let Some((before, then)) = known {
+            let now = clock.wall();
+            log_time = log_clock((before, then), now, tolerance);
+            time.notice(now.micros_since(then), log_time.saturating_sub(before));
+        }
+        time.opened = (clock.monotonic(), log_time);
+        time
+    }
+
+    /// Compares how far the time of day and the other clock went.
+    fn notice(&mut self, passed: i64, lived: u64) {
+        let by = passed.saturating_sub_unsigned(lived);
+        if by.unsigned_abs() > STEP.as_micros() as u64 {
+            self.set_by = self.set_by.saturating_add(by);
+        }
+    }
+
+    /// By how many microseconds the time of day was set since the last call; `None` if it was not.
+    #[inline]
+    pub(crate) fn take_step(&mut self) -> Option<i64> {
+        match self.set_by {
+            0 => None,
+            _ => Some(std::mem::take(&mut self.set_by)),
+        }
     }
 
     /// This moment.
@@ -66,10 +95,14 @@ impl LogTime {
                 let passed = now.saturating_sub(at).as_micros() as u64;
                 Timestamp::from_micros(wall.as_micros().saturating_add(passed))
             }
-            _ => {
+            before => {
                 let wall = clock.wall();
                 // Not `now`: the thread may have lost its processor since that was read.
-                self.anchor = Some((clock.monotonic(), wall));
+                let now = clock.monotonic();
+                if let Some((at, then)) = before {
+                    self.notice(wall.micros_since(then), now.saturating_sub(at).as_micros() as u64);
+                }
+                self.anchor = Some((now, wall));
                 wall
             }
         }

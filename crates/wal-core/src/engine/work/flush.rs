@@ -12,7 +12,7 @@ use super::super::state::State;
 use super::segment_writer::SegmentWriter;
 use crate::format::FRAME_HEADER_LEN;
 use crate::sync::lock;
-use crate::{Result, WriteMode};
+use crate::{Event, Result, WriteMode};
 
 /// Why the buffer is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub(super) struct Flushed {
     purpose: Purpose,
     /// When its first record was appended.
     since: Duration,
+    /// By how many microseconds the time of day was set.
+    clock_set: Option<i64>,
 }
 
 impl Engine {
@@ -79,7 +81,8 @@ impl Engine {
             && nothing_unsynced
             && w.taken.breaks.is_empty()
             && !w.taken.frames.is_empty();
-        Flushed { captured, durable, purpose, since }
+        let clock_set = st.time.take_step();
+        Flushed { captured, durable, purpose, since, clock_set }
     }
 
     /// Writes what was taken. A failure poisons the log.
@@ -87,6 +90,9 @@ impl Engine {
         // Before anybody else has the writer: who knows how much of it was written?
         let _guard = PanicGuard::of(self);
         w.wake_all();
+        if let Some(by_micros) = flushed.clock_set {
+            self.emit(&Event::ClockSet { by_micros });
+        }
         if !w.has_work() {
             return Ok(());
         }

@@ -6,3 +6,4 @@ mod inspect;
 mod options;
 mod report;
 mod scanner;
+mod times;
