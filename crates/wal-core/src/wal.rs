@@ -245,8 +245,8 @@ impl<C: Codec> Wal<C> {
     ///
     /// Exact: a record before `lsn` never comes back. If no record has this number, the log starts with the next one that
     /// there is, which is what is returned. Whole segments are given back to the storage.
-    /// Costs a new segment, unless `lsn` begins one and only one segment is to go. An `lsn` behind the end empties the log,
-    /// which goes on counting.
+    /// Costs a new segment, whose header says where the log starts. An `lsn` behind the end empties the log, which goes on
+    /// counting.
     ///
     /// A crash leaves all of it or nothing. Others append while segments are removed; another truncation and
     /// [`close`](Self::close) wait for it.

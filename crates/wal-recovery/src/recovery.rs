@@ -418,7 +418,6 @@ impl Run {
 fn cut_by_time(finding: &Finding) -> Error {
     Error::new(ErrorKind::Invalid, "recover log")
         .with_segment(finding.segment)
-        .with_lsn(finding.lsn)
         .with_detail(format!("a time says nothing here: {finding}; end the log at an LSN instead"))
 }
 

@@ -249,7 +249,7 @@ pub struct Finding {
     pub kind: FindingKind,
     /// The segment that tells of it, named by its first LSN.
     pub segment: Lsn,
-    /// The first record that may be missing, or that the times tell of.
+    /// The first record that may be missing; of what the times tell, the first record of the segment.
     pub lsn: Lsn,
     /// What was found, and what explains it, in words and numbers.
     pub reason: String,
@@ -271,7 +271,7 @@ impl fmt::Display for Finding {
                 write!(f, "the {kind} may be missing, from LSN {lsn} on: {reason}")
             }
             FindingKind::Ahead => {
-                write!(f, "times are ahead of the clock, from LSN {lsn} on: {reason}")
+                write!(f, "times are ahead of the clock: {reason}")
             }
             FindingKind::ClockSet => write!(f, "the clock was set: {reason}"),
         }

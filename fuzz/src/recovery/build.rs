@@ -198,7 +198,8 @@ fn directory(number: u16) -> OsString {
     }
 }
 
-/// The lock and the spare space, which every writer touches.
+/// The lock, the name of the owner and the spare space, which every writer touches.
 pub(super) fn is_own(name: &OsStr) -> bool {
-    name == "LOCK" || name.to_string_lossy().starts_with("spare-")
+    let name = name.to_string_lossy();
+    name == "LOCK" || ["spare-", "OWNER-"].iter().any(|own| name.starts_with(own))
 }

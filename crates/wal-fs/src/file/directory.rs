@@ -147,10 +147,11 @@ impl<F: FileSystem> Directory<F> {
     pub(super) fn take_lock(self: &Arc<Self>) -> Result<StorageLock> {
         let lock = lock::acquire(self)?;
         self.named.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        // Before anything is taken away from an earlier owner, who has to be able to see that.
+        let (owner, fence) = FileFence::take(self, &lock)?;
         self.spares
             .clear(&self.fs, &self.path)
             .map_err(|(path, source)| failed("remove spare", &path, source))?;
-        let (owner, fence) = FileFence::take(self, &lock)?;
         // An earlier process may have died between a rename and the sync of the directory. What is read
         // from now on is believed, so its names must not be lost in a power loss.
         self.sync()?;

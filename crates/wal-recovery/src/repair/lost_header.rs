@@ -242,8 +242,7 @@ impl<'a> Place<'a> {
             codec: near.map(|near| near.codec).or(assumed.codec).unwrap_or(CodecId::RAW),
             layers: near.map(|near| near.layers).or(assumed.layers).unwrap_or(Layers::NONE),
             origin: near.and_then(|near| near.origin),
-            // What was truncated when it was created was truncated at the front of it, if anything was.
-            log_start: self.before.map_or(name, |before| before.log_start.min(name)),
+            log_start: self.log_start(seen),
             data_offset: found.data_offset,
             owner,
             maker: Maker::SALVAGED,
@@ -258,6 +257,14 @@ impl<'a> Place<'a> {
         }
         (header.created, header.log_time) = self.age(repair, &header, before)?;
         Ok(header)
+    }
+
+    /// Where the log started when the segment was created; not later, as a later start makes what is in front of it void.
+    fn log_start(&self, seen: &[Seen]) -> Lsn {
+        let near = self.before.or(self.behind).map(|near| near.log_start.min(self.name));
+        // What cannot be read in front of it may hold records.
+        let is_oldest = seen.iter().all(|other| other.name >= self.name);
+        near.unwrap_or(if is_oldest { self.name } else { Lsn::FIRST })
     }
 
     /// When the segment was created, by the time of day and by the log clock.

@@ -40,7 +40,7 @@ pub(super) fn judge(scan: &mut Scan) {
                 bytes: found.len,
                 reason: format!(
                     "owner {} began this segment after a later owner had taken the log over; nothing in it was \
-                     acknowledged as durable",
+                     acknowledged as durable, unless the files of two copies of the log were mixed",
                     header.owner
                 ),
             });

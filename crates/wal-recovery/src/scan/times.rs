@@ -37,7 +37,7 @@ fn ahead(scan: &Scan, now: Timestamp) -> Option<Finding> {
         segment: name,
         lsn: name.max(scan.log_start),
         reason: format!(
-            "records of segment {name} or behind have times up to {} ahead of the clock: it was ahead when they were \
+            "some records of segment {name} or behind it have times up to {} ahead of the clock: it was ahead when they were \
              appended, or it is behind now",
             in_words(by)
         ),

@@ -16,6 +16,12 @@ use crate::view::waiting::Waiting;
 /// Looks at an end that is in place, without anything new, after which the segments are listed all the same.
 const LOOKS: u32 = 8;
 
+/// Whether the segments are listed after so many looks in vain: after 8, 16, 32, and so on. The log may go on under
+/// another number than the next one, and the longer nothing comes, the less it costs.
+const fn is_time_to_list(looks: u32) -> bool {
+    looks >= LOOKS && looks.is_power_of_two()
+}
+
 /// The records of a log, in order. Made by [`View::records`](crate::View::records).
 ///
 /// `None` is the present end: a later call goes on with what was appended in between. After an error
@@ -234,7 +240,9 @@ impl Records {
                     self.leave();
                     return Ok(true);
                 }
-                (Successor::Nothing, _) if self.looks != LOOKS => return self.present_end(step),
+                (Successor::Nothing, _) if !is_time_to_list(self.looks) => {
+                    return self.present_end(step);
+                }
                 _ => {}
             }
         }

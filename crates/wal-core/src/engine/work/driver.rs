@@ -216,6 +216,12 @@ impl Drop for Driver {
     /// Ends the thread. What was acknowledged from memory is handed over; if a sync was due by some
     /// deadline it is made now, since nobody will be there to make it then.
     fn drop(&mut self) {
+        // In a forked process there is no such thread, nor any of the storage, and a lock that one of them had is never
+        // free. Nothing here is this process's own, so nothing is let go of.
+        if self.engine.fence.check_process().is_err() {
+            std::mem::forget((self.engine.clone(), self.thread.take()));
+            return;
+        }
         /// Also if a storage panics in the last write: followers are told, and the storage's lock is let go of.
         struct End<'a>(&'a Engine);
         impl Drop for End<'_> {
@@ -229,10 +235,7 @@ impl Drop for Driver {
             st.agenda.stop();
             self.engine.wake_driver(&mut st);
         }
-        // A process that was forked has no such thread.
-        let is_here = self.engine.confirm_process().is_ok();
         if let Some(thread) = self.thread.take()
-            && is_here
             && thread.thread().id() != thread::current().id()
         {
             let _ = thread.join();

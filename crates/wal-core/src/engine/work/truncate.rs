@@ -113,12 +113,12 @@ impl Engine {
 
     /// Removes segments in one call, of which a crash may leave any. Called without the writer's lock.
     fn remove_segments(&self, void: &[Arc<SegmentEntry>]) -> Result<()> {
-        let names: Vec<Lsn> = void.iter().map(|segment| segment.header.first_lsn).collect();
-        let Some(&first) = names.first() else { return Ok(()) };
         // A log that has failed in the meantime removes nothing: the next recovery does.
         self.check("truncate")?;
-        // Nor does one that another owner has by now.
+        // Nor does one that another owner has by now. That owner may not have seen the truncation.
         self.confirm(None)?;
+        let names: Vec<Lsn> = void.iter().map(|segment| segment.header.first_lsn).collect();
+        let Some(&first) = names.first() else { return Ok(()) };
         let removed = self.storage.remove(&names).wait();
         removed.map_err(|e| {
             let segment = e.segment().unwrap_or(first);

@@ -77,10 +77,7 @@ fn times_ahead_of_the_clock_are_told_and_so_is_that_it_was_set() {
     assert_eq!(kinds(&report), [FindingKind::Ahead, FindingKind::ClockSet], "{report}");
     assert_eq!(report.findings[0].lsn, Lsn::FIRST);
     let text = report.to_string();
-    assert!(
-        text.contains("times are ahead of the clock, from LSN 1 on") && text.contains("days ahead"),
-        "{text}"
-    );
+    assert!(text.contains("times are ahead of the clock") && text.contains("days ahead"), "{text}");
     assert!(
         text.contains("backwards by 3649 days") || text.contains("backwards by 3650 days"),
         "{text}"
@@ -95,7 +92,7 @@ fn nothing_is_cut_by_a_time_that_says_nothing() {
     let until = |time| Recovery::new(memory.clone()).clock(clock.clone()).until(Until::Time(time));
     let now = clock.wall();
     let error = until(now).run().unwrap_err();
-    assert_eq!((error.kind(), error.lsn()), (ErrorKind::Invalid, Some(Lsn::FIRST)), "{error}");
+    assert_eq!((error.kind(), error.segment()), (ErrorKind::Invalid, Some(Lsn::FIRST)), "{error}");
     assert!(error.to_string().contains("ahead of the clock"), "{error}");
     assert_eq!(inspect(&memory, &clock).records, 3, "nothing was changed");
     // What it means is defined all the same: in front of the first record that is later.
