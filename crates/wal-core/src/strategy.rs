@@ -224,6 +224,11 @@ impl fmt::Display for Loss {
 /// asked to have acknowledged earlier is outside the claim.
 ///
 /// A claim must be true and *tight*: some crash must reach it.
+///
+/// It is for one writer, which the storage's lock sees to. If the lock fails and another opener takes the log over, then a
+/// record that was acknowledged as durable is in the log all the same, if the storage has a [`Fence`](crate::Fence). Records that
+/// were acknowledged as written or buffered may be lost for as long as the writer has not noticed. It looks before
+/// it acknowledges a write if 100 ms have passed since the last look, or 64 writes and a millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
