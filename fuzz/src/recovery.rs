@@ -49,8 +49,11 @@ pub fn run(data: &[u8]) {
             );
         }
     }
-    let outcomes = [&strict, &torn_tail, &point_in_time, &salvage];
-    for found in outcomes.into_iter().flatten() {
+    for found in [&strict, &torn_tail, &point_in_time].into_iter().flatten() {
+        place.genuine(&found.records);
+    }
+    // Where a file has another name and has lost its header, its name is all that a salvage has.
+    if let Some(found) = salvage.as_ref().ok().filter(|_| !place.renamed) {
         place.genuine(&found.records);
     }
     views_end(&place, &strict);

@@ -25,6 +25,8 @@ pub(super) struct Place {
     setup: u8,
     appended: BTreeMap<u64, Vec<u8>>,
     forged: bool,
+    /// Whether a file got another name, and bytes were changed as well.
+    pub(super) renamed: bool,
 }
 
 impl Place {
@@ -39,11 +41,14 @@ impl Place {
         for &edit in &plan.edits {
             forged |= inflict(&mut files, &mut directories, edit, &plan.raw);
         }
+        let is_renamed = |edit: &Edit| edit.what >= 128 && matches!(edit.what % 6, 0 | 2 | 3);
+        let is_changed = |edit: &Edit| edit.what < 128;
+        let renamed = plan.edits.iter().any(is_renamed) && plan.edits.iter().any(is_changed);
         directories.sort();
         directories.dedup();
         directories.retain(|name| !files.contains_key(name) && !is_own(name));
         let disk = world::disk_of(&files, &directories);
-        Place { disk, setup: plan.setup, appended, forged }
+        Place { disk, setup: plan.setup, appended, forged, renamed }
     }
 
     /// In three of four setups the power fails before anything else happens.

@@ -67,11 +67,18 @@ pub(crate) fn restore(
         }
         let segment = repair.storage.open(name, Access::Read).wait()?;
         let head = segment.read_at(0, SEGMENT_HEADER_LEN).wait()?;
+        if is_of_another_name(&head, name) {
+            continue;
+        }
         let place = Place::of(&seen, at, corrected(&head, name).map(|corrected| corrected.header));
         let suspects = place.suspects(&seen, log_id);
         let found = identify(&segment, len, &suspects, &repair.scanner.watch)
             .map_err(|e| e.with_segment(name))?;
         let Some(found) = found else { continue };
+        // The frames are those of a segment that is there: this is a copy of it under another name.
+        if seen.iter().any(|other| other.header.as_ref().is_ok_and(|h| h.salt() == found.salt)) {
+            continue;
+        }
         let own = place.corrected.as_ref().filter(|own| own.salt() == found.salt);
         let id = match place.near().or(own).map(|near| near.log_id).or(log_id) {
             Some(id) => id,
@@ -96,6 +103,15 @@ pub(crate) fn restore(
         begin_anew(repair, &seen, log_id, assumed, mended)?;
     }
     Ok(())
+}
+
+/// Whether this is a header, whole or nearly, of a segment that has another name: a file that was renamed or copied. Its
+/// header is not lost, and its records have other numbers than the name says.
+fn is_of_another_name(head: &[u8], name: Lsn) -> bool {
+    let told = head.get(40..48).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
+    told.map(Lsn::new).filter(|&told| told != name).is_some_and(|told| {
+        SegmentHeader::decode(head, told).is_ok() || corrected(head, told).is_some()
+    })
 }
 
 /// From here on something is changed, so no time limit may stop it.

@@ -13,7 +13,8 @@ use super::super::progress::Captured;
 use super::super::segments::SegmentEntry;
 use super::super::wait::{Outcome, Waiter, Wakes, wake_all};
 use crate::format::{
-    Ending, Footer, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary, write_footer,
+    Ending, FRAME_HEADER_LEN, Footer, SEGMENT_HEADER_LEN, SegmentHeader, SegmentSummary,
+    write_footer,
 };
 use crate::sync::lock;
 use crate::{Event, Lsn, Publish, Result, Segment, WriteMode};
@@ -155,7 +156,9 @@ impl Engine {
                 Publish::Replace { generation: Some(present.header.generation) }
             }
         };
-        let mut bytes = BytesMut::zeroed(header.data_offset as usize);
+        // Behind the header a blank: where the storage recycles, older frames would stand there.
+        let blank = if header.blanks { FRAME_HEADER_LEN } else { 0 };
+        let mut bytes = BytesMut::zeroed(header.data_offset as usize + blank);
         bytes[..SEGMENT_HEADER_LEN].copy_from_slice(&header.encode());
         let segment = self
             .storage
