@@ -65,6 +65,8 @@ pub(crate) struct Known {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Knowledge {
     pub(crate) records: BTreeMap<u64, Known>,
+    /// Records that an opening within the workload did not find any more: truncated, or lost unacknowledged.
+    gone: Vec<(u64, Bytes)>,
     /// The highest durable position that the log ever reported.
     pub(crate) durable: u64,
     /// `truncate_before`: acknowledged, asked for.
@@ -121,7 +123,14 @@ impl Knowledge {
             }
             Event::Reopened { found } => {
                 self.cache_fails = false;
-                self.records.retain(|lsn, _| found.binary_search(lsn).is_ok());
+                let gone = &mut self.gone;
+                self.records.retain(|lsn, known| {
+                    let is_there = found.binary_search(lsn).is_ok();
+                    if !is_there {
+                        gone.push((*lsn, known.bytes.clone()));
+                    }
+                    is_there
+                });
                 if found.first().is_some_and(|lsn| *lsn < self.start_asked) {
                     self.start_asked = self.start_done;
                 }
@@ -138,6 +147,12 @@ impl Knowledge {
     fn set_sync(&mut self, in_flight: bool) {
         self.sync_in_flight = in_flight;
         self.records.values_mut().for_each(|known| known.beside_sync = false);
+    }
+
+    /// Whether this is a record that an opening did not find any more.
+    pub(crate) fn is_gone(&self, lsn: u64, bytes: &Bytes) -> bool {
+        !self.records.contains_key(&lsn)
+            && self.gone.iter().any(|gone| gone == &(lsn, bytes.clone()))
     }
 
     /// Whether the record may be missing because somebody asked for its truncation.
