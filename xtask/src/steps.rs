@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -46,7 +47,7 @@ pub(crate) fn run(steps: &[Step]) -> anyhow::Result<()> {
     for (at, step) in steps.iter().enumerate() {
         println!("\n=== {} ({}/{}): {}", step.name, at + 1, steps.len(), step.command);
         let watch = Stopwatch::start();
-        let status = execute(step, root()?, &mut counts)?;
+        let status = execute(step, root()?, LONGEST, &mut counts)?;
         if !status.success() {
             bail!("step \"{}\" failed: {status}", step.name);
         }
@@ -60,8 +61,16 @@ pub(crate) fn run(steps: &[Step]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// No step takes as long on two cores, with everything still to be built. What does hangs.
+const LONGEST: Duration = Duration::from_secs(30 * 60);
+
 /// Runs a step; passes on what it prints, and adds up what test runners say at their end.
-fn execute(step: &Step, root: &Path, counts: &mut Counts) -> anyhow::Result<ExitStatus> {
+fn execute(
+    step: &Step,
+    root: &Path,
+    longest: Duration,
+    counts: &mut Counts,
+) -> anyhow::Result<ExitStatus> {
     let mut words = step.command.split(' ');
     let program = words.next().context("a command has a program")?;
     let mut child = Command::new(program)
@@ -81,12 +90,35 @@ fn execute(step: &Step, root: &Path, counts: &mut Counts) -> anyhow::Result<Exit
         })
         .map(|()| skipped)
     });
-    pass_on(child.stdout.take().context("piped")?, |line| {
-        println!("{line}");
-        counts.add(line);
-    })?;
-    counts.ignored += errors.join().expect("it does not panic")?;
-    Ok(child.wait()?)
+    let lines = child.stdout.take().context("piped")?;
+    let lines = thread::spawn(move || {
+        let mut counts = Counts::default();
+        pass_on(lines, |line| {
+            println!("{line}");
+            counts.add(line);
+        })
+        .map(|()| counts)
+    });
+    let watch = Stopwatch::start();
+    let status = loop {
+        match child.try_wait()? {
+            Some(status) => break status,
+            None if watch.elapsed() < longest => thread::sleep(Duration::from_millis(5)),
+            None => {
+                child.kill()?;
+                bail!(
+                    "step \"{}\" did not end within {} s, and was stopped; what it had started may still run",
+                    step.name,
+                    longest.as_secs()
+                );
+            }
+        }
+    };
+    let told = lines.join().expect("it does not panic")?;
+    counts.passed += told.passed;
+    counts.failed += told.failed;
+    counts.ignored += told.ignored + errors.join().expect("it does not panic")?;
+    Ok(status)
 }
 
 /// Hands on each line as it comes, until the other end is closed.
@@ -150,10 +182,19 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let script = "echo 'skipped: one: it needs root' >&2\necho 'test result: ok. 3 passed; 0 failed; 0 ignored'\n";
         std::fs::write(dir.join("steps-test.sh"), script).unwrap();
-        let status = execute(&Step::new("a step", command), &dir, &mut counts);
+        let status = execute(&Step::new("a step", command), &dir, LONGEST, &mut counts);
         std::fs::remove_dir_all(&dir).unwrap();
         assert!(status.unwrap().success());
         assert_eq!(counts, Counts { passed: 3, failed: 0, ignored: 1 });
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_step_that_hangs_is_stopped() {
+        let limit = Duration::from_millis(200);
+        let step = Step::new("a step", "sleep 600");
+        let error = execute(&step, Path::new("."), limit, &mut Counts::default()).unwrap_err();
+        assert!(error.to_string().starts_with("step \"a step\" did not end within"), "{error}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(super) enum Found {
 }
 
 /// A check that runs for so long hangs. Without a mistake in the code, some need a good part of it.
-const LONGEST: Duration = Duration::from_secs(300);
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
 
 /// Builds and runs checks in the copy of the tree.
 pub(super) struct Cargo {

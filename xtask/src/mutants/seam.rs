@@ -1,10 +1,13 @@
 //! Mutants at the seams: wrappers in the test kit, which the tool `wal-faults` knows and explores.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 
 use anyhow::{Context, bail};
 
+use super::killer::LONGEST;
 use super::table::Row;
 use crate::tools::{self, Build};
 
@@ -34,12 +37,36 @@ pub(super) fn all() -> anyhow::Result<Vec<Seam>> {
     text.lines().map(seam).collect::<Option<_>>().context("a line that is no mutant")
 }
 
-/// Explores these, one after the other, and gives the row of each when it ends.
+/// Explores these, one after the other, and gives the row of each when it ends. One that hangs is found by that: the
+/// others are explored in a new process.
 pub(super) fn look<'a>(
     names: impl IntoIterator<Item = &'a str>,
     story: bool,
     mut each: impl FnMut(Row) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut told = 0;
+    while told < names.len() {
+        let hangs = look_until_one_hangs(&names[told..], story, |row| {
+            told += 1;
+            each(row)
+        })?;
+        if hangs {
+            let (name, by) = (names[told].to_owned(), Some("hangs".to_owned()));
+            told += 1;
+            let (tried, seconds) = ("-".into(), LONGEST.as_secs_f64());
+            each(Row { name, by, tried, seconds, story: String::new() })?;
+        }
+    }
+    Ok(())
+}
+
+/// Explores these until one of them hangs. Whether one did.
+fn look_until_one_hangs(
+    names: &[&str],
+    story: bool,
+    mut each: impl FnMut(Row) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
     let mut explore = tools::command(TOOL, Build::Release);
     for name in names {
         explore.args(["--look", name]);
@@ -49,9 +76,18 @@ pub(super) fn look<'a>(
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start cargo for the mutants at the seams")?;
+    let lines = lines(child.stdout.take().context("piped")?);
     let mut present: Option<Row> = None;
-    for line in BufReader::new(child.stdout.take().context("piped")?).lines() {
-        let line = line?;
+    loop {
+        let line = match lines.recv_timeout(LONGEST) {
+            Ok(line) => line?,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().and_then(|()| child.wait()).context("cannot stop what hangs")?;
+                present.map_or(Ok(()), &mut each)?;
+                return Ok(true);
+            }
+        };
         match (line.strip_prefix('\t'), &mut present) {
             (Some(story), Some(row)) => row.story += &format!("{story}\n"),
             _ => {
@@ -69,7 +105,16 @@ pub(super) fn look<'a>(
     if !status.success() {
         bail!("{TOOL} failed: {status}");
     }
-    Ok(())
+    Ok(false)
+}
+
+/// The lines, read by a thread of their own, so that a wait for one has a limit.
+fn lines(pipe: impl Read + Send + 'static) -> mpsc::Receiver<std::io::Result<String>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        BufReader::new(pipe).lines().try_for_each(|line| sender.send(line).map_err(drop))
+    });
+    receiver
 }
 
 /// Name, what found it, states and seconds, separated by tabs.

@@ -19,9 +19,10 @@ use super::directory::Directory;
 use super::lock::LockGuard;
 use super::names::{self, Name};
 use crate::os::dir::failed;
-use crate::os::{File, FileSystem, Links, whole};
+use crate::os::{DirEntry, File, FileSystem, Links, whole};
 
 const OP: &str = "look whether the log is still ours";
+const OWN: &str = "own log";
 
 pub(super) struct FileFence<F: FileSystem> {
     directory: Arc<Directory<F>>,
@@ -140,20 +141,18 @@ fn lost(detail: String) -> Error {
     Error::new(ErrorKind::LostOwnership, OP).with_detail(detail)
 }
 
+/// So many listings in a row may say what is not so. More of them are not another opener that is faster.
+const STALE_LISTINGS: u32 = 8;
+
 /// Becomes the owner, with an epoch above `epoch` and above that of every owner before.
 fn claim<F: FileSystem>(directory: &Directory<F>, epoch: u64) -> Result<(Owner, Claim<F::File>)> {
     let fs = directory.file_system();
     let dir = directory.path();
-    let fail = |path: &std::path::Path, source| failed("own log", path, source);
+    let (mut seen, mut stale) = (None, 0);
     loop {
-        let entries = fs.read_dir(dir).map_err(|source| fail(dir, source))?;
-        let claims = entries.iter().filter_map(|entry| match Name::parse(entry.name.to_str()?) {
-            Name::Owner(epoch) if !entry.is_dir => Some(epoch),
-            _ => None,
-        });
-        let last = claims.max();
+        let last = owners(directory)?.into_iter().max();
         let Some(next) = last.unwrap_or(0).max(epoch).checked_add(1) else {
-            return Err(Error::new(ErrorKind::Invalid, "own log").with_detail(format!(
+            return Err(Error::new(ErrorKind::Invalid, OWN).with_detail(format!(
                 "{}: no larger epoch exists; remove the file",
                 dir.join(names::owner(u64::MAX)).display()
             )));
@@ -170,17 +169,24 @@ fn claim<F: FileSystem>(directory: &Directory<F>, epoch: u64) -> Result<(Owner, 
             Ok(file) => file,
             // Somebody else was faster, and has the epoch.
             Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists
-                ) =>
+                if stale < STALE_LISTINGS
+                    && matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists
+                    ) =>
             {
+                stale = if last > seen { 0 } else { stale + 1 };
+                seen = last;
                 continue;
             }
-            Err(source) => return Err(fail(&path, source)),
+            Err(source) => return Err(failed(OWN, &path, source)),
         };
-        let id = told(file.links()).map_err(|source| fail(&path, source))?;
-        let token = fs.random().map_err(|source| fail(&path, source))?;
+        let id = told(file.links()).map_err(|source| failed(OWN, &path, source))?;
+        if !is_only_owner(directory, next)? && stale < STALE_LISTINGS {
+            stale += 1;
+            continue;
+        }
+        let token = fs.random().map_err(|source| failed(OWN, &path, source))?;
         let owner = Owner { epoch: next, token };
         // Only for people: what holds is the name, also on a full disk.
         let text = format!("{owner} process {:010}\n", fs.ask_process());
@@ -188,4 +194,39 @@ fn claim<F: FileSystem>(directory: &Directory<F>, epoch: u64) -> Result<(Owner, 
             .and_then(|()| file.set_len(text.len() as u64));
         return Ok((owner, Claim { path, id, _file: file }));
     }
+}
+
+/// The epochs of the owners' files.
+fn owners<F: FileSystem>(directory: &Directory<F>) -> Result<Vec<u64>> {
+    let dir = directory.path();
+    let entries =
+        directory.file_system().read_dir(dir).map_err(|source| failed(OWN, dir, source))?;
+    let epoch = |entry: &DirEntry| match Name::parse(entry.name.to_str()?) {
+        Name::Owner(epoch) if !entry.is_dir => Some(epoch),
+        _ => None,
+    };
+    Ok(entries.iter().filter_map(epoch).collect())
+}
+
+/// Makes the new owner's file the only one. An older owner whose file kept its name would take itself for the owner.
+///
+/// A listing beside a rename may show neither name, and a directory that was put together from two has two files. If
+/// there is a later owner's file, this one is removed instead, and the answer is no.
+fn is_only_owner<F: FileSystem>(directory: &Directory<F>, epoch: u64) -> Result<bool> {
+    let owners = owners(directory)?;
+    // Renamed already, by an opener that came later. The first look will tell.
+    if !owners.contains(&epoch) {
+        return Ok(true);
+    }
+    let is_last = owners.iter().all(|&other| other <= epoch);
+    let superseded = |&&other: &&u64| if is_last { other < epoch } else { other == epoch };
+    for &owner in owners.iter().filter(superseded) {
+        let path = directory.path().join(names::owner(owner));
+        match directory.file_system().remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(OWN, &path, error)),
+        }
+    }
+    Ok(is_last)
 }

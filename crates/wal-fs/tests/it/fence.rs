@@ -189,6 +189,23 @@ fn each_opening_is_another_owner() {
     });
 }
 
+/// Two files say who owns the log: whichever of the two owners still writes has lost it.
+#[test]
+fn an_opening_leaves_one_owner() {
+    each(|name, dir, make, log| {
+        let owners = || named(dir, |name| name.starts_with("OWNER-"));
+        assert_eq!(owners(), [dir.join("OWNER-00000000000000000001")], "{name}");
+        fs::write(dir.join("OWNER-00000000000000000007"), "from another directory").unwrap();
+        fs::remove_file(dir.join("LOCK")).unwrap();
+        let second = open(make(dir).unwrap()).unwrap();
+        assert_eq!(owners(), [dir.join("OWNER-00000000000000000008")], "{name}");
+        is_lost(name, &log, "another opener has taken the log over");
+        second.append(b"second").unwrap();
+        drop((log, second));
+        assert_eq!(records(dir), ["first", "second"], "{name}");
+    });
+}
+
 /// A backup made of hard links grows by what is appended before that is seen, and by nothing else.
 #[test]
 fn a_second_name_of_the_segment_begins_a_new_one() {
