@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wal_core::format::Layers;
-use wal_core::{CodecId, LogStorage, Recovered};
+use wal_core::{CodecId, LogStorage, Lsn, Recovered};
 use wal_fs::{FileSettings, FileStorage};
 use wal_recovery::{FindingKind, Mode, Recovery, Report};
 
 use crate::failure::{Failure, say};
-use crate::progress;
+use crate::{progress, size};
 
 /// What the command line says, once it was parsed; 0 before.
 static MEMORY_LIMIT: AtomicU64 = AtomicU64::new(0);
@@ -36,11 +36,18 @@ pub(crate) struct Place {
     /// with records that were acknowledged as durable
     #[arg(long)]
     pub(crate) allow_unsynced_names: bool,
+
+    /// So many bytes are kept free for when the disk is full, in files of their own; 0: none [default: by the size of
+    /// segments, 256 KiB to 8.1 MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) reserve: Option<u64>,
 }
 
 /// The same, to be written to.
 pub(crate) fn to_write(dir: &Path, place: Place) -> Result<FileStorage, Failure> {
-    let settings = FileSettings::default().allow_unsynced_names(place.allow_unsynced_names);
+    let settings = FileSettings::default()
+        .allow_unsynced_names(place.allow_unsynced_names)
+        .reserve_bytes(place.reserve);
     Ok(FileStorage::open_with(dir, settings)?)
 }
 
@@ -57,8 +64,9 @@ pub(crate) fn warn(storage: &impl LogStorage) {
 /// A log that is synced by io_uring; an error where this build or this kernel has none.
 #[cfg(all(target_os = "linux", feature = "uring"))]
 pub(crate) fn uring(dir: &Path, place: Place) -> Result<wal_fs::UringStorage, Failure> {
-    let settings =
-        wal_fs::UringSettings::default().allow_unsynced_names(place.allow_unsynced_names);
+    let settings = wal_fs::UringSettings::default()
+        .allow_unsynced_names(place.allow_unsynced_names)
+        .reserve_bytes(place.reserve);
     Ok(wal_fs::UringStorage::create_with(dir, settings)?)
 }
 
@@ -79,11 +87,19 @@ pub(crate) fn recover_raw(storage: impl LogStorage) -> Result<Recovered, Failure
     run(Recovery::new(storage).codec(CodecId::RAW).layers(Layers::NONE))
 }
 
-/// Recovers a log of any codec for writing, as every opening does: cuts a torn tail, refuses damage. Says what it
-/// cut. One with layers is refused as it is: what these need of it, only they know.
-pub(crate) fn recover(storage: impl LogStorage) -> Result<Recovered, Failure> {
+/// Recovers a log of any codec to be truncated, as every opening does: cuts a torn tail, refuses damage. Says what it
+/// cut. One with layers is refused as it is: what these need of it, only they know. What a truncation `before` a record
+/// is to remove may go now, if the disk is full.
+pub(crate) fn recover_to_truncate(
+    storage: impl LogStorage,
+    before: Option<Lsn>,
+) -> Result<Recovered, Failure> {
     warn(&storage);
-    run(Recovery::new(storage).layers(Layers::NONE))
+    let recovery = Recovery::new(storage).layers(Layers::NONE);
+    run(match before {
+        Some(lsn) => recovery.make_room_before(lsn),
+        None => recovery,
+    })
 }
 
 fn run(recovery: Recovery) -> Result<Recovered, Failure> {

@@ -73,6 +73,7 @@ fn table(report: &Report) -> String {
         },
         size::show(data)
     ));
+    line(format_args!("reserve   {} for when the disk is full", size::show(report.reserve_bytes)));
     let closed = if report.clean { "closed cleanly" } else { "not closed, or in use" };
     line(format_args!("state     {}, {closed}", report.verdict()));
     for finding in &report.findings {

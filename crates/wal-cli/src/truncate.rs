@@ -16,7 +16,8 @@ Examples:
   wal truncate /tmp/log --after 2000     LSN 2000 becomes the last record
 
 Numbers are never given out again: after `--after 2000` the next record still gets the number that it
-would have got without. Truncating is final, no copy is kept.";
+would have got without. Truncating is final, no copy is kept. On a full disk `--before` works by the log's
+reserve, and makes room.";
 
 /// Remove the records before or after an LSN
 ///
@@ -69,7 +70,8 @@ impl Codec for Any {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let recovered = open::recover(open::to_write(&args.dir, args.place)?)?;
+    let storage = open::to_write(&args.dir, args.place)?;
+    let recovered = open::recover_to_truncate(storage, args.end.before.map(Lsn::new))?;
     let codec = Any(recovered.codec().unwrap_or(CodecId::RAW));
     let wal = Wal::builder(Policy::default()).codec(codec).open(recovered)?;
     match args.end {

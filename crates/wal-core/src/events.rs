@@ -70,6 +70,13 @@ pub enum Event {
         /// By how many microseconds; negative: backwards.
         by_micros: i64,
     },
+    /// The [reserve](crate::LogStorage::fill_reserve) is smaller than it is to be, as the disk is full or nearly so. The log
+    /// goes on. Told at each new segment.
+    #[non_exhaustive]
+    ReserveNotFilled {
+        /// Why.
+        error: Error,
+    },
     /// A write or sync failed, or the storage, the strategy or the log itself panicked; the log accepts nothing more.
     #[non_exhaustive]
     Poisoned {

@@ -141,7 +141,7 @@ impl LogStorage for MemoryStorage {
 
     fn list(&self) -> Io<'_, Listing> {
         let segments = self.segments().keys().copied().collect();
-        Io::ready(Ok(Listing { segments, foreign: Vec::new() }))
+        Io::ready(Ok(Listing::new(segments, Vec::new())))
     }
 
     fn stage(&self, name: Lsn, capacity: u64) -> Io<'_, Staged> {

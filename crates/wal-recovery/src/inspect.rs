@@ -122,7 +122,11 @@ fn look(storage: &dyn LogStorage, scanner: &Scanner) -> Result<Report> {
         let scan = match scanner.scan(storage) {
             Ok(Scanned::Log(scan)) => scan,
             Ok(Scanned::Empty(listing)) => {
-                return Ok(Report { elapsed: watch.elapsed(), ..Report::empty(listing.foreign) });
+                return Ok(Report {
+                    elapsed: watch.elapsed(),
+                    reserve_bytes: listing.reserve,
+                    ..Report::empty(listing.foreign)
+                });
             }
             Err(error) if may_be_a_change(&error) && !last => continue,
             Err(error) => return Err(error),

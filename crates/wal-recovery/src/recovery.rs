@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use wal_core::format::{Layers, LogId};
 use wal_core::{
-    Clock, CodecId, Error, ErrorKind, LogStorage, Recovered, RecoveredParts, Result, StorageLock,
+    Clock, CodecId, Error, ErrorKind, LogStorage, Lsn, Recovered, RecoveredParts, Result,
+    StorageLock,
 };
 
 use crate::memory::Memory;
 use crate::mode::{Mode, Until, Verify};
 use crate::repair::lost_header::Assumed;
 use crate::repair::mend_header::Which;
-use crate::repair::{Done, Repair, end_earlier, lost_header, mend_header, steps};
+use crate::repair::{Done, Repair, end_earlier, lost_header, make_room, mend_header, steps};
 use crate::report::{DamageKind, Finding, FindingKind, Report};
 use crate::scan::found::Scan;
 use crate::scan::identity::{list, peek};
@@ -53,6 +54,7 @@ pub struct Recovery {
     log_id: Option<LogId>,
     save_cut: Option<bool>,
     times_ahead: bool,
+    room_before: Option<Lsn>,
 }
 
 impl std::fmt::Debug for Recovery {
@@ -83,6 +85,7 @@ impl Recovery {
             log_id: None,
             save_cut: None,
             times_ahead: false,
+            room_before: None,
         }
     }
 
@@ -192,6 +195,17 @@ impl Recovery {
         self
     }
 
+    /// Which segments may be removed if the disk is full and there is no [reserve](LogStorage::fill_reserve): those of
+    /// which every record is before `lsn`, the oldest first, and no more than needed. None, if not called.
+    ///
+    /// Call it before a truncation at the front, which removes them in any case: it may be what makes room. If it never
+    /// comes, the next recovery says that the front is missing ([`FindingKind::Front`]).
+    #[must_use]
+    pub fn make_room_before(mut self, lsn: Lsn) -> Self {
+        self.room_before = Some(lsn);
+        self
+    }
+
     /// Whether a torn tail is copied, by [`LogStorage::set_aside`], before it is cut. If not called: not
     /// in the mode `TornTail`, but in the modes `PointInTime` and `Salvage`. These, and
     /// [`until`](Self::until), always copy everything else that they take out.
@@ -230,7 +244,9 @@ impl Recovery {
     /// - `TimedOut`.
     ///
     /// An error of the storage itself (`Io`, `Full`, `Denied`) may come up at any moment. It is never
-    /// taken for damage, and recovering again finishes what was begun.
+    /// taken for damage, and recovering again finishes what was begun. On a full disk a recovery uses the
+    /// [reserve](LogStorage::fill_reserve); `Full` says that it was too small. Then
+    /// [`make_room_before`](Self::make_room_before) helps.
     pub fn run(self) -> Result<(Recovered, Report)> {
         self.options.validate("recover log")?;
         // Nothing of ours, not even a lock, is left in a place that is somebody else's.
@@ -246,6 +262,7 @@ impl Recovery {
             layers: self.layers,
             save_cut: self.save_cut,
             times_ahead: self.times_ahead,
+            room_before: self.room_before,
             scanner: Scanner::new(self.options, false, repairs),
         };
         let recovered = run.recover(lock, self.log_id);
@@ -261,12 +278,30 @@ struct Run {
     layers: Option<Layers>,
     save_cut: Option<bool>,
     times_ahead: bool,
+    room_before: Option<Lsn>,
     scanner: Scanner,
+}
+
+/// The storage's reserve is open as long as this lives.
+struct OpenReserve<'a>(&'a dyn LogStorage);
+
+impl<'a> OpenReserve<'a> {
+    fn of(storage: &'a dyn LogStorage) -> Self {
+        storage.open_reserve(true);
+        OpenReserve(storage)
+    }
+}
+
+impl Drop for OpenReserve<'_> {
+    fn drop(&mut self) {
+        self.0.open_reserve(false);
+    }
 }
 
 impl Run {
     fn recover(&self, mut lock: StorageLock, log_id: Option<LogId>) -> Result<(Recovered, Report)> {
         let watch = &self.scanner.watch;
+        let _reserve = OpenReserve::of(&*self.storage);
         let mut mended = Vec::new();
         let mut found = self.scan_as_owner(&mut lock)?;
         let mut repair = self.repair(&lock);
@@ -292,7 +327,11 @@ impl Run {
         let scan = match found? {
             Scanned::Log(scan) => scan,
             Scanned::Empty(listing) => {
-                let report = Report { elapsed: watch.elapsed(), ..Report::empty(listing.foreign) };
+                let report = Report {
+                    elapsed: watch.elapsed(),
+                    reserve_bytes: listing.reserve,
+                    ..Report::empty(listing.foreign)
+                };
                 let log_id = log_id.map_or_else(LogId::random, Ok)?;
                 return Ok((Recovered::empty(self.storage.clone(), lock, log_id)?, report));
             }
@@ -300,14 +339,12 @@ impl Run {
         self.allow(&scan)?;
         watch.check()?;
         watch.disarm();
-        let mut report = scan.report();
-        let held = report.records + report.skipped;
+        let (scan, mut report) = self.take_steps(scan, &mut repair)?;
         report.damages.splice(0..0, mended);
-        let scan = steps::run(scan, self.mode, self.until, &mut repair)?;
         let done = repair.done;
         let records = scan.span().records;
+        report.skipped = (report.records + report.skipped).saturating_sub(records);
         report.records = records;
-        report.skipped = held.saturating_sub(records);
         (report.cut, report.holes) = (done.cut, done.holes);
         report.rewritten_bytes = done.rewritten;
         report.elapsed = watch.elapsed();
@@ -331,6 +368,21 @@ impl Run {
             "recovered"
         );
         Ok((recovered, report))
+    }
+
+    /// Repairs what was scanned, and makes room for that where there is none. What there is in the end, and a report of what
+    /// was found.
+    fn take_steps(&self, mut scan: Scan, repair: &mut Repair<'_>) -> Result<(Scan, Report)> {
+        let mut report = scan.report();
+        loop {
+            match steps::run(scan, self.mode, self.until, repair) {
+                Err(error) if error.kind() == ErrorKind::Full => {
+                    scan = make_room::remove_oldest(repair, self.room_before)?.ok_or(error)?;
+                    report = scan.report();
+                }
+                outcome => return outcome.map(|scan| (scan, report)),
+            }
+        }
     }
 
     /// Whether the log can be opened as the caller means to, and whether the mode has an answer to what is wrong.

@@ -53,6 +53,8 @@ pub struct Report {
     pub rewritten_bytes: u64,
     /// Names in the place that are not the log's.
     pub foreign: Vec<String>,
+    /// How many bytes were kept free for when the disk is full: see [`LogStorage::fill_reserve`](wal_core::LogStorage::fill_reserve).
+    pub reserve_bytes: u64,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -279,7 +281,7 @@ impl fmt::Display for Finding {
 }
 
 /// Bytes that were taken out of the log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Cut {
@@ -366,6 +368,7 @@ impl Report {
             holes: Vec::new(),
             rewritten_bytes: 0,
             foreign,
+            reserve_bytes: 0,
             elapsed: Duration::ZERO,
         }
     }

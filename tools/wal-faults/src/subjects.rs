@@ -55,6 +55,7 @@ pub(super) fn subjects(strategies: &[Named], storages: &[StorageUnderTest]) -> V
             storages = StorageUnderTest::shipped();
             if are_named || ON_OTHER_DEVICES.contains(&strategy.spelling.as_str()) {
                 storages.extend(StorageUnderTest::on_other_devices());
+                storages.extend(StorageUnderTest::with_reserve());
             }
         }
         storages.iter().map(|storage| strategy.on(storage)).collect::<Vec<_>>()

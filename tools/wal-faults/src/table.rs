@@ -101,6 +101,8 @@ fn kinds(out: &mut String, report: &Report) {
         out,
         &format!("  besides, not counted as states: {} pieces of damage at rest", grouped(damages)),
     );
+    let full: u64 = report.subjects.iter().map(|subject| subject.full_disks).sum();
+    put(out, &format!("  and {} moments from which on the disk was full", grouped(full)));
     put(out, "");
 }
 

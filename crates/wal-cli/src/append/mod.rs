@@ -185,22 +185,26 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn open(args: &Args, settings: Settings) -> Result<Wal, Failure> {
-    let unsynced = args.place.allow_unsynced_names;
+    let (unsynced, reserve) = (args.place.allow_unsynced_names, args.place.reserve);
     let recovered = match (args.storage, &args.dir) {
         (Storage::Memory, _) => MemoryStorage::new().into_empty_log()?,
         (_, None) => return Err(Failure::usage("DIR is required")),
         (Storage::File, Some(dir)) => {
-            let settings = FileSettings::default().allow_unsynced_names(unsynced);
+            let settings = FileSettings::default();
+            let settings = settings.allow_unsynced_names(unsynced).reserve_bytes(reserve);
             open::recover_raw(FileStorage::create_with(dir, settings)?)?
         }
         (Storage::Direct, Some(dir)) => {
             let last_block = args.last_block.map(Into::into).unwrap_or_default();
-            let settings =
-                DirectSettings::default().last_block(last_block).allow_unsynced_names(unsynced);
+            let settings = DirectSettings::default()
+                .last_block(last_block)
+                .allow_unsynced_names(unsynced)
+                .reserve_bytes(reserve);
             open::recover_raw(DirectStorage::create_with(dir, settings)?)?
         }
         (Storage::Mmap, Some(dir)) => {
-            let settings = MmapSettings::default().allow_unsynced_names(unsynced);
+            let settings = MmapSettings::default();
+            let settings = settings.allow_unsynced_names(unsynced).reserve_bytes(reserve);
             open::recover_raw(MmapStorage::create_with(dir, settings)?)?
         }
         (Storage::Uring, Some(dir)) => open::recover_raw(open::uring(dir, args.place)?)?,

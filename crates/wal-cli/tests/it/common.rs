@@ -176,3 +176,16 @@ pub(crate) fn tear(dir: &Path, record: &[u8]) {
     let file = fs::OpenOptions::new().write(true).open(&segment).expect("writable");
     file.set_len(cut as u64).expect("writable");
 }
+
+/// May this command write directly where temporary files are? Some kernels take no direct I/O there.
+#[cfg(target_os = "linux")]
+pub(crate) fn may_use_direct() -> bool {
+    let temp = tempfile::tempdir().expect("a directory");
+    let done = run(temp.path(), "append DIR --storage direct", b"");
+    if done.code == Some(0) {
+        return true;
+    }
+    assert!(done.stderr.contains("takes no direct I/O"), "{done:?}");
+    skip(done.stderr.trim_end());
+    false
+}

@@ -11,6 +11,7 @@
 //! | `hints` | what a message says that one may do, done |
 //! | `copies` | copies of a log that are not whole |
 //! | `bounded` | every command in little memory |
+//! | `full_disk` | disks without room, which the log makes room on |
 //! | `kill` | `kill -9` at random moments |
 //! | `common` | running the command, and looking at what it left |
 
@@ -20,6 +21,8 @@ mod bounded;
 mod common;
 mod copies;
 mod dump;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod hints;
 mod hostile;
 #[cfg(unix)]

@@ -161,13 +161,22 @@ pub struct Listing {
     pub segments: Vec<Lsn>,
     /// Names of what else is there and is not the log's.
     pub foreign: Vec<String>,
+    /// How many bytes the [reserve](LogStorage::fill_reserve) holds.
+    pub reserve: u64,
 }
 
 impl Listing {
     /// The segments, ascending, and the names of what is not the log's.
     #[must_use]
     pub const fn new(segments: Vec<Lsn>, foreign: Vec<String>) -> Self {
-        Listing { segments, foreign }
+        Listing { segments, foreign, reserve: 0 }
+    }
+
+    /// Sets [`reserve`](Self::reserve).
+    #[must_use]
+    pub const fn reserve(mut self, bytes: u64) -> Self {
+        self.reserve = bytes;
+        self
     }
 }
 
@@ -363,6 +372,34 @@ pub trait LogStorage: Send + Sync + 'static {
     /// - **Durability**: durable on `Ok`, directory entry included.
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String>;
 
+    /// Says whether calls may use the [reserve](Self::fill_reserve) from now on. It is opened for a recovery, for
+    /// truncating and for closing, and closed for appends.
+    ///
+    /// While it is open, [`stage`](Self::stage), [`create`](Self::create), [`set_aside`](Self::set_aside) and writes to
+    /// segments take from it what the disk has no room for. The default does nothing.
+    ///
+    /// - **Concurrency**: by the writer, between its calls.
+    /// - **Durability**: none; after a crash it is closed.
+    fn open_reserve(&self, open: bool) {
+        let _ = open;
+    }
+
+    /// Keeps space free for when there is none: as much as a new segment's header, an end that is written again and a
+    /// copy of what is cut need, if segments have this size. A larger one stays as it is, so with a size of 0 the reserve
+    /// gets back what was taken from it. Does nothing while the reserve is open.
+    ///
+    /// It stays when the log is closed. A storage that has no limit, or no reserve, does nothing, as the default does.
+    ///
+    /// - **On `Ok`**: the reserve is as large as the storage's settings want it.
+    /// - **On `Err`**: `Full` if it is smaller, because there is no space left; the log is as it was.
+    /// - **If cancelled**: as for `Full`.
+    /// - **Concurrency**: one call at a time, by the writer, beside everything.
+    /// - **Durability**: none needed: what a crash takes is made again.
+    fn fill_reserve(&self, segment_size: u64) -> Io<'_, ()> {
+        let _ = segment_size;
+        Io::ready(Ok(()))
+    }
+
     /// Begins to notice changes, for a reader that waits for them; `None` where nothing tells of changes. So it is for
     /// every storage that does not implement this method. The reader then looks now and then.
     ///
@@ -409,6 +446,12 @@ macro_rules! forward_storage {
             }
             fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
                 (**self).set_aside(label, data)
+            }
+            fn open_reserve(&self, open: bool) {
+                (**self).open_reserve(open);
+            }
+            fn fill_reserve(&self, segment_size: u64) -> Io<'_, ()> {
+                (**self).fill_reserve(segment_size)
             }
             fn changes(&self) -> Option<Box<dyn Changes>> {
                 (**self).changes()

@@ -95,7 +95,11 @@ impl<H: File> DirectSegment<H> {
         let read = |buf: &mut [u8], at| whole::read(self.plain.file(), buf, at);
         let (at, bytes) =
             blocks.lay(offset, data, read).map_err(|e| self.plain.error("read block", e))?;
-        let write = |mode| whole::write_blocks(file, bytes, at, self.block, mode);
+        let len = bytes.len() as u64;
+        let write = |mode| {
+            let write = || whole::write_blocks(file, bytes, at, self.block, mode);
+            self.plain.with_reserve(len, write)
+        };
         match mode {
             WriteMode::Through if self.plain.trusts_one_call() => {
                 self.plain.syncing("write through", |_| write(WriteMode::Through))?;

@@ -25,6 +25,9 @@ pub struct DirectSettings {
     pub preallocate_bytes: u64,
     /// As in [`FileSettings`]: how many removed segments are kept to become new ones. Default 2, 0 to 64.
     pub max_spares: usize,
+    /// How many bytes are kept free for when the disk is full; as
+    /// [there](crate::FileSettings::reserve_bytes). Default `None`, 0 to 1 GiB.
+    pub reserve_bytes: Option<u64>,
     /// What is written at least, in bytes: every write is made of whole blocks. What becomes of the last
     /// one, if it is filled partly, says `last_block`. `None`: the least that the file system takes, often
     /// 512; padding then assumes 4096. A power of two, 512 to 65 536, and a multiple of that least.
@@ -85,6 +88,7 @@ impl Default for DirectSettings {
         DirectSettings {
             preallocate_bytes: files.preallocate_bytes,
             max_spares: files.max_spares,
+            reserve_bytes: files.reserve_bytes,
             block_bytes: Some(4096),
             last_block: LastBlock::default(),
             trust_write_through: files.trust_write_through,
@@ -105,6 +109,13 @@ impl DirectSettings {
     #[must_use]
     pub const fn max_spares(mut self, count: usize) -> Self {
         self.max_spares = count;
+        self
+    }
+
+    /// Sets [`reserve_bytes`](Self::reserve_bytes).
+    #[must_use]
+    pub const fn reserve_bytes(mut self, bytes: Option<u64>) -> Self {
+        self.reserve_bytes = bytes;
         self
     }
 
@@ -158,6 +169,7 @@ impl DirectSettings {
         FileSettings::default()
             .preallocate_bytes(preallocate.unwrap_or(u64::MAX))
             .max_spares(self.max_spares)
+            .reserve_bytes(self.reserve_bytes)
             .trust_write_through(self.trust_write_through)
             .allow_unsynced_names(self.allow_unsynced_names)
     }

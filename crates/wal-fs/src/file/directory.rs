@@ -10,7 +10,8 @@ use wal_core::{Access, Error, ErrorKind, Listing, Lsn, Result, StorageLock, Writ
 use super::fence::FileFence;
 use super::lock::{self, LockGuard};
 use super::names::{self, Name};
-use super::segment::{FileSegment, Growth};
+use super::reserve::{self, Reserve};
+use super::segment::{FileSegment, Growth, Place};
 use super::settings::FileSettings;
 use super::spares::Spares;
 use crate::os::dir::{self, failed, not_synced};
@@ -31,6 +32,7 @@ pub(crate) struct Directory<F> {
     path: PathBuf,
     settings: FileSettings,
     spares: Spares,
+    reserve: Reserve,
     /// Files are filled ahead to multiples of this many bytes; 0: not at all.
     fill_bytes: u64,
     /// Whether one call is believed to make a write durable here.
@@ -72,8 +74,18 @@ impl<F: FileSystem> Directory<F> {
             synced.is_err_and(|error| error.kind() == io::ErrorKind::Unsupported)
         };
         let durable_names = !(settings.allow_unsynced_names && refused());
-        let (spares, newest, named) = (Spares::default(), Mutex::default(), Mutex::default());
-        Directory { fs, path, settings, spares, fill_bytes, one_call, durable_names, newest, named }
+        Directory {
+            fs,
+            path,
+            settings,
+            spares: Spares::default(),
+            reserve: Reserve::default(),
+            fill_bytes,
+            one_call,
+            durable_names,
+            newest: Mutex::default(),
+            named: Mutex::default(),
+        }
     }
 
     /// Fills files ahead also where that gains nothing: for who can write only to bytes that are there.
@@ -152,6 +164,9 @@ impl<F: FileSystem> Directory<F> {
         self.spares
             .clear(&self.fs, &self.path)
             .map_err(|(path, source)| failed("remove spare", &path, source))?;
+        self.reserve
+            .find(&self.fs, &self.path)
+            .map_err(|source| failed("look for the reserve", &self.path, source))?;
         // An earlier process may have died between a rename and the sync of the directory. What is read
         // from now on is believed, so its names must not be lost in a power loss.
         self.sync()?;
@@ -167,13 +182,54 @@ impl<F: FileSystem> Directory<F> {
             let name = entry.name.to_string_lossy();
             match Name::parse(&name) {
                 Name::Segment(lsn) if !entry.is_dir => listing.segments.push(lsn),
-                Name::Spare | Name::Owner(_) | Name::Other => {}
+                Name::Reserve if !entry.is_dir => {
+                    listing.reserve += self.len_of(&entry.name)?;
+                }
+                Name::Spare | Name::Owner(_) | Name::Reserve | Name::Other => {}
                 Name::Segment(_) | Name::Foreign => listing.foreign.push(name.into_owned()),
             }
         }
         listing.segments.sort_unstable();
         listing.foreign.sort_unstable();
         Ok(listing)
+    }
+
+    /// The length of a file of this directory; 0 if it is gone by now.
+    fn len_of(&self, name: &std::ffi::OsStr) -> Result<u64> {
+        let path = self.path.join(name);
+        match self.fs.open(&path, Access::Read).and_then(|file| file.len()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            len => len.map_err(|source| failed("list", &path, source)),
+        }
+    }
+
+    /// Says whether the reserve may be used from now on.
+    pub(super) fn open_reserve(&self, open: bool) {
+        self.reserve.set_open(open);
+    }
+
+    /// Makes the reserve as large as segments of this size need it.
+    pub(super) fn fill_reserve(&self, segment_size: u64) -> Result<()> {
+        let most = self.settings.reserve_bytes;
+        let whole = self
+            .reserve
+            .fill(&self.fs, &self.path, segment_size, most)
+            .map_err(|(path, source)| failed("keep a reserve", &path, source))?;
+        if whole {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Full, "keep a reserve").with_detail(format!(
+            "{}: {} bytes are to be kept free for truncation and recovery",
+            self.path.display(),
+            reserve::sizes(segment_size, most).iter().sum::<u64>()
+        )))
+    }
+
+    /// A file of an open reserve, under a spare's name. It is the caller's.
+    pub(super) fn take_reserve(&self, need: u64) -> io::Result<Option<(PathBuf, F::File)>> {
+        let path = self.spares.next_path(&self.path);
+        let file = self.reserve.take(&self.fs, &self.path, need, &path)?;
+        Ok(file.map(|file| (path, file)))
     }
 
     /// A file under a spare's name, with old bytes in it or empty. It is the caller's.
@@ -191,17 +247,30 @@ impl<F: FileSystem> Directory<F> {
                 Err(source) => return Err(failed("open spare", &path, source)),
             }
         }
-        let created = self.spares.create(&self.fs, &self.path);
-        created.map_err(|(path, source)| failed("create file", &path, source))
+        match self.spares.create(&self.fs, &self.path) {
+            Ok(created) => Ok(created),
+            Err((path, source)) => {
+                let fail = |source| failed("create file", &path, source);
+                let taken = match reserve::is_full(&source) {
+                    true => self.take_reserve(0).map_err(fail)?,
+                    false => None,
+                };
+                taken.ok_or_else(|| fail(source))
+            }
+        }
     }
 
-    pub(super) fn open_segment(&self, name: Lsn, access: Access) -> Result<FileSegment<F::File>> {
+    pub(super) fn open_segment(
+        self: &Arc<Self>,
+        name: Lsn,
+        access: Access,
+    ) -> Result<FileSegment<F::File>> {
         let path = self.segment_path(name);
         let fail = |source| failed("open segment", &path, source).with_segment(name);
         let file = self.fs.open(&path, access).map_err(fail)?;
         // Nothing is appended to a segment that is there already: at most it gets a footer.
         let growth = Growth { len: file.len().map_err(fail)?, chunk: 0, limit: 0 };
-        Ok(FileSegment::new(file, name, path, access, self.one_call, growth))
+        Ok(FileSegment::new(file, name, path, access, self.clone(), growth))
     }
 
     /// Whether the segment at `path` may become another one. Not if its file has a second name, as in a backup made of
@@ -268,13 +337,52 @@ impl<F: FileSystem> Directory<F> {
         }
         let (name, file) = self.under_free_name(label, |path| self.fs.create_new(path));
         let path = self.path.join(&name);
-        let file = file.map_err(|source| failed("set bytes aside", &path, source))?;
-        let written = whole::write(&file, data, 0, WriteMode::Cached);
-        if let Err(source) = written.and_then(|()| file.sync_all()) {
-            let _ = self.fs.remove_file(&path);
-            return Err(failed("set bytes aside", &path, source));
+        let fail = |source| failed("set bytes aside", &path, source);
+        let written = file.and_then(|file| {
+            let written = whole::write(&file, data, 0, WriteMode::Cached);
+            written.and_then(|()| file.sync_all()).inspect_err(|_| {
+                let _ = self.fs.remove_file(&path);
+            })
+        });
+        match written {
+            Err(error) if reserve::is_full(&error) => {
+                let kept = self.put_aside_in_reserve(label, data).map_err(fail)?;
+                kept.ok_or_else(|| fail(error))
+            }
+            written => {
+                written.map_err(fail)?;
+                self.sync()?;
+                Ok(name)
+            }
         }
-        self.sync()?;
-        Ok(name)
+    }
+
+    /// The same where there is no space; `None` if there is no reserve either.
+    fn put_aside_in_reserve(&self, label: &str, data: &[u8]) -> io::Result<Option<String>> {
+        while let Some((spare, file)) = self.take_reserve(data.len() as u64)? {
+            let written = reserve::write_whole(&file, data).and_then(|()| file.sync_all());
+            match written.and_then(|()| self.keep(&spare, label)) {
+                Ok(kept) => {
+                    return Ok(kept.file_name().map(|name| name.to_string_lossy().into_owned()));
+                }
+                Err(error) => {
+                    let _ = self.fs.remove_file(&spare);
+                    if !reserve::is_full(&error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<F: FileSystem> Place for Directory<F> {
+    fn trusts_one_call(&self) -> bool {
+        self.one_call
+    }
+
+    fn make_space(&self, need: u64) -> bool {
+        self.reserve.give_up(&self.fs, &self.path, need)
     }
 }

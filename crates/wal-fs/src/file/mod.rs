@@ -7,6 +7,7 @@
 //! | `staged` | a file that is to become a segment, and how it gets the name |
 //! | `segment` | one segment in one file |
 //! | `spares` | files that are to become segments |
+//! | `reserve` | files that hold space for when there is none |
 //! | `lock` | the one-writer lock |
 //! | `fence` | whether the log is still its opener's, should the lock fail |
 //! | `names` | what the files are called |
@@ -16,6 +17,7 @@ mod directory;
 mod fence;
 mod lock;
 mod names;
+mod reserve;
 mod segment;
 mod settings;
 mod spares;
@@ -218,6 +220,14 @@ impl<F: FileSystem> LogStorage for FileStorage<F> {
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         Io::ready(self.directory.put_aside(label, &data))
+    }
+
+    fn open_reserve(&self, open: bool) {
+        self.directory.open_reserve(open);
+    }
+
+    fn fill_reserve(&self, segment_size: u64) -> Io<'_, ()> {
+        Io::ready(self.directory.fill_reserve(segment_size))
     }
 
     fn changes(&self) -> Option<Box<dyn Changes>> {

@@ -14,6 +14,8 @@ pub(super) enum Name {
     Spare,
     /// The file whose name says which owner of the log is the last.
     Owner(u64),
+    /// A file that holds space for when there is none.
+    Reserve,
     /// The lock file, bytes that were set aside, or what the file system itself keeps.
     Other,
     /// Nothing of ours.
@@ -31,6 +33,9 @@ impl Name {
         }
         if let Some(epoch) = name.strip_prefix("OWNER-").and_then(number) {
             return Name::Owner(epoch);
+        }
+        if matches!(name.strip_prefix("RESERVE-"), Some("1" | "2" | "3")) {
+            return Name::Reserve;
         }
         if name == LOCK || name == "lost+found" || is_set_aside(name) {
             return Name::Other;
@@ -89,6 +94,11 @@ pub(super) fn owner(epoch: u64) -> String {
     named("OWNER-", epoch, "")
 }
 
+/// The files of the reserve are counted from 0 here.
+pub(super) fn reserve(n: usize) -> String {
+    format!("RESERVE-{}", n + 1)
+}
+
 pub(super) fn set_aside(label: &str, n: u64) -> String {
     format!("{label}-{n}.cut")
 }
@@ -105,6 +115,9 @@ mod tests {
         assert_eq!(Name::parse(&spare(7)), Name::Spare);
         assert_eq!(Name::parse(&set_aside("00000000000000000001-tail", 3)), Name::Other);
         assert_eq!(Name::parse(&owner(7)), Name::Owner(7));
+        for n in 0..3 {
+            assert_eq!(Name::parse(&reserve(n)), Name::Reserve);
+        }
         assert_eq!(Name::parse("LOCK"), Name::Other);
         assert_eq!(Name::parse("lost+found"), Name::Other);
     }
@@ -132,6 +145,9 @@ mod tests {
             "lock",
             "OWNER-",
             "OWNER-7",
+            "RESERVE-",
+            "RESERVE-0",
+            "RESERVE-4",
         ];
         for name in foreign {
             assert_eq!(Name::parse(name), Name::Foreign, "{name}");

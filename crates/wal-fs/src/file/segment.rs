@@ -3,15 +3,25 @@
 use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use wal_core::{Access, Error, ErrorKind, Io, Lsn, Result, Segment, WriteMode};
 
+use super::reserve;
 use crate::os::{File, whole};
 
 /// More than is read at once of whatever can be read in pieces, in bytes.
 const LARGE: usize = 1 << 20;
+
+/// What a segment knows of its directory.
+pub(super) trait Place: Send + Sync + 'static {
+    /// Whether one call is believed to make a write durable.
+    fn trusts_one_call(&self) -> bool;
+
+    /// Gives space of an open reserve back to the file system, if possible so many bytes. Whether there was any.
+    fn make_space(&self, need: u64) -> bool;
+}
 
 /// An open segment file.
 pub(crate) struct FileSegment<H> {
@@ -19,8 +29,7 @@ pub(crate) struct FileSegment<H> {
     name: Lsn,
     path: PathBuf,
     access: Access,
-    /// Whether one call is believed to make a write durable.
-    one_call: bool,
+    place: Arc<dyn Place>,
     growth: Mutex<Growth>,
     sync: Mutex<SyncState>,
 }
@@ -66,11 +75,11 @@ impl<H: File> FileSegment<H> {
         name: Lsn,
         path: PathBuf,
         access: Access,
-        one_call: bool,
+        place: Arc<dyn Place>,
         growth: Growth,
     ) -> Self {
         let (growth, sync) = (Mutex::new(growth), Mutex::new(SyncState::Fine));
-        FileSegment { file, name, path, access, one_call, growth, sync }
+        FileSegment { file, name, path, access, place, growth, sync }
     }
 
     pub(crate) fn file(&self) -> &H {
@@ -95,7 +104,22 @@ impl<H: File> FileSegment<H> {
 
     /// Whether one call is believed to make a write durable. If not, a sync has to follow.
     pub(crate) fn trusts_one_call(&self) -> bool {
-        self.one_call
+        self.place.trusts_one_call()
+    }
+
+    /// Runs a write of `len` bytes. Where there is no space for it, runs it again when the reserve has given up
+    /// some.
+    pub(crate) fn with_reserve(
+        &self,
+        len: u64,
+        mut write: impl FnMut() -> io::Result<()>,
+    ) -> io::Result<()> {
+        loop {
+            match write() {
+                Err(error) if reserve::is_full(&error) && self.place.make_space(len) => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     fn growth(&self) -> MutexGuard<'_, Growth> {
@@ -128,14 +152,15 @@ impl<H: File> FileSegment<H> {
         };
         let mut growth = self.growth();
         let target = growth.target(end);
-        if mode == WriteMode::Through && target.is_none() && self.one_call {
-            self.syncing("write through", |file| whole::write(file, data, offset, mode))
-                .map_err(at)?;
+        let len = data.len() as u64;
+        let write =
+            |file: &H, mode| self.with_reserve(len, || whole::write(file, data, offset, mode));
+        if mode == WriteMode::Through && target.is_none() && self.trusts_one_call() {
+            self.syncing("write through", |file| write(file, mode)).map_err(at)?;
             growth.len = growth.len.max(end);
             return Ok(());
         }
-        whole::write(&self.file, data, offset, WriteMode::Cached)
-            .map_err(|source| at(self.error("write", source)))?;
+        write(&self.file, WriteMode::Cached).map_err(|source| at(self.error("write", source)))?;
         growth.len = growth.len.max(end);
         if let Some(target) = target {
             self.fill(&mut growth, target)?;
@@ -265,13 +290,26 @@ impl<H: File> Segment for FileSegment<H> {
 mod tests {
     use super::*;
 
+    struct Nowhere;
+
+    impl Place for Nowhere {
+        fn trusts_one_call(&self) -> bool {
+            true
+        }
+
+        fn make_space(&self, _: u64) -> bool {
+            false
+        }
+    }
+
     #[test]
     fn memory_is_read_into_again_unless_somebody_holds_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bytes");
         let file = crate::os::FileSystem::create_new(&crate::os::RealFs, &path).unwrap();
         let growth = Growth { len: 0, chunk: 0, limit: 0 };
-        let segment = FileSegment::new(file, Lsn::FIRST, path, Access::Write, true, growth);
+        let segment =
+            FileSegment::new(file, Lsn::FIRST, path, Access::Write, Arc::new(Nowhere), growth);
         segment.write(0, b"first second", WriteMode::Cached).unwrap();
         let first = segment.read(0, 5, Bytes::new()).unwrap();
         let held = first.clone();

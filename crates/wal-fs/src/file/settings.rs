@@ -26,6 +26,11 @@ pub struct FileSettings {
     /// How many removed segments are kept to become new ones. Each takes the space of a segment.
     /// 0 switches recycling off. Default 2, 0 to 64.
     pub max_spares: usize,
+    /// How many bytes are kept free for when the disk is full: in files of their own, which a truncation, a recovery
+    /// and closing may use. So the log itself can make room. `None`: what segments of the log's size need for that,
+    /// 256 KiB to 8.1 MiB. `Some(0)`: nothing. Where a file system gives each write a new place or compresses (btrfs,
+    /// ZFS, bcachefs, NILFS), the space is less sure. Default `None`, 0 to 1 GiB.
+    pub reserve_bytes: Option<u64>,
     /// Whether a commit is one write-through call (`pwritev2` with `RWF_DSYNC` on Linux) where that
     /// is possible and [trusted](Self::trust_write_through), instead of a write and an `fdatasync`. As durable, and one call fewer; what it
     /// gains depends on the device. Default false.
@@ -53,6 +58,7 @@ impl Default for FileSettings {
         FileSettings {
             preallocate_bytes: 1 << 20,
             max_spares: 2,
+            reserve_bytes: None,
             write_through: false,
             trust_write_through: None,
             allow_unsynced_names: false,
@@ -72,6 +78,13 @@ impl FileSettings {
     #[must_use]
     pub const fn max_spares(mut self, count: usize) -> Self {
         self.max_spares = count;
+        self
+    }
+
+    /// Sets [`reserve_bytes`](Self::reserve_bytes).
+    #[must_use]
+    pub const fn reserve_bytes(mut self, bytes: Option<u64>) -> Self {
+        self.reserve_bytes = bytes;
         self
     }
 
@@ -102,6 +115,7 @@ impl FileSettings {
     /// `Invalid`, naming the setting, its value and its range.
     pub fn validate(&self) -> Result<()> {
         range("preallocate_bytes", self.preallocate_bytes, 0, 1 << 30)?;
+        range("reserve_bytes", self.reserve_bytes.unwrap_or(0), 0, 1 << 30)?;
         range("max_spares", self.max_spares as u64, 0, 64)
     }
 }

@@ -14,6 +14,7 @@ use wal_core::{
 
 use super::directory::Directory;
 use super::fence::told;
+use super::reserve::is_full;
 use super::segment::{FileSegment, Growth};
 use crate::os::dir::{failed, not_synced};
 use crate::os::{File, FileSystem, whole};
@@ -123,7 +124,7 @@ impl<F: FileSystem, P> StagedFile<F, P> {
     fn write(&mut self, offset: u64, data: &[u8]) -> Result<()> {
         self.step(State::Unsynced, |this| {
             let end = offset.checked_add(data.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
-            whole::write(&this.file, data, offset, WriteMode::Cached)?;
+            this.with_reserve(end, |file| whole::write(file, data, offset, WriteMode::Cached))?;
             this.end = this.end.max(end);
             this.growth.len = this.growth.len.max(end);
             this.growth.limit = this.growth.limit.max(end);
@@ -149,8 +150,48 @@ impl<F: FileSystem, P> StagedFile<F, P> {
                     Err(error) => return Err(error),
                 }
             }
-            file.sync_all()
+            this.with_reserve(this.end, File::sync_all)
         })
+    }
+
+    /// Runs a step on the file. Where there is no space for it, runs it again on a file of the reserve.
+    fn with_reserve(
+        &mut self,
+        need: u64,
+        run: impl Fn(&F::File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        loop {
+            match run(&self.file) {
+                Err(error) if is_full(&error) => {
+                    if !self.move_to_reserve(need)? {
+                        return Err(error);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Goes on in a file of the reserve, with what was written so far. `false` if there is none that has room.
+    fn move_to_reserve(&mut self, need: u64) -> io::Result<bool> {
+        let directory = self.spare.directory.clone();
+        while let Some((path, file)) = directory.take_reserve(need)? {
+            let spare = Spare { directory: directory.clone(), path: Some(path) };
+            match whole::copy(&self.file, &file, self.end) {
+                Err(error) if is_full(&error) => continue,
+                copied => copied?,
+            }
+            let mut len = file.len()?;
+            if len > self.growth.limit.max(need) {
+                len = self.growth.limit.max(need);
+                file.set_len(len)?;
+            }
+            self.growth.len = len;
+            // The present file goes, and its space is free.
+            (self.file, self.spare) = (file, spare);
+            return Ok(true);
+        }
+        Ok(false)
     }
 }
 
@@ -172,8 +213,8 @@ where
         let (fs, path) = (directory.file_system(), directory.segment_path(name));
         let id = told(file.links())
             .map_err(|source| naming_failed(OP, &path, source).with_segment(name))?;
-        let one_call = directory.trusts_one_call();
-        let segment = FileSegment::new(file, name, path.clone(), Access::Write, one_call, growth);
+        let place = directory.clone();
+        let segment = FileSegment::new(file, name, path.clone(), Access::Write, place, growth);
         // Before the name is there: if this fails, nothing has happened.
         let segment = prepare(Nameless { segment, fs, path: spare.path(), end })
             .map_err(|e| e.with_segment(name))?;

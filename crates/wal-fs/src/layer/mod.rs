@@ -77,6 +77,16 @@ macro_rules! forward {
             self.$below().set_aside(label, data)
         }
     };
+    (@open_reserve $below:ident) => {
+        fn open_reserve(&self, open: bool) {
+            self.$below().open_reserve(open);
+        }
+    };
+    (@fill_reserve $below:ident) => {
+        fn fill_reserve(&self, segment_size: u64) -> ::wal_core::Io<'_, ()> {
+            self.$below().fill_reserve(segment_size)
+        }
+    };
     (@changes $below:ident) => {
         fn changes(&self) -> Option<::std::boxed::Box<dyn ::wal_core::Changes>> {
             self.$below().changes()

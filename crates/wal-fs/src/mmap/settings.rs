@@ -28,6 +28,9 @@ pub struct MmapSettings {
     pub helper_thread: bool,
     /// As in [`FileSettings`]: how many removed segments are kept to become new ones. Default 2, 0 to 64.
     pub max_spares: usize,
+    /// How many bytes are kept free for when the disk is full; as
+    /// [there](crate::FileSettings::reserve_bytes). Default `None`, 0 to 1 GiB.
+    pub reserve_bytes: Option<u64>,
     /// As in [`FileSettings`]: whether the log may live where directories cannot be synced, and what that costs.
     /// Default false.
     pub allow_unsynced_names: bool,
@@ -40,6 +43,7 @@ impl Default for MmapSettings {
             window_bytes: files.preallocate_bytes,
             helper_thread: true,
             max_spares: files.max_spares,
+            reserve_bytes: files.reserve_bytes,
             allow_unsynced_names: files.allow_unsynced_names,
         }
     }
@@ -67,6 +71,13 @@ impl MmapSettings {
         self
     }
 
+    /// Sets [`reserve_bytes`](Self::reserve_bytes).
+    #[must_use]
+    pub const fn reserve_bytes(mut self, bytes: Option<u64>) -> Self {
+        self.reserve_bytes = bytes;
+        self
+    }
+
     /// Sets [`allow_unsynced_names`](Self::allow_unsynced_names).
     #[must_use]
     pub const fn allow_unsynced_names(mut self, allow: bool) -> Self {
@@ -88,6 +99,7 @@ impl MmapSettings {
         FileSettings::default()
             .preallocate_bytes(self.window_bytes)
             .max_spares(self.max_spares)
+            .reserve_bytes(self.reserve_bytes)
             .allow_unsynced_names(self.allow_unsynced_names)
     }
 }

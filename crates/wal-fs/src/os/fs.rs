@@ -318,6 +318,19 @@ pub trait File: Send + Sync + 'static {
     /// - **Durability**: after the next sync.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
+    /// Makes the file `len` bytes long, all of which have their space: writing to them cannot fail for the lack of it.
+    /// What was not written reads as zeros.
+    ///
+    /// - **On `Ok`**: so it is. Where each write gets a new place, it may still fail.
+    /// - **On `Err`**: the file may be longer; `Unsupported` if this place has no such call. So it is for every file that
+    ///   does not implement this method.
+    /// - **Concurrency**: not beside writes.
+    /// - **Durability**: after the next `sync_all`.
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let _ = len;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Maps bytes of the file into memory, to be written without a call.
     ///
     /// Every byte of the range must have been written before, so that storing to it can need no

@@ -238,6 +238,26 @@ impl File for RealFile {
         self.file.set_len(len)
     }
 
+    #[cfg(target_os = "linux")]
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        loop {
+            return match fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+                    Err(io::ErrorKind::Unsupported.into())
+                }
+                allocated => Ok(allocated?),
+            };
+        }
+    }
+
+    /// Bytes are written instead.
+    #[cfg(not(target_os = "linux"))]
+    fn allocate(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
         mapping::map(&self.file, offset, len)
     }

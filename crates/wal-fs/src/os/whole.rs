@@ -65,6 +65,22 @@ pub(crate) fn write_zeros(file: &impl File, mut from: u64, to: u64) -> io::Resul
     Ok(())
 }
 
+/// Copies the first `len` bytes of a file to another one.
+pub(crate) fn copy(from: &impl File, to: &impl File, len: u64) -> io::Result<()> {
+    let mut buf = vec![0; len.min(ZEROS.len() as u64) as usize];
+    let mut at = 0;
+    while at < len {
+        let wanted = (len - at).min(buf.len() as u64) as usize;
+        let n = read(from, &mut buf[..wanted], at)?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        write(to, &buf[..n], at, WriteMode::Cached)?;
+        at += n as u64;
+    }
+    Ok(())
+}
+
 /// Reads until `buf` is full or the file ends; says how much it read.
 pub(crate) fn read(file: &impl File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut done = 0;

@@ -24,6 +24,9 @@ pub struct UringSettings {
     pub preallocate_bytes: u64,
     /// As in [`FileSettings`]: how many removed segments are kept to become new ones. Default 2, 0 to 64.
     pub max_spares: usize,
+    /// How many bytes are kept free for when the disk is full; as
+    /// [there](crate::FileSettings::reserve_bytes). Default `None`, 0 to 1 GiB.
+    pub reserve_bytes: Option<u64>,
     /// How many operations the kernel is given at a time; those beyond wait in this process. A segment
     /// has one at most, and a log writes to one segment. Default 16, 1 to 4096.
     pub queue_depth: u32,
@@ -41,6 +44,7 @@ impl Default for UringSettings {
         UringSettings {
             preallocate_bytes: files.preallocate_bytes,
             max_spares: files.max_spares,
+            reserve_bytes: files.reserve_bytes,
             queue_depth: 16,
             trust_write_through: files.trust_write_through,
             allow_unsynced_names: files.allow_unsynced_names,
@@ -60,6 +64,13 @@ impl UringSettings {
     #[must_use]
     pub const fn max_spares(mut self, count: usize) -> Self {
         self.max_spares = count;
+        self
+    }
+
+    /// Sets [`reserve_bytes`](Self::reserve_bytes).
+    #[must_use]
+    pub const fn reserve_bytes(mut self, bytes: Option<u64>) -> Self {
+        self.reserve_bytes = bytes;
         self
     }
 
@@ -98,6 +109,7 @@ impl UringSettings {
         FileSettings::default()
             .preallocate_bytes(self.preallocate_bytes)
             .max_spares(self.max_spares)
+            .reserve_bytes(self.reserve_bytes)
             .trust_write_through(self.trust_write_through)
             .allow_unsynced_names(self.allow_unsynced_names)
     }

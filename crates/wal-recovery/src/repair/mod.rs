@@ -12,11 +12,13 @@
 //! | `salvage` | keeping what is readable |
 //! | `mend_header` | correcting a header in which one bit is wrong |
 //! | `lost_header` | making a header for a segment that has lost its own |
+//! | `make_room` | removing segments that a truncation is to remove, on a full disk |
 //! | `identify` | what the frames of such a segment tell of it |
 
 pub(crate) mod end_earlier;
 mod identify;
 pub(crate) mod lost_header;
+pub(crate) mod make_room;
 pub(crate) mod mend_header;
 mod move_tail;
 mod new_segment;
@@ -105,7 +107,11 @@ impl Repair<'_> {
         }
         if to > from {
             let (segment, offset, bytes) = (name, from, to - from);
-            self.done.cut.push(Cut { segment, offset, bytes, first_lsn, saved_as: None });
+            let cut = Cut { segment, offset, bytes, first_lsn, saved_as: None };
+            // There already if a repair begins again, on a full disk.
+            if !self.done.cut.contains(&cut) {
+                self.done.cut.push(cut);
+            }
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ fn remove_unreadable(repair: &Repair<'_>) -> Result<()> {
 }
 
 /// Scans what a step left.
-fn rescan(repair: &Repair<'_>) -> Result<Scan> {
+pub(super) fn rescan(repair: &Repair<'_>) -> Result<Scan> {
     match repair.scanner.scan(repair.storage)? {
         Scanned::Log(scan) => Ok(scan),
         Scanned::Empty(_) => {

@@ -109,6 +109,7 @@ impl Scanner {
             findings: Vec::new(),
             unsupported: None,
             foreign: listing.foreign,
+            reserve: listing.reserve,
         };
         judge(&mut scan);
         scan.findings = ends::findings(&scan);

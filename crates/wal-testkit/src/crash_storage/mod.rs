@@ -418,6 +418,17 @@ impl<S: LogStorage> LogStorage for CrashStorage<S> {
         })
     }
 
+    fn open_reserve(&self, open: bool) {
+        self.shared.inner.open_reserve(open);
+    }
+
+    fn fill_reserve(&self, segment_size: u64) -> Io<'_, ()> {
+        match self.state("keep a reserve") {
+            Ok(_) => self.shared.inner.fill_reserve(segment_size),
+            Err(error) => Io::ready(Err(error)),
+        }
+    }
+
     /// What is not on the medium below yet is told of by nobody.
     fn changes(&self) -> Option<Box<dyn Changes>> {
         None

@@ -55,6 +55,11 @@ pub enum CrashSpec {
         /// `s`tale, `t`orn sectors, `b`oth names, `n`either name.
         fates: String,
     },
+    /// The process dies before this change, and the disk is full from then on.
+    Full {
+        /// The change.
+        point: usize,
+    },
     /// The recovery meets a failing call: this one, the so-manieth of its kind.
     Fault {
         /// The call.
@@ -82,6 +87,7 @@ impl fmt::Display for CrashSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CrashSpec::Process { point } => write!(f, "process@{point}"),
+            CrashSpec::Full { point } => write!(f, "full@{point}"),
             CrashSpec::Power { point, atom_bytes, fates } => {
                 write!(f, "power@{point}/{atom_bytes}:{fates}")
             }
@@ -106,6 +112,9 @@ impl FromStr for CrashSpec {
         let (kind, rest) = text.trim().split_once('@').ok_or_else(bad)?;
         if kind == "process" {
             return Ok(CrashSpec::Process { point: rest.parse().map_err(|_| bad())? });
+        }
+        if kind == "full" {
+            return Ok(CrashSpec::Full { point: rest.parse().map_err(|_| bad())? });
         }
         let (head, tail) = rest.split_once(':').ok_or_else(bad)?;
         match kind {

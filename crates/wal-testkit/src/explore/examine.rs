@@ -6,12 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use wal_core::{Claim, Clock, Drive, Durability, Error, ErrorKind, Lsn, Result, Wal};
+use wal_core::{
+    Access, Claim, Clock, Drive, Durability, Error, ErrorKind, Listing, Lsn, Result, Wal,
+};
 use wal_recovery::Mode;
 
 use crate::promise::{Crash, Found, Knowledge, Lost, Violation, oracle};
 use crate::simulation::{self, Run, SimulatedClock, Subject, Workload};
-use crate::{CrashPolicy, FaultFs, ModelFs, Moment};
+use crate::{CrashPolicy, FaultFs, ModelFs, Moment, StorageUnderTest};
 
 /// The ways in which the last crash of an examination is made: a replay tries them all.
 pub(super) const LAST_CRASHES: u64 = 12;
@@ -79,6 +81,22 @@ impl<'a> Probe<'a> {
         let opened = simulation::open(self.subject, self.segment_size, storage, &clock)?;
         let simulation::Opened { log, found, .. } = opened;
         Ok(Opened { log, found, clock })
+    }
+
+    /// Whether the storage's reserve is all there on a disk, and large enough for each of the segments.
+    pub(super) fn has_whole_reserve(&self, disk: &ModelFs) -> bool {
+        let look = || {
+            let storage = self.subject.storage.open(FaultFs::new(disk.clone()))?;
+            let Listing { segments, reserve, .. } = storage.list().wait()?;
+            let len = |name: &Lsn| storage.open(*name, Access::Read).wait()?.len().wait();
+            let largest =
+                segments.iter().map(len).try_fold(0, |most, len| len.map(|n| n.max(most)));
+            Ok::<_, Error>(
+                largest? <= StorageUnderTest::FITS_IN_RESERVE
+                    && self.subject.storage.reserve() == Some(reserve),
+            )
+        };
+        look().unwrap_or(false)
     }
 
     /// Salvages what is on a disk, and reads everything.

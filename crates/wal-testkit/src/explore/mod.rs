@@ -13,6 +13,7 @@
 //! | `images` | what a crash leaves of a moment |
 //! | `examine` | one image: recover, check, crash again, append, crash again |
 //! | `at_rest` | damage to bytes that were durable |
+//! | `full_disk` | a disk without room at every step |
 //! | `salvage` | keeping what is left of them |
 //! | `case` | one crash of one workload as a line of text |
 //! | `replay` | runs a case again |
@@ -26,6 +27,7 @@ mod directed;
 mod examine;
 mod explorer;
 mod fates;
+mod full_disk;
 mod generate;
 mod images;
 mod outcome;

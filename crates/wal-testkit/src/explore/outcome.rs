@@ -123,6 +123,9 @@ pub struct Outcome {
     /// Pieces of damage to durable bytes that were tried, each on an image of its own (O6). They do not
     /// count as states.
     pub damages: u64,
+    /// Moments at which the process died on a disk that was full from then on, while the
+    /// [reserve](wal_core::LogStorage::fill_reserve) was whole. They do not count as states.
+    pub full_disks: u64,
     /// How many states contained each kind of fault.
     pub kinds: BTreeMap<FaultKind, u64>,
     /// The worst loss by the death of the process.
@@ -146,6 +149,7 @@ impl Outcome {
             crash_points: 0,
             workloads: 0,
             damages: 0,
+            full_disks: 0,
             kinds: BTreeMap::new(),
             process_crash: Worst::default(),
             power_loss: Worst::default(),
@@ -177,6 +181,7 @@ impl Outcome {
         self.crash_points += other.crash_points;
         self.workloads += other.workloads;
         self.damages += other.damages;
+        self.full_disks += other.full_disks;
         self.outside_claim += other.outside_claim;
         other.kinds.iter().for_each(|(kind, n)| *self.kinds.entry(*kind).or_default() += n);
         self.process_crash.merge(&other.process_crash);

@@ -2,7 +2,7 @@
 
 use super::case::{Case, CrashSpec};
 use super::examine::{LAST_CRASHES, Probe, run_caught};
-use super::{at_rest, fates, images};
+use super::{at_rest, fates, full_disk, images};
 use crate::promise::{Crash, Knowledge, Violation};
 use crate::simulation::{Run, Subject};
 use crate::{Fate, ModelFs, Moment};
@@ -26,6 +26,7 @@ impl Case {
         let point = match first {
             CrashSpec::Process { point }
             | CrashSpec::Power { point, .. }
+            | CrashSpec::Full { point }
             | CrashSpec::Rot { point, .. } => *point,
             CrashSpec::Fault { .. } => run.moments.len() - 1,
         };
@@ -37,6 +38,9 @@ impl Case {
         let known = knowledge(run, point);
         if let CrashSpec::Rot { seed, .. } = first {
             return at_rest::check(&probe, &known, &run.moments, point, *seed);
+        }
+        if let CrashSpec::Full { .. } = first {
+            return full_disk::check(&probe, &known, moment).map(drop);
         }
         let crash = match first {
             CrashSpec::Power { .. } => Crash::Power,
@@ -102,7 +106,9 @@ fn fits(spec: &CrashSpec, moment: &Moment) -> Result<(), Violation> {
 
 fn apply(probe: &Probe<'_>, moment: &Moment, spec: &CrashSpec) -> ModelFs {
     match spec {
-        CrashSpec::Process { .. } | CrashSpec::Rot { .. } => images::after_process_crash(moment),
+        CrashSpec::Process { .. } | CrashSpec::Full { .. } | CrashSpec::Rot { .. } => {
+            images::after_process_crash(moment)
+        }
         CrashSpec::Fault { call, nth } => images::after_faulty_recovery(probe, moment, *call, *nth),
         CrashSpec::Power { atom_bytes, fates, .. } => {
             let pending = moment.pending(*atom_bytes);

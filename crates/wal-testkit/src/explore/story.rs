@@ -31,6 +31,7 @@ impl Case {
             Some(
                 CrashSpec::Process { point }
                 | CrashSpec::Power { point, .. }
+                | CrashSpec::Full { point }
                 | CrashSpec::Rot { point, .. },
             ) => *point,
             _ => run.moments.len(),
@@ -102,6 +103,9 @@ fn crash_told(spec: &CrashSpec) -> String {
         CrashSpec::Process { point } => format!("the process dies before change {point}"),
         CrashSpec::Power { point, atom_bytes, .. } => {
             format!("the power fails before change {point}; writes tear at {atom_bytes} bytes")
+        }
+        CrashSpec::Full { point } => {
+            format!("the process dies before change {point}, and the disk is full")
         }
         CrashSpec::Fault { call, nth } => format!("{call:?} number {nth} of the recovery fails"),
         CrashSpec::Rot { point, .. } => {

@@ -7,7 +7,7 @@ use wal_core::{Clock, SystemClock};
 use super::case::CrashSpec;
 use super::examine::{LAST_CRASHES, Probe, run_caught};
 use super::fates::{self, Density};
-use super::{Outcome, at_rest, images};
+use super::{Outcome, at_rest, full_disk, images};
 use crate::promise::{Crash, FaultKind, Knowledge, Violation};
 use crate::simulation::{Subject, Workload};
 use crate::{ATOM_BYTES, Atom, AtomKind, Call, Fate, ModelFs, Moment, Rng};
@@ -78,6 +78,7 @@ impl<'a> Sweep<'a> {
             self.outcome.crash_points += 1;
             let broken = self.crash_here(&known, point, moment).err();
             let broken = broken.or_else(|| self.damage_here(&known, &run.moments, point).err());
+            let broken = broken.or_else(|| self.full_here(&known, point, moment).err());
             if broken.is_some() {
                 return broken;
             }
@@ -103,6 +104,21 @@ impl<'a> Sweep<'a> {
             self.outcome.damages += 1;
             at_rest::check(&self.probe, known, moments, point, seed)
                 .map_err(|violation| (violation, vec![CrashSpec::Rot { point, seed }]))?;
+        }
+        Ok(())
+    }
+
+    /// A disk that is full from here on, for a storage with a reserve.
+    fn full_here(
+        &mut self,
+        known: &Knowledge,
+        point: usize,
+        moment: &Moment,
+    ) -> Result<(), Broken> {
+        if self.probe.subject.storage.reserve().is_some() {
+            let whole = full_disk::check(&self.probe, known, moment)
+                .map_err(|violation| (violation, vec![CrashSpec::Full { point }]))?;
+            self.outcome.full_disks += u64::from(whole);
         }
         Ok(())
     }

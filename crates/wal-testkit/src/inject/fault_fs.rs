@@ -206,6 +206,10 @@ impl<H: File> File for FaultFile<H> {
         self.change(OpKind::SetLen(len), || self.inner.set_len(len))
     }
 
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.change(OpKind::SetLen(len), || self.inner.allocate(len))
+    }
+
     fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
         self.faults.look(Call::Map)?;
         let inner = self.inner.map(offset, len)?;

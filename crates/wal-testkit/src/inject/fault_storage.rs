@@ -121,6 +121,14 @@ impl<S: LogStorage> LogStorage for FaultStorage<S> {
         guarded(&self.control, StorageCall::SetAside, || self.inner.set_aside(label, data))
     }
 
+    fn open_reserve(&self, open: bool) {
+        self.inner.open_reserve(open);
+    }
+
+    fn fill_reserve(&self, segment_size: u64) -> Io<'_, ()> {
+        self.inner.fill_reserve(segment_size)
+    }
+
     fn changes(&self) -> Option<Box<dyn Changes>> {
         self.inner.changes()
     }

@@ -158,6 +158,21 @@ impl File for ModelFile {
         Ok(())
     }
 
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.check_writable()?;
+        let mut state = self.fs.change()?;
+        let more = len.saturating_sub(state.disk.inode(self.inode)?.cache().len() as u64);
+        let used = state.disk.used();
+        if more > 0 && state.disk.capacity.is_some_and(|capacity| used + more > capacity) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let seq = state.disk.next_seq();
+        if more > 0 {
+            state.disk.inode_mut(self.inode)?.set_len(seq, len);
+        }
+        Ok(())
+    }
+
     fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
         self.check_writable()?;
         let mut state = self.fs.state()?;

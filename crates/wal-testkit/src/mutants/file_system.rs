@@ -247,6 +247,11 @@ impl<H: File> File for LyingFile<H> {
         self.inner.set_len(len)
     }
 
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.catch_up()?;
+        self.inner.allocate(len)
+    }
+
     fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
         self.catch_up()?;
         self.inner.map(offset, len)

@@ -208,6 +208,13 @@ fn storages() -> Vec<Mutant> {
             "a cut goes to the start of the sector, and takes whole frames with it",
             StorageBug::CutsSectors,
         ),
+        wrong(
+            ("always", "file-reserve"),
+            "reserve-never-opened",
+            0,
+            "what is kept for a full disk is kept then, too",
+            StorageBug::KeepsReserveShut,
+        ),
     ]
 }
 

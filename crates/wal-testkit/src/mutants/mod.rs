@@ -27,7 +27,6 @@ mod list;
 mod storage;
 mod strategy;
 
-use wal_fs::FileSettings;
 use wal_sync::Policy;
 
 use self::file_system::Lying;
@@ -95,7 +94,11 @@ impl Mutant {
         let original = self.original();
         match self.seam.clone() {
             Seam::FileSystem(lie) => {
-                let files = Lying::under_files(self.storage, settings(self.storage), lie);
+                let files = Lying::under_files(
+                    self.storage,
+                    StorageUnderTest::settings_of(self.storage),
+                    lie,
+                );
                 original.on(files)
             }
             Seam::Storage(bug) => {
@@ -117,7 +120,7 @@ impl Mutant {
         let policy: Policy = self.strategy.parse().expect("the list spells strategies correctly");
         Subject::new(policy)
             .spelled(self.strategy)
-            .on(StorageUnderTest::files(self.storage, settings(self.storage)))
+            .on(StorageUnderTest::named(self.storage).expect("the list names storages correctly"))
     }
 
     /// An exploration of it, ready to run.
@@ -153,17 +156,6 @@ impl Mutant {
             None if outcome.holds() => Status::Survived { states },
             None => Status::Caught { by: "tightness".into(), states, failure: None },
         }
-    }
-}
-
-/// The settings of files by their name: small, so that a short workload fills ahead several times.
-fn settings(name: &str) -> FileSettings {
-    let filled = FileSettings::default().preallocate_bytes(1024).max_spares(1);
-    match name {
-        "file" => filled,
-        "file-plain" => filled.preallocate_bytes(0).max_spares(0),
-        "file-through" => filled.write_through(true),
-        _ => panic!("no files are called {name}: the list has to take one of those above"),
     }
 }
 

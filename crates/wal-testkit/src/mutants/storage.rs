@@ -27,6 +27,8 @@ pub(super) enum StorageBug {
     ReadsShort,
     /// A cut goes to the start of the sector.
     CutsSectors,
+    /// The reserve is never opened.
+    KeepsReserveShut,
 }
 
 impl StorageBug {
@@ -140,6 +142,17 @@ impl LogStorage for Lying {
 
     fn set_aside(&self, label: &str, data: Bytes) -> Io<'_, String> {
         self.inner.set_aside(label, data)
+    }
+
+    fn open_reserve(&self, open: bool) {
+        match self.bug {
+            StorageBug::KeepsReserveShut => {}
+            _ => self.inner.open_reserve(open),
+        }
+    }
+
+    fn fill_reserve(&self, segment_size: u64) -> Io<'_, ()> {
+        self.inner.fill_reserve(segment_size)
     }
 
     fn changes(&self) -> Option<Box<dyn Changes>> {

@@ -192,6 +192,11 @@ impl File for ScheduledFile {
         self.inner.set_len(len)
     }
 
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.step(Use::Writes);
+        self.inner.allocate(len)
+    }
+
     fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
         self.step(Use::Reads);
         self.inner.map(offset, len)

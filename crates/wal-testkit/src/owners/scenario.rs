@@ -228,7 +228,8 @@ fn is_fair(error: &Error) -> bool {
 }
 
 fn storage(view: &Scheduled) -> Result<FileStorage<Scheduled>> {
-    let settings = FileSettings::default().preallocate_bytes(0).max_spares(2);
+    let settings =
+        FileSettings::default().preallocate_bytes(0).max_spares(2).reserve_bytes(Some(0));
     FileStorage::with_file_system(view.clone(), DIR, settings)
 }
 

@@ -21,16 +21,24 @@ pub struct StorageUnderTest {
     name: String,
     make: Arc<MakeStorage>,
     powersafe: bool,
+    reserve: Option<u64>,
 }
 
+/// The bytes of each file of a reserve under test: a segment of the usual size, with its footer.
+const RESERVED: u64 = 8192;
+
 impl StorageUnderTest {
+    /// The length of the largest segment whose end can be moved into the reserve of
+    /// [`with_reserve`](Self::with_reserve): it gets a longer header there, padding and a footer.
+    pub(crate) const FITS_IN_RESERVE: u64 = RESERVED - 2048;
+
     /// A storage of one's own. `open` is called for every opening of the log, thousands of times,
     /// each time with the file system as a crash left it.
     pub fn new(
         name: impl Into<String>,
         open: impl Fn(Tested) -> Result<Arc<dyn LogStorage>> + Send + Sync + 'static,
     ) -> Self {
-        StorageUnderTest { name: name.into(), make: Arc::new(open), powersafe: true }
+        StorageUnderTest { name: name.into(), make: Arc::new(open), powersafe: true, reserve: None }
     }
 
     /// `FileStorage` with these settings.
@@ -57,6 +65,27 @@ impl StorageUnderTest {
         })
     }
 
+    /// The settings of files under test, by their name: small, so that a short workload fills ahead several times, and
+    /// without a reserve, which only a full disk needs.
+    ///
+    /// # Panics
+    /// If no files are called so.
+    pub(crate) fn settings_of(name: &str) -> FileSettings {
+        let filled =
+            FileSettings::default().preallocate_bytes(1024).max_spares(1).reserve_bytes(Some(0));
+        match name {
+            "file" => filled,
+            "file-plain" => filled.preallocate_bytes(0).max_spares(0),
+            "file-through" => filled.write_through(true),
+            "file-reserve" => filled.reserve_bytes(Some(3 * RESERVED)),
+            _ => panic!("no files are called {name}"),
+        }
+    }
+
+    fn files_called(name: &str) -> Self {
+        Self::files(name, Self::settings_of(name))
+    }
+
     /// The shipped storages: files that are filled ahead and recycled, files that are neither, files
     /// written through, files written past the cache, and files that are mapped.
     ///
@@ -64,16 +93,16 @@ impl StorageUnderTest {
     /// slow while others append: on the one thread of a simulation nobody could.
     #[must_use]
     pub fn shipped() -> Vec<Self> {
-        // Small, so that a short workload fills ahead several times.
-        let filled = FileSettings::default().preallocate_bytes(1024).max_spares(1);
-        let plain = FileSettings::default().preallocate_bytes(0).max_spares(0);
-        let through = filled.clone().write_through(true);
         let direct = small_blocks();
-        let mmap = MmapSettings::default().window_bytes(1024).helper_thread(false).max_spares(1);
+        let mmap = MmapSettings::default()
+            .window_bytes(1024)
+            .helper_thread(false)
+            .max_spares(1)
+            .reserve_bytes(Some(0));
         vec![
-            Self::files("file", filled),
-            Self::files("file-plain", plain),
-            Self::files("file-through", through),
+            Self::files_called("file"),
+            Self::files_called("file-plain"),
+            Self::files_called("file-through"),
             Self::direct("direct", direct),
             Self::mmap("mmap", mmap),
         ]
@@ -102,10 +131,26 @@ impl StorageUnderTest {
         Self::all().into_iter().find(|storage| storage.name == name)
     }
 
-    /// The [`shipped`](Self::shipped) ones, and those [on other devices](Self::on_other_devices).
+    /// The [`shipped`](Self::shipped) ones, those [on other devices](Self::on_other_devices) and those
+    /// [with a reserve](Self::with_reserve).
     #[must_use]
     pub fn all() -> Vec<Self> {
-        [Self::shipped(), Self::on_other_devices()].concat()
+        [Self::shipped(), Self::on_other_devices(), Self::with_reserve()].concat()
+    }
+
+    /// Storages that keep a reserve: files, files written past the cache, and files that are mapped. An exploration of one
+    /// of them also fills the disk at every step.
+    #[must_use]
+    pub fn with_reserve() -> Vec<Self> {
+        let bytes = Some(3 * RESERVED);
+        let direct = small_blocks().reserve_bytes(bytes);
+        let mmap = MmapSettings::default().window_bytes(1024).helper_thread(false).max_spares(1);
+        let storages = [
+            Self::files_called("file-reserve"),
+            Self::direct("direct-reserve", direct),
+            Self::mmap("mmap-reserve", mmap.reserve_bytes(bytes)),
+        ];
+        storages.map(|storage| StorageUnderTest { reserve: bytes, ..storage }).to_vec()
     }
 
     /// [`direct_padded`](Self::direct_padded) and [`direct_untried`](Self::direct_untried).
@@ -138,6 +183,11 @@ impl StorageUnderTest {
         StorageUnderTest { powersafe: false, ..self.over(|fs| fs.inner().set_powersafe(false)) }
     }
 
+    /// How many bytes its reserve is to have, if the disk is to be filled.
+    pub(crate) fn reserve(&self) -> Option<u64> {
+        self.reserve
+    }
+
     pub(crate) fn is_powersafe(&self) -> bool {
         self.powersafe
     }
@@ -166,7 +216,11 @@ impl StorageUnderTest {
 
 /// Small, so that a short workload fills ahead several times.
 fn small_blocks() -> DirectSettings {
-    DirectSettings::default().block_bytes(Some(512)).preallocate_bytes(1024).max_spares(1)
+    DirectSettings::default()
+        .block_bytes(Some(512))
+        .preallocate_bytes(1024)
+        .max_spares(1)
+        .reserve_bytes(Some(0))
 }
 
 impl fmt::Debug for StorageUnderTest {

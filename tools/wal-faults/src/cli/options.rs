@@ -169,8 +169,10 @@ mod tests {
         let options = parse("").unwrap();
         assert!(options.states.is_none() && options.budget().as_secs() == 60);
         let subjects = options.faults().subjects();
-        assert_eq!(subjects.len(), 8 * StorageUnderTest::shipped().len() + 2 * 3);
-        for other in ["direct-padded", "direct-untried"] {
+        assert_eq!(subjects.len(), 8 * StorageUnderTest::shipped().len() + 5 * 3);
+        for other in
+            ["direct-padded", "direct-untried", "file-reserve", "direct-reserve", "mmap-reserve"]
+        {
             let on_it = subjects.iter().filter(|s| s.storage.name() == other);
             let on_it: Vec<_> = on_it.map(|s| s.spelling.as_str()).collect();
             assert_eq!(on_it, ["always", "batch:8,400,3ms", "os"]);

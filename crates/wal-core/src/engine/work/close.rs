@@ -16,6 +16,7 @@ impl Engine {
         // Who has the storage next must not find us removing segments.
         let _alone = lock(&self.truncation);
         let mut w = lock(&self.writer);
+        let _reserve = self.open_reserve();
         // A caller that closed the log before us may have failed.
         self.check("close")?;
         if !self.state().agenda.begin_close() {

@@ -12,6 +12,7 @@
 //! | `segment_writer` | the segment that is written: handing over bytes, rotation, sealing |
 //! | `truncate` | front and back; removing segments beside appends |
 //! | `close` | the clean end |
+//! | `reserve` | space for truncating and closing on a full disk |
 //! | `driver` | deadlines, and work for callers that cannot block |
 
 mod append;
@@ -19,6 +20,7 @@ mod close;
 mod commit;
 mod driver;
 mod flush;
+mod reserve;
 mod segment_writer;
 mod sleep;
 mod submit;

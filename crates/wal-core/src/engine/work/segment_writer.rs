@@ -17,7 +17,7 @@ use crate::format::{
     write_footer,
 };
 use crate::sync::lock;
-use crate::{Event, Lsn, Publish, Result, Segment, WriteMode};
+use crate::{ErrorKind, Event, Lsn, Publish, Result, Segment, WriteMode};
 
 /// What only the thread touches that has the writer's lock.
 pub(in super::super) struct SegmentWriter {
@@ -30,6 +30,8 @@ pub(in super::super) struct SegmentWriter {
     pub(super) wakes: Vec<Waiter>,
     /// When the fence was asked last.
     pub(super) last_look: LastLook,
+    /// A segment that a truncation makes void, and that is removed first if there is no space for the truncation.
+    pub(super) last_resort: Option<Lsn>,
 }
 
 struct Active {
@@ -63,6 +65,7 @@ impl SegmentWriter {
             writes: 0,
             wakes: Vec::new(),
             last_look: LastLook::default(),
+            last_resort: None,
         }
     }
 
@@ -138,13 +141,32 @@ impl Engine {
         self.publish_sealed(before, header.first_lsn);
         // Behind the footer: who opened the log meanwhile may have begun a segment here.
         self.confirm(None)?;
-        let (segment, entry) = self.create_segment(header)?;
+        let (segment, entry) = self.create_segment(w, header)?;
         w.active = Some(Active::new(segment, entry));
+        self.keep_reserve(self.settings.segment_size);
         Ok(())
+    }
+
+    /// Runs a step. Where there is no space for it, runs it once more without the last resort.
+    fn or_without_last_resort<T>(
+        &self,
+        w: &mut SegmentWriter,
+        step: impl Fn() -> Result<T>,
+    ) -> Result<T> {
+        match (step(), w.last_resort) {
+            (Err(error), Some(oldest)) if error.kind() == ErrorKind::Full => {
+                w.last_resort = None;
+                self.confirm(None)?;
+                self.storage.remove(&[oldest]).wait()?;
+                step()
+            }
+            (outcome, _) => outcome,
+        }
     }
 
     fn create_segment(
         &self,
+        w: &mut SegmentWriter,
         header: SegmentHeader,
     ) -> Result<(Arc<dyn Segment>, Arc<SegmentEntry>)> {
         let name = header.first_lsn;
@@ -160,11 +182,12 @@ impl Engine {
         let blank = if header.blanks { FRAME_HEADER_LEN } else { 0 };
         let mut bytes = BytesMut::zeroed(header.data_offset as usize + blank);
         bytes[..SEGMENT_HEADER_LEN].copy_from_slice(&header.encode());
-        let segment = self
-            .storage
-            .create(name, bytes.freeze(), self.settings.segment_size, publish)
-            .wait()
-            .map_err(|e| e.with_segment(name))?;
+        let bytes = bytes.freeze();
+        let create = || {
+            let size = self.settings.segment_size;
+            self.storage.create(name, bytes.clone(), size, publish).wait()
+        };
+        let segment = self.or_without_last_resort(w, create).map_err(|e| e.with_segment(name))?;
         let generation = header.generation;
         let entry = Arc::new(SegmentEntry::new(header));
         self.segments.push(entry.clone());
@@ -196,7 +219,8 @@ impl Engine {
         self.confirm(Some(name))?;
         let started = self.clock.monotonic();
         let footer = self.footer(summary, ending);
-        let written = write_footer(&*active.segment, active.entry.salt, &footer);
+        let write = || write_footer(&*active.segment, active.entry.salt, &footer);
+        let written = self.or_without_last_resort(w, write);
         let bytes = written.map_err(|e| self.fail(e.with_segment(name)))?;
         self.count_sync(last_lsn, self.clock.monotonic().saturating_sub(started));
         self.emit(&Event::SegmentSealed { first_lsn: name, last_lsn, bytes });

@@ -5,6 +5,9 @@
 //! the segments that became void is a mere clean-up, which a crash may interrupt at any point, and of which it
 //! may leave any part.
 //!
+//! A truncation may be what makes room on a full disk. So it may use the storage's reserve. If there is none, it removes
+//! the oldest of the void segments first. A crash in between leaves a log that says that its front is missing.
+//!
 //! At the front there is a new segment also if the new first record begins one already. Otherwise nothing would tell a
 //! front that was truncated from one that is missing.
 //!
@@ -33,6 +36,7 @@ impl Engine {
         let _alone = lock(&self.truncation);
         let Some((log_start, void)) = self.begin_at(lsn)? else { return Ok(self.first_lsn()) };
         self.remove_segments(&void)?;
+        self.keep_reserve(0);
         self.emit(&Event::TruncatedBefore { log_start });
         Ok(log_start)
     }
@@ -43,6 +47,7 @@ impl Engine {
         let _alone = lock(&self.truncation);
         let Some((last_lsn, void)) = self.end_at(lsn)? else { return Ok(self.last_lsn()) };
         self.remove_segments(&void)?;
+        self.keep_reserve(0);
         self.emit(&Event::TruncatedAfter { last_lsn });
         Ok(last_lsn)
     }
@@ -51,6 +56,7 @@ impl Engine {
     /// or later.
     fn begin_at(&self, lsn: Lsn) -> Result<Option<(Lsn, Void)>> {
         let mut w = lock(&self.writer);
+        let _reserve = self.open_reserve();
         let mut st = self.write_upto(&mut w, lsn)?;
         let placed = &mut st.placement;
         let lsn = if lsn > placed.last_lsn() {
@@ -66,7 +72,10 @@ impl Engine {
         let void = self.segments.before(lsn);
         st.roll(&self.layout, &*self.clock);
         drop(st);
-        self.flush(&mut w, Purpose::Write)?;
+        w.last_resort = void.first().map(|oldest| oldest.header.first_lsn);
+        let flushed = self.flush(&mut w, Purpose::Write);
+        w.last_resort = None;
+        flushed?;
         self.segments.forget(&void);
         Ok(Some((lsn, void)))
     }
@@ -74,6 +83,7 @@ impl Engine {
     /// Moves the end of the log to the last record up to `lsn`; what is void then. `None` if it ends there or before.
     fn end_at(&self, lsn: Lsn) -> Result<Option<(Lsn, Void)>> {
         let mut w = lock(&self.writer);
+        let _reserve = self.open_reserve();
         let mut st = self.write_upto(&mut w, lsn)?;
         let (log_start, last_lsn) = (st.placement.log_start(), st.placement.last_lsn());
         if lsn >= last_lsn {

@@ -2,6 +2,7 @@
 
 mod copies;
 mod end_earlier;
+mod full_disk;
 mod interrupted;
 mod log_clock;
 mod lost_header;

@@ -159,6 +159,10 @@ impl<H: File> File for ForgetfulFile<H> {
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.inner.set_len(len)
     }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.inner.allocate(len)
+    }
     fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
         self.inner.map(offset, len)
     }

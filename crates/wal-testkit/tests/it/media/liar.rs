@@ -310,6 +310,14 @@ impl LogStorage for Liar {
         Io::ready(Ok(if self.lie == Lie::SetAsideOverwrites { label.into() } else { name }))
     }
 
+    fn open_reserve(&self, open: bool) {
+        self.inner.open_reserve(open);
+    }
+
+    fn fill_reserve(&self, segment_size: u64) -> Io<'_, ()> {
+        self.inner.fill_reserve(segment_size)
+    }
+
     fn changes(&self) -> Option<Box<dyn Changes>> {
         self.inner.changes()
     }
