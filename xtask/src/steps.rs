@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 
 use crate::models::root;
 use crate::stopwatch::Stopwatch;
+use crate::tools;
 
 /// How a line begins that says what was left out, and why. It counts in the closing line.
 pub(crate) const SKIPPED: &str = "SKIPPED: ";
@@ -105,7 +106,7 @@ fn execute(
             Some(status) => break status,
             None if watch.elapsed() < longest => thread::sleep(Duration::from_millis(5)),
             None => {
-                child.kill()?;
+                tools::kill(&mut child)?;
                 bail!(
                     "step \"{}\" did not end within {} s, and was stopped; what it had started may still run",
                     step.name,

@@ -1,8 +1,9 @@
 //! The programs in `tools/`: built and run.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
-use std::process::{Command, exit};
+use std::process::{Child, Command, exit};
 
 use anyhow::Context;
 
@@ -27,6 +28,16 @@ pub(crate) fn run(tool: &str, build: Build, words: &[impl AsRef<OsStr>]) -> anyh
         exit(status.code().unwrap_or(1));
     }
     Ok(())
+}
+
+/// Kills a command that hangs, with what it started itself: what cargo runs would go on without it.
+///
+/// # Errors
+/// If the command cannot be killed.
+pub(crate) fn kill(child: &mut Child) -> io::Result<()> {
+    // Where there is no such command, what was started goes on.
+    let _ = Command::new("pkill").args(["-KILL", "-P", &child.id().to_string()]).status();
+    child.kill()
 }
 
 /// The command that builds and runs a tool; what is added goes to the tool.

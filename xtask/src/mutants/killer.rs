@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::stopwatch::Stopwatch;
+use crate::tools;
 
 /// A check that must fail.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,7 +141,7 @@ impl Cargo {
             }
             late = watch.elapsed() > LONGEST;
             if late {
-                child.kill()?;
+                tools::kill(&mut child)?;
                 break child.wait()?;
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -83,7 +83,9 @@ fn look_until_one_hangs(
             Ok(line) => line?,
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                child.kill().and_then(|()| child.wait()).context("cannot stop what hangs")?;
+                tools::kill(&mut child)
+                    .and_then(|()| child.wait())
+                    .context("cannot stop what hangs")?;
                 present.map_or(Ok(()), &mut each)?;
                 return Ok(true);
             }

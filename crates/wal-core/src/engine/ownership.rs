@@ -71,6 +71,13 @@ impl Engine {
         if look.is_due(now) { self.confirm_written(segment) } else { Ok(()) }
     }
 
+    /// Refuses a call in a process that was forked from the one that opened the log. Asked before any lock is taken: a
+    /// thread that this process does not have may hold it for ever, and no thread is here to do what others wait for.
+    #[inline]
+    pub(super) fn enter(&self) -> Result<()> {
+        self.fence.check_process()
+    }
+
     /// Refuses to write in a process that was forked from the one that opened the log: the two would write to one
     /// place.
     #[inline]

@@ -244,6 +244,7 @@ mod forked {
     unsafe extern "C" {
         fn fork() -> i32;
         fn _exit(status: i32) -> !;
+        fn alarm(seconds: u32) -> u32;
         fn waitpid(process: i32, status: *mut i32, options: i32) -> i32;
     }
 
@@ -292,6 +293,56 @@ mod forked {
         assert_eq!(log.append(b"parent again").unwrap(), Lsn::new(3));
         log.close().unwrap();
         assert_eq!(records(temp.path()), ["parent", "buffered", "parent again"]);
+    }
+
+    /// No append is taken, and none waits for ever: for a thread of the parent, or for a lock that one held.
+    #[test]
+    fn every_call_in_a_child_is_refused_at_once() {
+        let temp = tempfile::tempdir().unwrap();
+        let log = open(Arc::new(FileStorage::create(temp.path()).unwrap())).unwrap();
+        log.append(b"parent").unwrap();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let told = std::thread::scope(|scope| {
+            // Others are in the middle of whatever it is when the process forks.
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        log.append(b"beside").unwrap();
+                    }
+                });
+            }
+            let told = (0..50).all(|_| {
+                let submitted = log.submit(b"submitted").unwrap();
+                in_a_fork(|| {
+                    // SAFETY: it ends a child that waits for what never comes.
+                    #[expect(unsafe_code, reason = "there is no safe call for it")]
+                    unsafe {
+                        alarm(10);
+                    }
+                    let lost = |error: Error| error.kind() == ErrorKind::LostOwnership;
+                    let task = log.clone().asynchronous();
+                    let buffered = Durability::Buffered;
+                    // Unless a commit of the others has covered it before.
+                    submitted.wait().map_or_else(lost, |_| true)
+                        && log.append_with(b"child", buffered).is_err_and(lost)
+                        && log.append_with(b"child", Durability::Written).is_err_and(lost)
+                        && log.append(b"child").is_err_and(lost)
+                        && log.submit(b"child").is_err_and(lost)
+                        && wal_core::block_on(task.append(b"child")).is_err_and(lost)
+                        && wal_core::block_on(task.sync()).is_err_and(lost)
+                        && log.sync().is_err_and(lost)
+                        && log.wait_durable(Lsn::MAX).is_err_and(lost)
+                        && log.truncate_before(Lsn::new(2)).is_err_and(lost)
+                        && log.truncate_after(Lsn::new(1)).is_err_and(lost)
+                        && log.close().is_err_and(lost)
+                })
+            });
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            told
+        });
+        assert!(told, "a call in the child was taken, or waited");
+        log.close().unwrap();
+        assert!(records(temp.path()).iter().all(|record| record != "child"));
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl Engine {
         requested: Option<Durability>,
         may_back_off: bool,
     ) -> Result<(MutexGuard<'_, State>, AfterPlace, LsnRange)> {
+        self.enter()?;
         let mut body = source.encode(memory, self.layout.limits)?;
         self.guarded(|| {
             loop {
@@ -77,6 +78,7 @@ impl Engine {
     /// A failure is announced before the waiters are woken under this lock. So a caller that finds the log
     /// alive here is told of it, also if it begins to wait only now.
     pub(super) fn live(&self, op: &'static str) -> Result<MutexGuard<'_, State>> {
+        self.enter()?;
         self.alive(self.state(), op)
     }
 

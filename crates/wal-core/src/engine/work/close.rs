@@ -11,6 +11,7 @@ use crate::{Event, Result};
 impl Engine {
     /// Writes everything, seals the segment, which makes it durable, and lets go of the storage. The first caller does it.
     pub(crate) fn close(&self) -> Result<()> {
+        self.enter()?;
         self.check("close")?;
         let _guard = PanicGuard::of(self);
         // Who has the storage next must not find us removing segments.

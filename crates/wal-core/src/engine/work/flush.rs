@@ -39,6 +39,7 @@ pub(super) struct Flushed {
 impl Engine {
     /// Hands everything to the storage that was appended before this call, without a sync.
     pub(crate) fn write_out(&self) -> Result<()> {
+        self.enter()?;
         self.flush(&mut lock(&self.writer), Purpose::Write).map(|_| ())
     }
 

@@ -40,6 +40,7 @@ impl Engine {
         if self.has_reached(level, lsn) {
             return Ok(());
         }
+        self.enter()?;
         let mut st = self.state();
         // A log that was closed meanwhile made it durable.
         if self.has_reached(level, lsn) {

@@ -133,6 +133,7 @@ impl<'a> Waiting<'a> {
             self.id = None;
             return Poll::Ready(Ok(()));
         }
+        engine.enter()?;
         let mut st = engine.state();
         if let Err(error) = engine.check(level.op()) {
             return Poll::Ready(Err(error));
@@ -171,7 +172,9 @@ impl Future for Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket() {
+        if let Some(ticket) = self.ticket()
+            && self.engine.enter().is_ok()
+        {
             self.engine.state().wait.cancel(self.level, ticket);
         }
     }

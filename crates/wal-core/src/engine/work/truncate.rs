@@ -32,6 +32,7 @@ type Void = Vec<Arc<SegmentEntry>>;
 impl Engine {
     /// Removes all records before `lsn`; returns the first one that is left, or the number of the next one.
     pub(crate) fn truncate_before(&self, lsn: Lsn) -> Result<Lsn> {
+        self.enter()?;
         let _guard = PanicGuard::of(self);
         let _alone = lock(&self.truncation);
         let Some((log_start, void)) = self.begin_at(lsn)? else { return Ok(self.first_lsn()) };
@@ -43,6 +44,7 @@ impl Engine {
 
     /// Removes all records after `lsn`; their numbers are not given out again.
     pub(crate) fn truncate_after(&self, lsn: Lsn) -> Result<Lsn> {
+        self.enter()?;
         let _guard = PanicGuard::of(self);
         let _alone = lock(&self.truncation);
         let Some((last_lsn, void)) = self.end_at(lsn)? else { return Ok(self.last_lsn()) };
