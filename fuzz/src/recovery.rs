@@ -89,7 +89,7 @@ fn views_end(place: &Place, strict: &Result<Outcome, wal_core::Error>) {
 const STRANGE_NAMES: [&[u8]; 8] = [
     b"LOCK",
     b"lost+found",
-    b"spare-00000000000000000001.tmp",
+    b"spare-00000000000000000001-00000000000000000001.tmp",
     b"00000000000000000001-tail-1.cut",
     b"notes.txt",
     b"1.wal",

@@ -21,7 +21,7 @@
 //! | `00000000000000000001.wal` | a segment, named by the LSN of its first record in 20 digits |
 //! | `LOCK` | locked by the one writer, whose process id it holds |
 //! | `OWNER-00000000000000000007` | says that the seventh opening owns the log; each opening renames it |
-//! | `spare-00000000000000000001.tmp` | a file that is to become a segment; of no value once the writer is gone |
+//! | `spare-00000000000000000007-00000000000000000001.tmp` | a file that is to become a segment; of no value once the writer is gone |
 //! | `<label>-<n>.cut` | bytes that were cut or found damaged, kept for people to look at |
 //!
 //! Everything else is listed as foreign and left alone.

@@ -151,6 +151,9 @@ pub enum DamageKind {
     /// A segment was begun by an owner of the log after a later owner had taken the log over: two processes wrote at
     /// the same time. No record that was acknowledged as durable is in it. A recovery copies it and takes it out.
     Stray,
+    /// There are several such segments. An owner that has lost the log begins no more than one: the files of two copies of
+    /// the log were mixed, which went on apart. A recovery in a mode that repairs keeps those of the later owner, and copies the others.
+    Mixed,
 }
 
 impl fmt::Display for DamageKind {
@@ -162,6 +165,7 @@ impl fmt::Display for DamageKind {
             DamageKind::Gap => "gap",
             DamageKind::Header => "header",
             DamageKind::Stray => "stray",
+            DamageKind::Mixed => "mixed",
         })
     }
 }

@@ -206,5 +206,5 @@ fn directory(number: u16) -> OsString {
 /// The lock, the name of the owner and the spare space, which every writer touches.
 pub(super) fn is_own(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    name == "LOCK" || ["spare-", "OWNER-"].iter().any(|own| name.starts_with(own))
+    name == "LOCK" || ["spare-", "OWNER-", "RESERVE-"].iter().any(|own| name.starts_with(own))
 }

@@ -161,6 +161,7 @@ impl<F: FileSystem> Directory<F> {
         self.named.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // Before anything is taken away from an earlier owner, who has to be able to see that.
         let (owner, fence) = FileFence::take(self, &lock)?;
+        self.spares.begin(owner.epoch);
         self.spares
             .clear(&self.fs, &self.path)
             .map_err(|(path, source)| failed("remove spare", &path, source))?;

@@ -28,7 +28,9 @@ impl Name {
             return Name::Segment(Lsn::new(lsn));
         }
         let spare = name.strip_suffix(".tmp").and_then(|s| s.strip_prefix("spare-"));
-        if spare.and_then(number).is_some() {
+        if let Some((owner, n)) = spare.and_then(|numbers| numbers.split_once('-'))
+            && number(owner).and(number(n)).is_some()
+        {
             return Name::Spare;
         }
         if let Some(epoch) = name.strip_prefix("OWNER-").and_then(number) {
@@ -86,8 +88,9 @@ pub(super) fn segment(first_lsn: Lsn) -> String {
     named("", first_lsn.get(), ".wal")
 }
 
-pub(super) fn spare(n: u64) -> String {
-    named("spare-", n, ".tmp")
+/// The `n`th spare of the owner with this epoch: no two owners have files of one name.
+pub(super) fn spare(owner: u64, n: u64) -> String {
+    named(&named("spare-", owner, "-"), n, ".tmp")
 }
 
 pub(super) fn owner(epoch: u64) -> String {
@@ -112,7 +115,7 @@ mod tests {
         for lsn in [0, 1, 42, u64::MAX] {
             assert_eq!(Name::parse(&segment(Lsn::new(lsn))), Name::Segment(Lsn::new(lsn)));
         }
-        assert_eq!(Name::parse(&spare(7)), Name::Spare);
+        assert_eq!(Name::parse(&spare(3, 7)), Name::Spare);
         assert_eq!(Name::parse(&set_aside("00000000000000000001-tail", 3)), Name::Other);
         assert_eq!(Name::parse(&owner(7)), Name::Owner(7));
         for n in 0..3 {
@@ -137,6 +140,8 @@ mod tests {
             "00000000000000000001.wal.bak",
             "٠٠٠٠٠٠٠٠٠٠.wal",
             "spare-1.tmp",
+            "spare-00000000000000000001.tmp",
+            "spare-00000000000000000001-1.tmp",
             "spare.tmp",
             "-1.cut",
             "tail-.cut",

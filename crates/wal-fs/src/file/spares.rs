@@ -18,7 +18,10 @@ pub(super) struct Spares(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     ready: VecDeque<PathBuf>,
-    /// Counts up, so that no two files of one process had the same name.
+    /// The epoch of the owner. With the number it makes names that no other owner has had: one that has lost the log may
+    /// still remove and rename its own.
+    owner: u64,
+    /// Counts up, so that no two files of one owner had the same name.
     used: u64,
 }
 
@@ -29,6 +32,12 @@ impl Spares {
 
     pub(super) fn count(&self) -> usize {
         self.state().ready.len()
+    }
+
+    /// From now on names are those of the owner with this epoch, who has used none yet.
+    pub(super) fn begin(&self, owner: u64) {
+        let mut state = self.state();
+        (state.owner, state.used) = (owner, 0);
     }
 
     /// Takes the oldest spare; the caller owns the file.
@@ -45,7 +54,7 @@ impl Spares {
     pub(super) fn next_path(&self, dir: &Path) -> PathBuf {
         let mut state = self.state();
         state.used += 1;
-        dir.join(names::spare(state.used))
+        dir.join(names::spare(state.owner, state.used))
     }
 
     /// Creates an empty file under a spare's name.

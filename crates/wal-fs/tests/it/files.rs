@@ -149,7 +149,7 @@ fn without_spares_removed_segments_are_gone() {
 #[test]
 fn spares_of_an_earlier_process_are_removed_with_the_lock_and_not_before() {
     let dir = tempfile::tempdir().unwrap();
-    let leftover = dir.path().join("spare-00000000000000000001.tmp");
+    let leftover = dir.path().join("spare-00000000000000000001-00000000000000000001.tmp");
     fs::write(&leftover, "old frames").unwrap();
     let storage = FileStorage::open_with(dir.path(), small()).unwrap();
     storage.list().wait().unwrap();

@@ -20,7 +20,7 @@ fn settings() -> FileSettings {
 const ONE: &str = "00000000000000000001.wal";
 
 fn spare(n: u32) -> String {
-    format!("spare-{n:020}.tmp")
+    format!("spare-{:020}-{n:020}.tmp", 0)
 }
 
 #[test]

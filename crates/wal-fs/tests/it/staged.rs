@@ -244,7 +244,7 @@ fn publishing_costs_what_it_must() {
     let opens = || faults.counters().opens;
     publish(&storage, &image(1), Publish::New);
     let lines = faults.trace_lines();
-    let spare = "spare-00000000000000000001.tmp";
+    let spare = "spare-00000000000000000000-00000000000000000001.tmp";
     let expected = [
         format!("create {spare}"),
         format!("write {spare} 4096+4096"),
@@ -258,7 +258,7 @@ fn publishing_costs_what_it_must() {
     faults.clear_trace();
     publish(&storage, &image(2), replace(1));
     let lines = faults.trace_lines();
-    let spare = "spare-00000000000000000002.tmp";
+    let spare = "spare-00000000000000000000-00000000000000000002.tmp";
     assert_eq!(
         lines[4..6],
         [format!("exchange {spare} <-> {ONE}"), format!("remove {spare}")],
@@ -287,6 +287,23 @@ fn what_was_staged_and_dropped_leaves_nothing() {
     faults.clear_trace();
     publish(&storage, &image(2), Publish::New);
     assert!(faults.trace_lines()[0].starts_with("create spare-"));
+}
+
+/// An owner that has lost the log removes its own files, and none of the next one.
+#[test]
+fn a_lost_owner_cleans_up_behind_itself_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || FileStorage::open_with(dir.path(), settings()).unwrap();
+    let (first, second) = (open(), open());
+    let _lost = first.lock().wait().unwrap();
+    let lost = staged(&first, &image(1)).unwrap();
+    fs::remove_file(dir.path().join("LOCK")).unwrap();
+    let _lock = second.lock().wait().unwrap();
+    let mut own = staged(&second, &image(1)).unwrap();
+    drop(lost);
+    own.sync().wait().unwrap();
+    own.publish(Publish::New).wait().unwrap();
+    assert_eq!(second.list().wait().unwrap().segments, [Lsn::FIRST]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use wal_core::{Access, Event, Lsn, Result};
 use crate::repair::Repair;
 use crate::repair::new_segment::NewSegment;
 use crate::repair::seal;
+use crate::report::DamageKind;
 use crate::scan::chain::Status;
 use crate::scan::found::{Live, Scan};
 use crate::segment::outcome::{End, footer_of};
@@ -31,13 +32,14 @@ pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     remove(&front, repair)
 }
 
-/// Takes out what an owner began that had lost the log. A copy is kept.
+/// Takes out what an owner began that had lost the log, or what is of another copy of it. Copies are kept.
 pub(crate) fn set_strays_aside(scan: &mut Scan, repair: &mut Repair<'_>) -> Result<()> {
     for found in scan.segments.extract_if(.., |found| found.status == Status::Stray) {
         repair.save(found.name, 0, found.len, found.name)?;
         remove(&[found.name], repair)?;
         repair.done.saved.remove(&found.name);
     }
+    scan.damages.retain(|damage| !matches!(damage.kind, DamageKind::Stray | DamageKind::Mixed));
     Ok(())
 }
 

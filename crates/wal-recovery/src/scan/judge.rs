@@ -1,8 +1,10 @@
 //! What is wrong with a log, told from how its segments end.
 
+use wal_core::format::SegmentHeader;
+
 use crate::report::{Damage, DamageKind};
 use crate::scan::chain::Status;
-use crate::scan::found::{Live, Scan};
+use crate::scan::found::{Found, Live, Scan};
 use crate::segment::outcome::End;
 
 /// Says what is wrong.
@@ -32,18 +34,7 @@ pub(super) fn judge(scan: &mut Scan) {
             });
         }
         if let (Status::Stray, Ok(header)) = (found.status, &found.header) {
-            damages.push(Damage {
-                kind: DamageKind::Stray,
-                segment: found.name,
-                offset: 0,
-                lsn: found.name,
-                bytes: found.len,
-                reason: format!(
-                    "owner {} began this segment after a later owner had taken the log over; nothing in it was \
-                     acknowledged as durable, unless the files of two copies of the log were mixed",
-                    header.owner
-                ),
-            });
+            damages.push(stray(found, header, &scan.segments));
         }
         let Some(live) = found.live() else { continue };
         if let End::Unsupported(error) = &live.walk.end {
@@ -56,6 +47,32 @@ pub(super) fn judge(scan: &mut Scan) {
     }
     scan.damages = damages;
     scan.unsupported = unsupported;
+}
+
+/// An owner is told before each segment that it has lost the log. So it begins one and no more, and each opening takes
+/// out what there is.
+fn stray(found: &Found, header: &SegmentHeader, all: &[Found]) -> Damage {
+    let (kind, consequence) = match all.iter().filter(|f| f.status == Status::Stray).count() {
+        1 => (
+            DamageKind::Stray,
+            "nothing in it was acknowledged as durable, unless the files of two copies of the log were mixed",
+        ),
+        _ => (
+            DamageKind::Mixed,
+            "there are others like it, so the files of two copies of the log were mixed, which went on apart",
+        ),
+    };
+    let owner = header.owner;
+    Damage {
+        kind,
+        segment: found.name,
+        offset: 0,
+        lsn: found.name,
+        bytes: found.len,
+        reason: format!(
+            "owner {owner} began this segment after a later owner had taken the log over; {consequence}"
+        ),
+    }
 }
 
 fn judge_one(live: Live<'_>) -> Option<Damage> {

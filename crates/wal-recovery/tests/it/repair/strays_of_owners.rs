@@ -109,6 +109,44 @@ fn it_is_copied_and_taken_out_by_every_recovery_but_a_strict_one() {
     assert!(strict.to_string().contains("after a later owner had taken the log over"), "{strict}");
 }
 
+/// Files of two copies of a log that went on apart: nobody takes one of them for the log without being asked to.
+#[test]
+fn two_histories_in_one_place_are_told_and_one_of_them_is_kept() {
+    let mixed = || {
+        let (log, other) = (MemoryStorage::new(), MemoryStorage::new());
+        for memory in [&log, &other] {
+            session(memory, 1, &["one", "two"]);
+        }
+        session(&log, 10, &["three"]);
+        session(&other, 1, &["not three", "nor four"]);
+        session(&other, 1, &["nor five"]);
+        session(&other, 1, &["nor six"]);
+        for name in [Lsn::new(5), Lsn::new(6)] {
+            let stray = other.open(name, Access::Read).wait().unwrap();
+            let len = stray.len().wait().unwrap();
+            let bytes = stray.read_at(0, len as usize).wait().unwrap();
+            log.create(name, bytes, len, Publish::New).wait().unwrap();
+        }
+        log
+    };
+    let report = Inspect::new(mixed()).run().unwrap();
+    assert!(report.damages.iter().all(|damage| damage.kind == DamageKind::Mixed), "{report}");
+    assert_eq!(report.damages.len(), 2, "{report}");
+    let refused = Recovery::new(mixed()).run().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    assert!(refused.to_string().contains("two copies of the log were mixed"), "{refused}");
+    for mode in [Mode::PointInTime, Mode::Salvage] {
+        let memory = mixed();
+        let (recovered, report) = Recovery::new(memory.clone()).mode(mode).run().unwrap();
+        let saved: Vec<_> = report.cut.iter().map(|cut| cut.segment.get()).collect();
+        assert_eq!(saved, [5, 6], "{mode}: {report}");
+        assert!(report.cut.iter().all(|cut| cut.saved_as.is_some()), "{mode}: {report}");
+        assert_eq!(recovered.last_lsn(), Lsn::new(3), "{mode}");
+        drop(recovered);
+        assert_eq!(records(&View::open(memory).unwrap()), ["one", "two", "three"], "{mode}");
+    }
+}
+
 /// An owner whose storage has forgotten the epochs gets one above those in the log, also if the headers that tell
 /// them were damaged before.
 #[test]
