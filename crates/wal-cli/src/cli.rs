@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::failure::{Code, Failure};
+use crate::failure::{Code, Failure, say};
 use crate::help::after_help;
 use crate::{append, completions, dump, open, repair, size, stat, truncate, verify};
 
@@ -81,6 +81,7 @@ pub(crate) fn command() -> clap::Command {
 pub(crate) fn run() -> ExitCode {
     let Cli { command, memory_limit } = Cli::parse();
     open::limit_memory(memory_limit);
+    survive_file_size_limit();
     let name = command.name();
     let code = command.run().unwrap_or_else(|failure| {
         if failure.code == Code::Usage {
@@ -90,6 +91,18 @@ pub(crate) fn run() -> ExitCode {
         failure.code
     });
     ExitCode::from(code as u8)
+}
+
+/// A write beyond `ulimit -f` raises a signal that ends the process. Once it is handled, the write
+/// fails instead, and the log can say what happened.
+fn survive_file_size_limit() {
+    #[cfg(unix)]
+    {
+        let flag = std::sync::Arc::default();
+        if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, flag) {
+            say(format_args!("cannot handle SIGXFSZ: {error}"));
+        }
+    }
 }
 
 /// Tells of wrong usage as clap tells what it finds itself, with the subcommand's usage.

@@ -248,7 +248,9 @@ impl<C: Codec> Wal<C> {
     /// Costs a new segment, whose header says where the log starts. An `lsn` behind the end empties the log, which goes on
     /// counting.
     ///
-    /// A crash leaves all of it or nothing. Others append while segments are removed; another truncation and
+    /// A crash leaves all of it or nothing. It may use the storage's [reserve](crate::LogStorage::fill_reserve), so it works
+    /// on a full disk. If there is none, the oldest segment is removed first, to make room: then a crash may leave a log
+    /// without that one, and the next recovery reports it. Others append while segments are removed; another truncation and
     /// [`close`](Self::close) wait for it.
     ///
     /// After a checkpoint the records in it are not needed any more. The checkpoint must be durable first:

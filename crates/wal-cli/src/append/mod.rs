@@ -13,7 +13,7 @@ use wal_core::{Durability, MemoryStorage, Settings, Wal};
 use wal_fs::{DirectSettings, DirectStorage, FileSettings, FileStorage, MmapSettings, MmapStorage};
 use wal_sync::Policy;
 
-use crate::failure::{Failure, say};
+use crate::failure::Failure;
 use crate::input::{InputFormat, RecordReader};
 use crate::{help, open, size};
 use acks::Acks;
@@ -158,7 +158,6 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     if args.last_block.is_some() && args.storage != Storage::Direct {
         return Err(Failure::usage("--last-block is for --storage direct"));
     }
-    survive_file_size_limit()?;
     let mut settings = Settings::default();
     if let Some(bytes) = args.segment_size {
         settings = settings.segment_size(bytes);
@@ -210,17 +209,4 @@ fn open(args: &Args, settings: Settings) -> Result<Wal, Failure> {
         (Storage::Uring, Some(dir)) => open::recover_raw(open::uring(dir, args.place)?)?,
     };
     Ok(Wal::builder(args.sync).settings(settings).open(recovered)?)
-}
-
-/// A write beyond `ulimit -f` raises a signal that ends the process. Once it is handled, the write
-/// fails instead, and the log can say what happened.
-fn survive_file_size_limit() -> Result<(), Failure> {
-    #[cfg(unix)]
-    {
-        let flag = std::sync::Arc::default();
-        if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, flag) {
-            say(format_args!("cannot handle SIGXFSZ: {error}"));
-        }
-    }
-    Ok(())
 }

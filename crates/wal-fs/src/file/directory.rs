@@ -18,7 +18,7 @@ use crate::os::dir::{self, failed, not_synced};
 use crate::os::{File, FileSystem, FsProfile, Links, whole};
 
 /// Whether nobody else has a name for the file. Where the system does not tell, it is believed.
-fn is_ours_alone(file: &impl File) -> bool {
+pub(super) fn is_ours_alone(file: &impl File) -> bool {
     match file.links() {
         Ok(links) => links.count == 1,
         Err(error) => error.kind() == io::ErrorKind::Unsupported,
@@ -211,10 +211,10 @@ impl<F: FileSystem> Directory<F> {
 
     /// Makes the reserve as large as segments of this size need it.
     pub(super) fn fill_reserve(&self, segment_size: u64) -> Result<()> {
-        let most = self.settings.reserve_bytes;
+        let bytes = self.settings.reserve_bytes;
         let whole = self
             .reserve
-            .fill(&self.fs, &self.path, segment_size, most)
+            .fill(&self.fs, &self.path, segment_size, bytes)
             .map_err(|(path, source)| failed("keep a reserve", &path, source))?;
         if whole {
             return Ok(());
@@ -222,7 +222,7 @@ impl<F: FileSystem> Directory<F> {
         Err(Error::new(ErrorKind::Full, "keep a reserve").with_detail(format!(
             "{}: {} bytes are to be kept free for truncation and recovery",
             self.path.display(),
-            reserve::sizes(segment_size, most).iter().sum::<u64>()
+            reserve::sizes(segment_size, bytes).iter().sum::<u64>()
         )))
     }
 
@@ -286,7 +286,9 @@ impl<F: FileSystem> Directory<F> {
         let mut spares = Vec::new();
         for &name in names {
             let path = self.segment_path(name);
-            let wanted = self.spares.count() + spares.len() < self.max_spares();
+            // Not on a full disk, where space is what the removal is for.
+            let wanted =
+                !self.reserve.is_open() && self.spares.count() + spares.len() < self.max_spares();
             let is_ours = self.named.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
             let removed = if wanted && is_ours && self.may_be_recycled(&path) {
                 let spare = self.spares.next_path(&self.path);

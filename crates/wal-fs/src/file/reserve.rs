@@ -14,8 +14,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wal_core::{Access, WriteMode};
 
+use super::directory::is_ours_alone;
 use super::names;
-use crate::os::{File, FileSystem, whole};
+use crate::os::{File, FileSystem, NodeKind, whole};
 
 /// What a segment of nothing but a header takes, in bytes, in every storage.
 const HEADER: u64 = 128 << 10;
@@ -24,12 +25,14 @@ const HEADER: u64 = 128 << 10;
 const SMALLEST: u64 = 64 << 10;
 const LARGEST: u64 = 4 << 20;
 
-/// How large each file of the reserve is to be, for segments of this size, and with this bound for all together.
-pub(super) fn sizes(segment_size: u64, most: Option<u64>) -> [u64; 3] {
-    let segment = segment_size.clamp(SMALLEST, LARGEST);
-    let Some(most) = most else { return [HEADER, segment, segment] };
-    let header = HEADER.min(most / 3);
-    let segment = segment.min((most - header) / 2);
+/// How large each file of the reserve is to be: for segments of this size, or so much in all.
+pub(super) fn sizes(segment_size: u64, bytes: Option<u64>) -> [u64; 3] {
+    let Some(bytes) = bytes else {
+        let segment = segment_size.clamp(SMALLEST, LARGEST);
+        return [HEADER, segment, segment];
+    };
+    let header = HEADER.min(bytes / 3);
+    let segment = (bytes - header) / 2;
     [header, segment, segment]
 }
 
@@ -44,6 +47,8 @@ struct State {
     files: [u64; 3],
     /// The length that each is to have.
     wanted: [u64; 3],
+    /// Whether each was seen to have its space since the lock was taken: a copy of a directory may be full of holes.
+    checked: [bool; 3],
 }
 
 impl Reserve {
@@ -64,45 +69,49 @@ impl Reserve {
     pub(super) fn find<F: FileSystem>(&self, fs: &F, dir: &Path) -> io::Result<()> {
         let mut files = [0; 3];
         for (n, len) in files.iter_mut().enumerate() {
-            *len = match fs.open(&dir.join(names::reserve(n)), Access::Read) {
-                Ok(file) => file.len()?,
+            let path = dir.join(names::reserve(n));
+            *len = match fs.kind(&path) {
+                Ok(NodeKind::File) => fs.open(&path, Access::Read)?.len()?,
+                Ok(NodeKind::Directory) => 0,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
                 Err(error) => return Err(error),
             };
         }
         let mut state = self.state();
-        (state.files, state.wanted) = (files, files);
+        (state.files, state.wanted, state.checked) = (files, files, [false; 3]);
         Ok(())
     }
 
-    /// Makes each file as long as it is to be, and none shorter, unless `most` says so. What there is no room for is left
+    /// Makes each file as long as it is to be, and none shorter, unless `bytes` says so. What there is no room for is left
     /// out: says whether all of it is there. Does nothing while the reserve is open.
     pub(super) fn fill<F: FileSystem>(
         &self,
         fs: &F,
         dir: &Path,
         segment_size: u64,
-        most: Option<u64>,
+        bytes: Option<u64>,
     ) -> Result<bool, (PathBuf, io::Error)> {
         let mut whole = true;
         if self.is_open() {
             return Ok(whole);
         }
-        for (n, size) in sizes(segment_size, most).into_iter().enumerate() {
-            let (present, wanted) = {
+        for (n, size) in sizes(segment_size, bytes).into_iter().enumerate() {
+            let (present, wanted, checked) = {
                 let mut state = self.state();
-                state.wanted[n] = if most.is_some() { size } else { size.max(state.wanted[n]) };
-                (state.files[n], state.wanted[n])
+                state.wanted[n] = match bytes {
+                    Some(_) => size,
+                    None => size.max(state.wanted[n]),
+                };
+                (state.files[n], state.wanted[n], state.checked[n])
             };
-            if present == wanted {
+            if present == wanted && (checked || wanted == 0) {
                 continue;
             }
             let path = dir.join(names::reserve(n));
-            match resize(fs, &path, present, wanted) {
-                Ok(()) => self.state().files[n] = wanted,
-                Err(error) if is_full(&error) => whole = false,
-                Err(error) => return Err((path, error)),
-            }
+            let outcome = resize(fs, &path, present, wanted).map_err(|error| (path, error))?;
+            let mut state = self.state();
+            (state.files[n], state.checked[n]) = (outcome, true);
+            whole &= outcome == wanted;
         }
         Ok(whole)
     }
@@ -118,7 +127,9 @@ impl Reserve {
     ) -> io::Result<Option<F::File>> {
         while let Some(from) = self.pick(need) {
             match fs.rename_new(&dir.join(from), path).and_then(|()| fs.open(path, Access::Write)) {
-                Ok(file) => return Ok(Some(file)),
+                Ok(file) if is_ours_alone(&file) => return Ok(Some(file)),
+                // What is written to it would be written to a backup made of links as well.
+                Ok(_) => fs.remove_file(path)?,
                 // Somebody tidied up the directory.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -150,32 +161,65 @@ impl Reserve {
     }
 }
 
-/// Makes a file of so many bytes longer or shorter; the file system has room for all of it. If it has not, the file is
-/// as it was.
-fn resize<F: FileSystem>(fs: &F, path: &Path, present: u64, wanted: u64) -> io::Result<()> {
-    if present > 0 && wanted == 0 {
-        return fs.remove_file(path);
-    }
-    let file = match present {
-        0 => fs.create_new(path)?,
-        _ => fs.open(path, Access::Write)?,
-    };
-    if wanted < present {
-        file.set_len(wanted)?;
-        return file.sync_all();
-    }
-    let allocated = match file.allocate(wanted) {
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-            whole::write_zeros(&file, present, wanted)
+/// Makes a file of the reserve so long, with space for all of it. Where there is not enough, it gets a little less, or
+/// stays as it is. Says how long it is.
+fn resize<F: FileSystem>(fs: &F, path: &Path, present: u64, wanted: u64) -> io::Result<u64> {
+    let mut present = present;
+    if present > 0 {
+        let file = fs.open(path, Access::Write);
+        match file {
+            Ok(file) if is_ours_alone(&file) && wanted > 0 => {
+                if wanted < present {
+                    file.set_len(wanted)?;
+                    file.sync_all()?;
+                    present = wanted;
+                }
+                return grow(&file, present, wanted);
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            // Somebody tidied up the directory, or made a backup of links.
+            file => {
+                if file.is_ok() {
+                    fs.remove_file(path)?;
+                }
+                present = 0;
+            }
         }
-        allocated => allocated,
+    }
+    if wanted == 0 {
+        return Ok(0);
+    }
+    let file = match fs.create_new(path) {
+        Ok(file) => file,
+        Err(error) if is_full(&error) => return Ok(0),
+        Err(error) => return Err(error),
     };
-    allocated.and_then(|()| file.sync_all()).inspect_err(|_| {
-        let _ = match present {
-            0 => fs.remove_file(path),
-            _ => file.set_len(present),
+    let len = grow(&file, present, wanted);
+    if !matches!(len, Ok(1..)) {
+        let _ = fs.remove_file(path);
+    }
+    len
+}
+
+/// Makes a file longer. What a recovery took from the reserve comes back a little smaller, so there is a second and a third try.
+fn grow<H: File>(file: &H, present: u64, wanted: u64) -> io::Result<u64> {
+    for len in [wanted, wanted / 8 * 7, wanted / 8 * 6] {
+        if len < present {
+            break;
+        }
+        let allocated = match file.allocate(len) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                whole::write_zeros(file, present, len)
+            }
+            allocated => allocated,
         };
-    })
+        match allocated.and_then(|()| file.sync_all()) {
+            Ok(()) => return Ok(len),
+            Err(error) if is_full(&error) => file.set_len(present)?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(present)
 }
 
 /// Whether an error says that the disk or the quota is used up. That a file must not grow is another matter.
@@ -194,13 +238,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_follow_the_segment_within_bounds() {
+    fn sizes_follow_the_segment_within_bounds_or_the_setting() {
         assert_eq!(sizes(4096, None), [128 << 10, 64 << 10, 64 << 10]);
         assert_eq!(sizes(1 << 20, None), [128 << 10, 1 << 20, 1 << 20]);
         assert_eq!(sizes(1 << 30, None), [128 << 10, 4 << 20, 4 << 20]);
         assert_eq!(sizes(1 << 30, Some(0)), [0, 0, 0]);
         assert_eq!(sizes(1 << 30, Some(100)), [33, 33, 33]);
-        assert_eq!(sizes(1 << 30, Some(1 << 20)), [128 << 10, 448 << 10, 448 << 10]);
-        assert_eq!(sizes(4096, Some(1 << 30)), [128 << 10, 64 << 10, 64 << 10]);
+        assert_eq!(sizes(4096, Some(1 << 20)), [128 << 10, 448 << 10, 448 << 10]);
     }
 }

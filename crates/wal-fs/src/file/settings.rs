@@ -27,8 +27,8 @@ pub struct FileSettings {
     /// 0 switches recycling off. Default 2, 0 to 64.
     pub max_spares: usize,
     /// How many bytes are kept free for when the disk is full: in files of their own, which a truncation, a recovery
-    /// and closing may use. So the log itself can make room. `None`: what segments of the log's size need for that,
-    /// 256 KiB to 8.1 MiB. `Some(0)`: nothing. Where a file system gives each write a new place or compresses (btrfs,
+    /// and closing may use. So the log itself can make room. `None`: what segments of the log's size need for that
+    /// in most cases, 256 KiB to 8.1 MiB: an end of the log of up to 4 MiB that nothing proves durable can be written again. `Some(0)`: nothing. Where a file system gives each write a new place or compresses (btrfs,
     /// ZFS, bcachefs, NILFS), the space is less sure. Default `None`, 0 to 1 GiB.
     pub reserve_bytes: Option<u64>,
     /// Whether a commit is one write-through call (`pwritev2` with `RWF_DSYNC` on Linux) where that

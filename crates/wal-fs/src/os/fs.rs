@@ -333,7 +333,7 @@ pub trait File: Send + Sync + 'static {
 
     /// Maps bytes of the file into memory, to be written without a call.
     ///
-    /// Every byte of the range must have been written before, so that storing to it can need no
+    /// Every byte of the range must have been written before, or [allocated](Self::allocate), so that storing to it can need no
     /// space: a full disk has no other way to refuse a store than to kill the process.
     ///
     /// - **On `Ok`**: what is written to the mapping is written to the file.

@@ -10,6 +10,7 @@
 //! | `fence` | what holds if the lock does not |
 //! | `lock` | one writer, in this process and among others |
 //! | `links` | files with a second name, and spares that go with the lock |
+//! | `reserve` | space that is kept for when there is none |
 //! | `places` | what file systems differ in, and what must not depend on settings |
 //! | `direct` | `DirectStorage`: whole blocks in one call |
 //! | `mmap` | `MmapStorage`: copies, and ordinary writes at the end of a window |
@@ -33,6 +34,7 @@ mod mmap;
 mod mmap_helper;
 mod order;
 mod places;
+mod reserve;
 mod staged;
 mod trouble;
 #[cfg(all(target_os = "linux", feature = "uring"))]

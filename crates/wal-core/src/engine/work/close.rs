@@ -17,7 +17,7 @@ impl Engine {
         // Who has the storage next must not find us removing segments.
         let _alone = lock(&self.truncation);
         let mut w = lock(&self.writer);
-        let _reserve = self.open_reserve();
+        let reserve = self.open_reserve();
         // A caller that closed the log before us may have failed.
         self.check("close")?;
         if !self.state().agenda.begin_close() {
@@ -41,6 +41,8 @@ impl Engine {
         };
         wake_all(&mut wakes, Outcome::Done);
         wake_all(&mut in_vain, Outcome::Failed);
+        // Before the next opener has it.
+        drop(reserve);
         self.release();
         drop(w);
         self.emit(&Event::Closed { last_lsn });

@@ -141,9 +141,10 @@ impl Engine {
         self.publish_sealed(before, header.first_lsn);
         // Behind the footer: who opened the log meanwhile may have begun a segment here.
         self.confirm(None)?;
+        // First: what a recovery has taken from it and did not need is not for appends.
+        self.keep_reserve(self.settings.segment_size);
         let (segment, entry) = self.create_segment(w, header)?;
         w.active = Some(Active::new(segment, entry));
-        self.keep_reserve(self.settings.segment_size);
         Ok(())
     }
 

@@ -18,7 +18,11 @@ const SECOND: u64 = 4;
 const BEFORE: Lsn = Lsn::new(10);
 
 fn storage(fs: &ModelFs, reserve: u64) -> FileStorage<ModelFs> {
-    let settings = FileSettings::default().preallocate_bytes(0).max_spares(0);
+    storage_with(fs, reserve, 0)
+}
+
+fn storage_with(fs: &ModelFs, reserve: u64, spares: usize) -> FileStorage<ModelFs> {
+    let settings = FileSettings::default().preallocate_bytes(0).max_spares(spares);
     let settings = settings.reserve_bytes(Some(reserve));
     FileStorage::create_with_file_system(fs.clone(), DIR, settings).unwrap()
 }
@@ -81,6 +85,27 @@ fn without_a_reserve_nothing_opens_and_with_one_everything_works() {
     let (_, report) = recovery(&fs, 3 * 8192).run().unwrap();
     assert!(report.reserve_bytes > 8192, "{report}");
     assert_eq!(report.records, RECORDS - BEFORE.get() + 1);
+}
+
+/// A backup made of links has the same files, and gets nothing of what is written to them.
+#[test]
+fn files_of_a_backup_made_of_links_are_not_written_to() {
+    let fs = died(3 * 8192);
+    let backup = std::path::Path::new("/backup");
+    fs.create_dir(backup).unwrap();
+    let names = ["RESERVE-1", "RESERVE-2", "RESERVE-3"];
+    for name in names {
+        fs.link(&std::path::Path::new(DIR).join(name), &backup.join(name)).unwrap();
+    }
+    let error = recovery(&fs, 3 * 8192).run().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    for name in names {
+        let bytes = fs.contents(&backup.join(name)).unwrap();
+        assert!(bytes.len() == 8192 && bytes.iter().all(|byte| *byte == 0), "{name}");
+    }
+    fs.remount();
+    let (recovered, _) = recovery(&fs, 3 * 8192).run().unwrap();
+    holds(&open(recovered), 1, "with room again");
 }
 
 #[test]
@@ -162,20 +187,24 @@ fn a_crash_on_the_way_leaves_a_log_that_says_what_is_missing() {
 /// With a reserve the header of the truncation comes first, and there is no moment at which the front is missing.
 #[test]
 fn a_crash_in_a_truncation_with_a_reserve_takes_no_front() {
-    truncated_on_a_full_disk(3 * 8192, &[1, BEFORE.get()]);
+    for spares in [0, 2] {
+        truncated_on_a_full_disk(3 * 8192, spares, &[1, BEFORE.get()]);
+    }
 }
 
 /// Without one the oldest segment goes first.
 #[test]
 fn a_truncation_of_an_open_log_makes_room() {
-    truncated_on_a_full_disk(0, &[1, SECOND, BEFORE.get()]);
+    for spares in [0, 2] {
+        truncated_on_a_full_disk(0, spares, &[1, SECOND, BEFORE.get()]);
+    }
 }
 
 /// The log is open, somebody else fills the disk, and a truncation makes room. The power fails at every change of it: the
 /// log begins with one of these records then.
-fn truncated_on_a_full_disk(reserve: u64, begins: &[u64]) {
+fn truncated_on_a_full_disk(reserve: u64, spares: usize, begins: &[u64]) {
     let fs = ModelFs::new();
-    let log = open(recovery(&fs, reserve).run().unwrap().0);
+    let log = open(Recovery::new(storage_with(&fs, reserve, spares)).run().unwrap().0);
     for n in 1..=RECORDS {
         log.append(&record(n)).unwrap();
     }
