@@ -56,5 +56,5 @@ pub use promise::{FaultKind, Violation};
 pub use proptest;
 pub use rng::Rng;
 pub use simulation::{
-    LiveFault, SimulatedClock, Step, StorageUnderTest, Subject, Tested, Workload,
+    LiveFault, OwnershipLoss, SimulatedClock, Step, StorageUnderTest, Subject, Tested, Workload,
 };

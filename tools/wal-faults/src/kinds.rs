@@ -23,6 +23,7 @@ pub(super) fn kind_told(kind: FaultKind) -> (String, &'static str) {
         FaultKind::FailedSync => "a sync was made to fail",
         FaultKind::Restart => "the process died and started again",
         FaultKind::Clock => "the clock jumped, or the timer starved",
+        FaultKind::OwnershipLost => "the log was taken from its owner, or its process forked",
         FaultKind::AllSubsets => "one of all combinations of up to 8 changes",
         FaultKind::TornSectors => "a sector was torn together with its neighbours",
         FaultKind::TornRename => "a rename was not atomic",

@@ -72,7 +72,9 @@ use crate::os::{FileSystem, RealFs, dir};
 /// error then, and no signal later.
 ///
 /// What remains: **who truncates a segment's file by hand while a log writes to it, kills the log's
-/// process.** A file system that copies on write (btrfs, ZFS) needs room even for bytes that were
+/// process.** So does a second opener that recovers the log because the lock had failed: the first process may die of it,
+/// where another storage would say [`LostOwnership`](wal_core::ErrorKind::LostOwnership). What it had acknowledged is there.
+/// A file system that copies on write (btrfs, ZFS) needs room even for bytes that were
 /// written before, and can run out of it at any store: use [`FileStorage`] there. So do on network file
 /// systems.
 ///

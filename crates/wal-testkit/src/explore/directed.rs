@@ -10,6 +10,13 @@ use crate::simulation::{Step, Workload};
 const WRITTEN: &[&str] = &[
     // The first records, a second opener, an idle tail, a clean end.
     "segment 4096; append 1x20; intrude; wait 10000us; append 1x30; close; append 1x5",
+    // The log is taken away from its owner: between appends, and with some of them unsynced.
+    "segment 4096; append 1x20; lose lock; append 1x21; sync; append 1x22; sync",
+    "segment 4096; append 1x20; sync; append 1x23 written; lose second-owner; append 1x21; sync; append 1x22; sync",
+    "segment 4096; append 1x900; append 1x900; append 1x900; lose second-owner; append 1x900; append 1x900; append 1x900; sync",
+    "segment 4096; append 1x900; append 1x900; append 1x900; append 1x900; lose second-owner; before 500; append 1x20; sync",
+    "segment 4096; append 1x20; append 1x20; lose segment; append 1x21; sync; append 1x22; sync",
+    "segment 4096; append 1x20; lose fork; append 1x21; sync; kill; append 1x22; lose fork; close; append 1x3",
     // Rotation, and more of it, with records that do not fit what is left.
     "segment 4096; append 1x900; append 1x900; append 1x900; append 1x900; append 1x900; append 1x10; sync",
     // Batches: atomic, of one, of empty records, across a rotation.

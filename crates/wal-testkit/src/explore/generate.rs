@@ -8,7 +8,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use wal_core::Durability;
 
-use crate::simulation::{LiveFault, Step, Workload};
+use crate::simulation::{LiveFault, OwnershipLoss, Step, Workload};
 use crate::{Call, Rng, SyncFault};
 
 /// Any workload, for tests of one's own with proptest: short ones and long ones, on small segments
@@ -108,6 +108,13 @@ fn fault() -> impl Strategy<Value = Step> {
         call.clone().prop_map(LiveFault::Fail),
         call.prop_map(LiveFault::FailForGood),
         sync.prop_map(LiveFault::SyncFails),
+        prop_oneof![
+            Just(OwnershipLoss::Lock),
+            Just(OwnershipLoss::SecondOwner),
+            Just(OwnershipLoss::Segment),
+            Just(OwnershipLoss::Fork),
+        ]
+        .prop_map(LiveFault::Lost),
     ]
     .prop_map(Step::Fault)
 }

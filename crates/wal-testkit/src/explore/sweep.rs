@@ -75,6 +75,10 @@ impl<'a> Sweep<'a> {
             if self.deadline.is_some_and(|(clock, end)| clock.monotonic() >= end) {
                 return None;
             }
+            // Somebody hides a segment: what is in it cannot come back.
+            if known.away {
+                continue;
+            }
             self.outcome.crash_points += 1;
             let broken = self.crash_here(&known, point, moment).err();
             let broken = broken.or_else(|| self.damage_here(&known, &run.moments, point).err());

@@ -252,9 +252,14 @@ impl ModelFs {
         ModelFs { state: Arc::clone(&self.state), process, number: Arc::clone(&self.number) }
     }
 
-    /// Lets the process fork: from now on all calls are made in the child, which has all handles and locks as well.
-    pub fn fork(&self) {
-        self.number.fetch_add(1, Ordering::Relaxed);
+    /// Says whether calls are made in a child of the process from now on, which has all handles and locks as well, or in
+    /// the process itself.
+    pub fn set_forked(&self, forked: bool) {
+        let child = 1 << 32;
+        match forked {
+            true => self.number.fetch_or(child, Ordering::Relaxed),
+            false => self.number.fetch_and(!child, Ordering::Relaxed),
+        };
     }
 
     /// Lets the disk hold at most `bytes` in all files together; a write that exceeds it is cut

@@ -38,6 +38,8 @@ pub enum FaultKind {
     Restart,
     /// Before the crash, the clock jumped or the timer starved.
     Clock,
+    /// Before the crash, something took the log away from its owner, or a forked process called it.
+    OwnershipLost,
     /// One of all combinations of what pending changes may meet.
     AllSubsets,
     /// A sector was torn together with its neighbours.
@@ -66,6 +68,7 @@ impl FaultKind {
         FaultKind::FailedSync,
         FaultKind::Restart,
         FaultKind::Clock,
+        FaultKind::OwnershipLost,
         FaultKind::AllSubsets,
         FaultKind::TornSectors,
         FaultKind::TornRename,

@@ -37,6 +37,10 @@ pub(crate) enum Event {
     /// A sync is going to fail, and the cache will lose what it was to cover: until the log is opened
     /// again, the death of the process may take more than its memory.
     CacheFails,
+    /// Something took the log away from its owner: until it is opened again, only what is durable is promised to survive.
+    OwnershipLost,
+    /// A segment is under another name, where nobody looks for it, or back.
+    Away(bool),
     /// Something befell the log that states are counted by.
     Befell(FaultKind),
     /// The log was opened again within the workload, with exactly these records.
@@ -76,6 +80,8 @@ pub(crate) struct Knowledge {
     pub(crate) cuts: Vec<(u64, u64, bool)>,
     pub(crate) sync_in_flight: bool,
     pub(crate) cache_fails: bool,
+    pub(crate) owner_lost: bool,
+    pub(crate) away: bool,
     /// What befell the log so far.
     pub(crate) befell: BTreeSet<FaultKind>,
 }
@@ -118,11 +124,13 @@ impl Knowledge {
                 }
             }
             Event::CacheFails => self.cache_fails = true,
+            Event::OwnershipLost => self.owner_lost = true,
+            Event::Away(away) => self.away = *away,
             Event::Befell(kind) => {
                 self.befell.insert(*kind);
             }
             Event::Reopened { found } => {
-                self.cache_fails = false;
+                (self.cache_fails, self.owner_lost) = (false, false);
                 let gone = &mut self.gone;
                 self.records.retain(|lsn, known| {
                     let is_there = found.binary_search(lsn).is_ok();

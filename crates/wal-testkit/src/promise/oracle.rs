@@ -22,7 +22,11 @@ pub(crate) enum Crash {
 impl Crash {
     /// The death of the process, given what is known of the cache.
     pub(crate) fn of_process(known: &Knowledge) -> Self {
-        if known.cache_fails { Crash::FailedSync } else { Crash::Process }
+        match known {
+            Knowledge { cache_fails: true, .. } => Crash::FailedSync,
+            Knowledge { owner_lost: true, .. } => Crash::Power,
+            _ => Crash::Process,
+        }
     }
 }
 

@@ -54,6 +54,11 @@ impl Below {
         self.broken.is_some()
     }
 
+    /// The log may refuse its service from now on.
+    pub(super) fn excuse(&mut self) {
+        self.broken.get_or_insert(Broken::Call);
+    }
+
     /// Whether a sync failed since the log was opened.
     pub(super) fn sync_failed(&self) -> bool {
         self.disk.failed_syncs() > self.failed_before
@@ -86,6 +91,8 @@ impl Below {
             LiveFault::Fail(call) => faults.fail_once(call, 1, std::io::ErrorKind::Other),
             LiveFault::FailForGood(call) => faults.fail_from(call, 1, std::io::ErrorKind::Other),
             LiveFault::SyncFails(fault) => self.disk.fail_sync(1, fault),
+            // By the world, which knows the log.
+            LiveFault::Lost(_) => {}
         }
     }
 

@@ -11,6 +11,7 @@
 //! | `workload` | a list of steps, and its text |
 //! | `world` | runs a workload |
 //! | `actor` | the part of it that can also act while a sync is in flight |
+//! | `lose` | what takes the log away from its owner |
 //! | `opening` | opens the log, as a new process would |
 //! | `below` | what the log stands on: a disk, and the faults on it |
 //! | `history` | what is written down, and the bytes of the records |
@@ -20,6 +21,7 @@ mod actor;
 mod below;
 mod clock;
 mod history;
+mod lose;
 mod opening;
 mod step;
 mod subject;
@@ -28,7 +30,7 @@ mod world;
 
 pub use clock::SimulatedClock;
 pub(crate) use opening::{Opened, open, open_by};
-pub use step::{LiveFault, Step};
+pub use step::{LiveFault, OwnershipLoss, Step};
 pub use subject::{StorageUnderTest, Subject, Tested};
 pub use workload::Workload;
 pub(crate) use world::{Run, run};

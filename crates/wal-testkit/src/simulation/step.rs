@@ -68,7 +68,30 @@ pub enum LiveFault {
     FailForGood(Call),
     /// The next sync fails, and this becomes of the bytes.
     SyncFails(SyncFault),
+    /// Something takes the log away from its owner. Left out for a storage that does not tell its owners apart.
+    Lost(OwnershipLoss),
 }
+
+/// How an owner loses its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnershipLoss {
+    /// Somebody removes the lock's file.
+    Lock,
+    /// Somebody removes the lock's file, and another opener recovers the log and holds it for a while.
+    SecondOwner,
+    /// Somebody renames the segment that is written.
+    Segment,
+    /// The process forks, and from now on it is the child that calls.
+    Fork,
+}
+
+const LOSSES: &[(OwnershipLoss, &str)] = &[
+    (OwnershipLoss::Lock, "lock"),
+    (OwnershipLoss::SecondOwner, "second-owner"),
+    (OwnershipLoss::Segment, "segment"),
+    (OwnershipLoss::Fork, "fork"),
+];
 
 impl Step {
     /// An append at the strategy's own durability.
@@ -138,6 +161,10 @@ impl fmt::Display for LiveFault {
             LiveFault::NoSpace(n) => write!(f, "no-space {n}"),
             LiveFault::Fail(call) => write!(f, "fail {}", name(call)),
             LiveFault::FailForGood(call) => write!(f, "fail-all {}", name(call)),
+            LiveFault::Lost(how) => {
+                let name = LOSSES.iter().find(|(l, _)| l == how).map_or("?", |(_, name)| name);
+                write!(f, "lose {name}")
+            }
             LiveFault::SyncFails(SyncFault::MarkedClean) => f.write_str("bad-sync clean"),
             LiveFault::SyncFails(SyncFault::StillDirty) => f.write_str("bad-sync dirty"),
             LiveFault::SyncFails(SyncFault::ReadOnly) => f.write_str("bad-sync read-only"),
@@ -214,6 +241,10 @@ impl FromStr for Step {
             "no-space" => Step::Fault(LiveFault::NoSpace(number()?)),
             "fail" => Step::Fault(LiveFault::Fail(call()?)),
             "fail-all" => Step::Fault(LiveFault::FailForGood(call()?)),
+            "lose" => {
+                let how = LOSSES.iter().find(|(_, name)| Some(*name) == argument);
+                Step::Fault(LiveFault::Lost(how.ok_or_else(bad)?.0))
+            }
             "bad-sync" => Step::Fault(LiveFault::SyncFails(sync_fault(argument).ok_or_else(bad)?)),
             _ => return Err(bad()),
         })

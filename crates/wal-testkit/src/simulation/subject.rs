@@ -22,6 +22,7 @@ pub struct StorageUnderTest {
     make: Arc<MakeStorage>,
     powersafe: bool,
     reserve: Option<u64>,
+    maps_files: bool,
 }
 
 /// The bytes of each file of a reserve under test: a segment of the usual size, with its footer.
@@ -38,7 +39,13 @@ impl StorageUnderTest {
         name: impl Into<String>,
         open: impl Fn(Tested) -> Result<Arc<dyn LogStorage>> + Send + Sync + 'static,
     ) -> Self {
-        StorageUnderTest { name: name.into(), make: Arc::new(open), powersafe: true, reserve: None }
+        StorageUnderTest {
+            name: name.into(),
+            make: Arc::new(open),
+            powersafe: true,
+            reserve: None,
+            maps_files: false,
+        }
     }
 
     /// `FileStorage` with these settings.
@@ -59,10 +66,11 @@ impl StorageUnderTest {
 
     /// `MmapStorage` with these settings.
     pub fn mmap(name: impl Into<String>, settings: MmapSettings) -> Self {
-        Self::new(name, move |fs| {
+        let storage = Self::new(name, move |fs| {
             let storage = MmapStorage::create_with_file_system(fs, "/log", settings.clone())?;
             Ok(Arc::new(storage))
-        })
+        });
+        StorageUnderTest { maps_files: true, ..storage }
     }
 
     /// The settings of files under test, by their name: small, so that a short workload fills ahead several times, and
@@ -186,6 +194,11 @@ impl StorageUnderTest {
     /// How many bytes its reserve is to have, if the disk is to be filled.
     pub(crate) fn reserve(&self) -> Option<u64> {
         self.reserve
+    }
+
+    /// Whether a file that somebody cuts kills who writes to it.
+    pub(crate) fn maps_files(&self) -> bool {
+        self.maps_files
     }
 
     pub(crate) fn is_powersafe(&self) -> bool {

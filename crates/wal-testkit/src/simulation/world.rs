@@ -50,10 +50,10 @@ pub(crate) fn run(subject: &Subject, workload: &Workload) -> Run {
     Run { moments, events, complaint }
 }
 
-struct World<'a> {
-    subject: &'a Subject,
-    segment_size: u64,
-    below: Below,
+pub(super) struct World<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) segment_size: u64,
+    pub(super) below: Below,
     clock: SimulatedClock,
     history: Arc<Mutex<History>>,
     actor: Option<Actor>,
@@ -72,7 +72,7 @@ impl World<'_> {
         self.wind_down()
     }
 
-    fn actor(&self) -> &Actor {
+    pub(super) fn actor(&self) -> &Actor {
         self.actor.as_ref().expect("the log is open between steps")
     }
 
@@ -111,6 +111,7 @@ impl World<'_> {
                 self.actor().note(Event::Befell(FaultKind::Clock));
                 self.clock.jump_micros(*by);
             }
+            Step::Fault(LiveFault::Lost(how)) => self.lose(*how)?,
             Step::Fault(fault) => self.fault(*fault),
         }
         if let Some(why) = self.actor().refused.get().filter(|_| !self.below.is_broken()) {
@@ -193,7 +194,7 @@ impl World<'_> {
         self.below.strike(fault);
     }
 
-    fn is_poisoned(&self) -> bool {
+    pub(super) fn is_poisoned(&self) -> bool {
         self.actor().poisoned.load(Ordering::Relaxed)
     }
 
@@ -231,7 +232,7 @@ impl World<'_> {
         oracle::overdue(&knowledge, self.clock.monotonic(), window)
     }
 
-    fn knowledge(&self) -> Knowledge {
+    pub(super) fn knowledge(&self) -> Knowledge {
         let mut knowledge = Knowledge::default();
         locked(&self.history).events.iter().for_each(|(_, event)| knowledge.learn(event));
         knowledge
@@ -263,6 +264,7 @@ impl World<'_> {
         if let Some(how) = how {
             let how = match self.below.broken() {
                 Some(Broken::Sync) => Crash::FailedSync,
+                _ if self.knowledge().owner_lost => Crash::Power,
                 Some(Broken::Call) if how == Crash::None => Crash::Process,
                 _ => how,
             };
