@@ -64,4 +64,13 @@ pub trait Segment: Send + Sync {
     /// - **Concurrency**: not beside writes or syncs.
     /// - **Durability**: after the next `sync`.
     fn truncate(&self, len: u64) -> Io<'_, ()>;
+
+    /// The file that holds the segment's bytes, at the same offsets; for who can [copy](super::LogStorage::copy_segment)
+    /// it by file. `None` where there is no such file, or where reads have to come through this segment; so it is for
+    /// every segment that does not implement this method.
+    ///
+    /// It is only to be read from.
+    fn as_file(&self) -> Option<&std::fs::File> {
+        None
+    }
 }

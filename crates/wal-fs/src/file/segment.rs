@@ -284,6 +284,10 @@ impl<H: File> Segment for FileSegment<H> {
     fn truncate(&self, len: u64) -> Io<'_, ()> {
         Io::ready(self.cut(len))
     }
+
+    fn as_file(&self) -> Option<&std::fs::File> {
+        self.file.as_file()
+    }
 }
 
 #[cfg(test)]

@@ -98,6 +98,21 @@ impl<F: FileSystem, P> StagedFile<F, P> {
         Ok(StagedFile { spare, file, name, growth, end: 0, state: State::Unsynced, prepare })
     }
 
+    /// Makes the file one with the first `len` bytes of another, by sharing its blocks. `false` if that cannot be: then
+    /// it can only be dropped.
+    pub(super) fn share_blocks_of(&mut self, source: &std::fs::File, len: u64) -> bool {
+        let shared = self.step(State::Unsynced, |this| {
+            this.file.share_blocks_of(source)?;
+            // A writer may have lengthened the source.
+            if this.file.len()? != len {
+                this.file.set_len(len)?;
+            }
+            (this.end, this.growth.len) = (len, len);
+            Ok(())
+        });
+        shared.is_ok()
+    }
+
     fn directory(&self) -> &Directory<F> {
         &self.spare.directory
     }
@@ -206,7 +221,7 @@ where
         self.give_name(how)
     }
 
-    fn give_name(mut self, how: Publish) -> Result<Arc<dyn Segment>> {
+    pub(super) fn give_name(mut self, how: Publish) -> Result<Arc<dyn Segment>> {
         self.make_durable()?;
         let StagedFile { spare, file, name, growth, end, prepare, .. } = self;
         let directory = spare.directory.clone();

@@ -373,6 +373,25 @@ pub trait File: Send + Sync + 'static {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// The operating system's own handle of this file, to be read from or given to a system call; `None` if there is
+    /// none, or if reads have to come through this one. So it is for every file that does not implement this method.
+    fn as_file(&self) -> Option<&std::fs::File> {
+        None
+    }
+
+    /// Gives this empty file the bytes of another one, by sharing its blocks (a *reflink*): neither has a second
+    /// name, and what is written to one is not seen in the other.
+    ///
+    /// - **On `Ok`**: this file has the bytes that the other one had at one moment of the call.
+    /// - **On `Err`**: this file may have any of them; `Unsupported` if the file system shares no blocks, or not with
+    ///   this file. So it is for every file that does not implement this method.
+    /// - **Concurrency**: beside everything that is done with the other file.
+    /// - **Durability**: after the next sync.
+    fn share_blocks_of(&self, source: &std::fs::File) -> io::Result<()> {
+        let _ = source;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Tries to lock the file against every other handle, in this process or another.
     ///
     /// - **On `Ok(true)`**: no other handle has the lock until `unlock`, or until this handle is

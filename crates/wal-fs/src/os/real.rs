@@ -271,6 +271,16 @@ impl File for RealFile {
         self.file.metadata().map(|told| links(&told))
     }
 
+    fn as_file(&self) -> Option<&fs::File> {
+        Some(&self.file)
+    }
+
+    /// `FICLONE`: btrfs, XFS, bcachefs and others share blocks within one file system.
+    #[cfg(target_os = "linux")]
+    fn share_blocks_of(&self, source: &fs::File) -> io::Result<()> {
+        Ok(rustix::fs::ioctl_ficlone(&self.file, source)?)
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         match self.file.try_lock() {
             Ok(()) => Ok(true),

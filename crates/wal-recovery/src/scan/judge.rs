@@ -58,7 +58,7 @@ pub(super) fn judge(scan: &mut Scan) {
     scan.unsupported = unsupported;
 }
 
-fn judge_one(live: Live<'_>) -> Option<Damage> {
+pub(crate) fn judge_one(live: Live<'_>) -> Option<Damage> {
     let Live { header, walk, limit, .. } = live;
     let last = walk.last_lsn(header);
     let offset = walk.summary.data_end;

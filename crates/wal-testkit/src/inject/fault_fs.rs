@@ -240,6 +240,15 @@ impl<H: File> File for FaultFile<H> {
     fn unlock(&self) -> io::Result<()> {
         self.inner.unlock()
     }
+
+    /// Reads are to come through here.
+    fn as_file(&self) -> Option<&std::fs::File> {
+        None
+    }
+
+    fn share_blocks_of(&self, _: &std::fs::File) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// A piece of a file of [`FaultFs`]. A copy into it cannot fail, unless the power is off.

@@ -276,4 +276,13 @@ impl<H: File> File for LyingFile<H> {
     fn unlock(&self) -> io::Result<()> {
         self.inner.unlock()
     }
+
+    /// Reads are to come through here.
+    fn as_file(&self) -> Option<&std::fs::File> {
+        None
+    }
+
+    fn share_blocks_of(&self, _: &std::fs::File) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
