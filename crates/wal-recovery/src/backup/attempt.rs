@@ -74,7 +74,7 @@ impl<'a> Attempts<'a> {
     fn round(&mut self, survey: &Survey) -> Result<()> {
         let segments = &survey.segments;
         self.drop_others(survey)?;
-        let headers = segments.iter().map(|segment| segment.header.clone());
+        let headers = segments.iter().map(|segment| segment.header.clone().map_err(damaged));
         let headers: Vec<SegmentHeader> = headers.collect::<Result<_>>()?;
         let todo = headers.iter().filter(|header| !self.there.contains_key(&header.first_lsn));
         let mut bytes = 0;
@@ -134,6 +134,17 @@ impl<'a> Attempts<'a> {
         let len = open.and_then(|segment| segment.len().wait());
         len.map_err(|error| error.with_segment(name))
     }
+}
+
+/// The error of a segment's header, beside others that are those of a log.
+fn damaged(error: Error) -> Error {
+    if error.kind() != ErrorKind::NotALog {
+        return error;
+    }
+    Error::new(ErrorKind::Corrupt, "back up log")
+        .with_segment(error.segment().unwrap_or_default())
+        .with_offset(error.offset().unwrap_or(0))
+        .with_detail(error.detail().to_owned())
 }
 
 /// A survey that shows no front to be missing, unless it shows that again and again. A listing beside a writer may miss
