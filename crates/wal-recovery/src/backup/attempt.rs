@@ -18,6 +18,9 @@ const ROUNDS: usize = 200;
 /// log cuts its end.
 const LOOKS: usize = 3;
 
+/// How often the segments are listed anew before it is believed that the front is missing.
+const LISTINGS: usize = 20;
+
 /// A segment in the target.
 struct InTarget {
     header: SegmentHeader,
@@ -151,7 +154,10 @@ fn damaged(error: Error) -> Error {
 /// both a segment that goes and the one whose header says so.
 fn settled(source: &dyn LogStorage) -> Result<Survey> {
     let mut survey = Survey::take(source, None)?;
-    while lacks_its_front(&survey) {
+    for _ in 0..LISTINGS {
+        if !lacks_its_front(&survey) {
+            break;
+        }
         let again = Survey::take(source, None)?;
         if is_same(&survey, &again) {
             break;

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use wal_core::format::{Ending, FRAME_HEADER_LEN, SegmentHeader, SegmentSummary};
-use wal_core::{Access, Copied, Error, ErrorKind, LogStorage, Lsn, Result, Segment, WriteMode};
+use wal_core::format::{self, Ending, SegmentHeader, SegmentSummary};
+use wal_core::{Access, Copied, Error, ErrorKind, LogStorage, Lsn, Result, Segment};
 
 use crate::scan::found::Live;
 use crate::scan::judge::judge_one;
 use crate::segment::footer;
 use crate::segment::header;
-use crate::segment::outcome::{End, Walk};
+use crate::segment::outcome::{End, Walk, footer_of};
 use crate::segment::walk::{Manner, walk};
 use crate::watch::Watch;
 
@@ -52,8 +51,8 @@ pub(super) fn copy(part: &Part<'_>) -> Result<Copied> {
     let copied = part.target.copy_segment(name, segment, extent.len).wait().map_err(at)?;
     // Its file may have become another segment's while it was read. Then the name leads to it no more.
     open(part)?;
-    if extent.frames.is_some() {
-        end_with_a_blank(part, extent.len).map_err(at)?;
+    if let Some(frames) = &extent.frames {
+        seal(part, frames).map_err(at)?;
     }
     check(part, &extent).map_err(at)?;
     Ok(copied)
@@ -109,15 +108,12 @@ fn damage(part: &Part<'_>, walk: &Walk, len: u64) -> Error {
     })
 }
 
-/// What follows every write in a segment whose header says so. Without it, it would look as if something was cut off.
-fn end_with_a_blank(part: &Part<'_>, end: u64) -> Result<()> {
-    if !part.header.blanks {
-        return Ok(());
-    }
+/// Ends the copy with a footer, as a recovery does. Its frames are durable, and the footer proves that: no recovery has to
+/// write them again.
+fn seal(part: &Part<'_>, frames: &SegmentSummary) -> Result<()> {
     let copy = part.target.open(part.header.first_lsn, Access::Write).wait()?;
-    let blank = Bytes::from_static(&[0; FRAME_HEADER_LEN]);
-    copy.write_at(end, blank, WriteMode::Cached).wait()?;
-    copy.sync().wait()
+    let footer = footer_of(part.header, frames.clone());
+    format::write_footer(&*copy, part.header.salt(), &footer).map(drop)
 }
 
 /// Reads the copy, every frame of it.
