@@ -157,7 +157,7 @@ impl Segment for MeteredSegment {
     }
 
     /// Reads are to come through here.
-    fn as_file(&self) -> Option<&std::fs::File> {
+    fn backing(&self) -> Option<&dyn std::any::Any> {
         None
     }
 }

@@ -344,7 +344,7 @@ pub trait LogStorage: Send + Sync + 'static {
     ///
     /// There is no need to implement this: it stages, reads and writes in pieces, and publishes
     /// ([`copy_in_pieces`]). A storage that can do better does, such as by sharing the blocks of a
-    /// [file](Segment::as_file). It never makes a second name of one file.
+    /// [file](Segment::backing). It never makes a second name of one file.
     ///
     /// - **On `Ok`**: the segment exists under its name, with these bytes and nothing behind them, all of it durable.
     /// - **On `Err`**: `Exists` if the name is taken; `Corrupt` if the source has fewer bytes; the errors of reading

@@ -65,12 +65,13 @@ pub trait Segment: Send + Sync {
     /// - **Durability**: after the next `sync`.
     fn truncate(&self, len: u64) -> Io<'_, ()>;
 
-    /// The file that holds the segment's bytes, at the same offsets; for who can [copy](super::LogStorage::copy_segment)
-    /// it by file. `None` where there is no such file, or where reads have to come through this segment; so it is for
-    /// every segment that does not implement this method.
+    /// What holds the segment's bytes, at the same offsets, as a storage of the same kind knows it, such as a file; for
+    /// a storage that can [copy](super::LogStorage::copy_segment) it without reading it. `None` where there is no such
+    /// thing, or where reads have to come through this segment; so it is for every segment that does not implement
+    /// this method.
     ///
     /// It is only to be read from.
-    fn as_file(&self) -> Option<&std::fs::File> {
+    fn backing(&self) -> Option<&dyn std::any::Any> {
         None
     }
 }

@@ -15,8 +15,8 @@ pub(super) fn share<F: FileSystem>(
     source: &dyn Segment,
     len: u64,
 ) -> Result<Option<Copied>> {
-    let Some(file) = source.as_file() else { return Ok(None) };
-    if !file.metadata().is_ok_and(|told| told.len() == len) {
+    let Some(file) = source.backing() else { return Ok(None) };
+    if source.len().wait()? != len {
         return Ok(None);
     }
     let mut staged = storage.stage_segment(name, len, as_it_is)?;

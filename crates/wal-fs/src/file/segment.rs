@@ -285,8 +285,8 @@ impl<H: File> Segment for FileSegment<H> {
         Io::ready(self.cut(len))
     }
 
-    fn as_file(&self) -> Option<&std::fs::File> {
-        self.file.as_file()
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        self.file.backing()
     }
 }
 

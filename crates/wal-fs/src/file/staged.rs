@@ -100,7 +100,7 @@ impl<F: FileSystem, P> StagedFile<F, P> {
 
     /// Makes the file one with the first `len` bytes of another, by sharing its blocks. `false` if that cannot be: then
     /// it can only be dropped.
-    pub(super) fn share_blocks_of(&mut self, source: &std::fs::File, len: u64) -> bool {
+    pub(super) fn share_blocks_of(&mut self, source: &dyn std::any::Any, len: u64) -> bool {
         let shared = self.step(State::Unsynced, |this| {
             this.file.share_blocks_of(source)?;
             // A writer may have lengthened the source.

@@ -117,9 +117,9 @@ macro_rules! forward {
             self.$below().read_reusing(offset, len, spent)
         }
     };
-    (@as_file $below:ident) => {
-        fn as_file(&self) -> ::std::option::Option<&::std::fs::File> {
-            self.$below().as_file()
+    (@backing $below:ident) => {
+        fn backing(&self) -> ::std::option::Option<&dyn ::std::any::Any> {
+            self.$below().backing()
         }
     };
     (@len $below:ident) => {

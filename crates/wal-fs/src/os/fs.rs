@@ -373,9 +373,10 @@ pub trait File: Send + Sync + 'static {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// The operating system's own handle of this file, to be read from or given to a system call; `None` if there is
-    /// none, or if reads have to come through this one. So it is for every file that does not implement this method.
-    fn as_file(&self) -> Option<&std::fs::File> {
+    /// This file as [`share_blocks_of`](Self::share_blocks_of) of another one of the same file system takes it; `None` if
+    /// it cannot be shared, or if reads have to come through here. So it is for every file that does not implement this
+    /// method.
+    fn backing(&self) -> Option<&dyn std::any::Any> {
         None
     }
 
@@ -387,7 +388,7 @@ pub trait File: Send + Sync + 'static {
     ///   this file. So it is for every file that does not implement this method.
     /// - **Concurrency**: beside everything that is done with the other file.
     /// - **Durability**: after the next sync.
-    fn share_blocks_of(&self, source: &std::fs::File) -> io::Result<()> {
+    fn share_blocks_of(&self, source: &dyn std::any::Any) -> io::Result<()> {
         let _ = source;
         Err(io::ErrorKind::Unsupported.into())
     }

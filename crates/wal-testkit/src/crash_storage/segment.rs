@@ -120,7 +120,7 @@ impl<S: LogStorage> Segment for CrashSegment<S> {
     }
 
     /// Reads are to come through here.
-    fn as_file(&self) -> Option<&std::fs::File> {
+    fn backing(&self) -> Option<&dyn std::any::Any> {
         None
     }
 }

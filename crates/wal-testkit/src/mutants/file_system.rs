@@ -278,11 +278,11 @@ impl<H: File> File for LyingFile<H> {
     }
 
     /// Reads are to come through here.
-    fn as_file(&self) -> Option<&std::fs::File> {
+    fn backing(&self) -> Option<&dyn std::any::Any> {
         None
     }
 
-    fn share_blocks_of(&self, _: &std::fs::File) -> io::Result<()> {
+    fn share_blocks_of(&self, _: &dyn std::any::Any) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
