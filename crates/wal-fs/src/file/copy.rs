@@ -3,7 +3,7 @@
 //! Only a whole file is shared. One that is being written has bytes behind its last frame, and is copied in pieces: the
 //! writer would otherwise have to be given new blocks for what it overwrites next.
 
-use wal_core::{Copied, Lsn, Publish, Result, Segment};
+use wal_core::{Copied, Lsn, Publish, Result, Segment, StagedSegment};
 
 use super::{FileStorage, as_it_is};
 use crate::os::FileSystem;
@@ -24,6 +24,6 @@ pub(super) fn share<F: FileSystem>(
     if !staged.share_blocks_of(file, len) {
         return Ok(None);
     }
-    staged.give_name(Publish::New)?;
+    Box::new(staged).publish(Publish::New).wait()?;
     Ok(Some(Copied::new(len).shared(len)))
 }

@@ -221,7 +221,7 @@ where
         self.give_name(how)
     }
 
-    pub(super) fn give_name(mut self, how: Publish) -> Result<Arc<dyn Segment>> {
+    fn give_name(mut self, how: Publish) -> Result<Arc<dyn Segment>> {
         self.make_durable()?;
         let StagedFile { spare, file, name, growth, end, prepare, .. } = self;
         let directory = spare.directory.clone();
