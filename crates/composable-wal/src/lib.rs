@@ -11,8 +11,8 @@
 //! | `codec`: JSON, postcard, key-value records (feature `codec`) | `wal-codec` |
 //! | `streams`: many logs in one (feature `streams`) | `wal-streams` |
 //!
-//! This crate adds [`open`], [`open_async`] and [`Options`], the usual composition. Nothing in it is needed: the
-//! parts can be put together by hand, with [`Wal::builder`].
+//! This crate adds [`open`], [`open_async`] and [`Options`], the usual composition, and [`backup`] with [`WalBackup`],
+//! which copies a log into a new directory. Nothing in it is needed: the parts can be put together by hand, with [`Wal::builder`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc(inline)]
@@ -34,9 +34,13 @@ pub use wal_streams as streams;
 #[doc(inline)]
 pub use wal_sync as sync;
 
+#[cfg(all(feature = "fs", feature = "recovery"))]
+mod backup;
 #[cfg(all(feature = "fs", feature = "recovery", feature = "sync"))]
 mod open;
 
+#[cfg(all(feature = "fs", feature = "recovery"))]
+pub use backup::{WalBackup, backup};
 #[cfg(all(feature = "fs", feature = "recovery", feature = "sync"))]
 pub use open::{Options, open, open_async};
 

@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::{Code, Failure, say};
 use crate::help::after_help;
-use crate::{append, completions, dump, open, repair, size, stat, truncate, verify};
+use crate::{append, backup, completions, dump, open, repair, size, stat, truncate, verify};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +16,7 @@ Examples:
   wal dump /tmp/log --follow          print records as they come
   wal stat /tmp/log                   segments, LSNs, sizes
   wal verify /tmp/log                 check every byte, change none
+  wal backup /tmp/log /tmp/copy       copy the log, also while it is written
   wal repair /tmp/log                 cut a torn tail, keep a copy of what is cut";
 
 /// Write-ahead logs: append, dump, verify, repair
@@ -39,6 +40,7 @@ enum Command {
     Append(append::Args),
     Dump(dump::Args),
     Verify(verify::Args),
+    Backup(backup::Args),
     Repair(repair::Args),
     Stat(stat::Args),
     Truncate(truncate::Args),
@@ -52,6 +54,7 @@ impl Command {
             Command::Append(_) => "append",
             Command::Dump(_) => "dump",
             Command::Verify(_) => "verify",
+            Command::Backup(_) => "backup",
             Command::Repair(_) => "repair",
             Command::Stat(_) => "stat",
             Command::Truncate(_) => "truncate",
@@ -64,6 +67,7 @@ impl Command {
             Command::Append(args) => append::run(args).map(|()| Code::Ok),
             Command::Dump(args) => dump::run(&args).map(|()| Code::Ok),
             Command::Verify(args) => verify::run(&args),
+            Command::Backup(args) => backup::run(&args),
             Command::Repair(args) => repair::run(&args),
             Command::Stat(args) => stat::run(&args),
             Command::Truncate(args) => truncate::run(&args).map(|()| Code::Ok),

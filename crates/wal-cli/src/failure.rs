@@ -169,6 +169,7 @@ fn hint(error: &Error) -> Option<&'static str> {
         ErrorKind::Replaced => {
             "find out who put something else there; `wal dump DIR` reads what is there now, from its beginning"
         }
+        ErrorKind::NotFound if error.op() == "back up log" => return None,
         ErrorKind::NotFound => "check the path; `wal append DIR` creates a log",
         ErrorKind::Denied => {
             "check the permissions, and whether the file system is mounted read-only"

@@ -1,9 +1,9 @@
-//! The `wal` command: append to a log, look into it, check it, repair it.
+//! The `wal` command: append to a log, look into it, check it, copy it, repair it.
 //!
 //! | file | idea |
 //! | --- | --- |
 //! | `cli` | the argument tree: assembles what the subcommands bring |
-//! | `append`, `dump`, `verify`, `repair`, `stat`, `truncate`, `completions` | one subcommand each, with its arguments |
+//! | `append`, `dump`, `verify`, `backup`, `repair`, `stat`, `truncate`, `completions` | one subcommand each, with its arguments |
 //! | `input`, `output` | records from and to streams of bytes |
 //! | `open` | getting at a log: its storage, its recovery |
 //! | `failure` | what is told, and with which exit code, when something goes wrong |
@@ -11,6 +11,7 @@
 //! | `progress`, `size`, `time` | a bar, sizes and times as text |
 
 mod append;
+mod backup;
 mod cli;
 mod completions;
 mod dump;

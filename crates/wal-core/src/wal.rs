@@ -9,8 +9,8 @@ use crate::format::LogId;
 use crate::inner::Inner;
 use crate::iter::{self, Follow, Iter};
 use crate::{
-    AsyncWal, Builder, Claim, Codec, Durability, Entry, Lsn, LsnRange, RawCodec, Result, Stats,
-    Submitted, SyncStrategy,
+    AsyncWal, Builder, Claim, Codec, Durability, Entry, LogStorage, Lsn, LsnRange, RawCodec,
+    Result, Stats, Submitted, SyncStrategy,
 };
 
 /// An open write-ahead log, for threads.
@@ -356,6 +356,14 @@ impl<C: Codec> Wal<C> {
     #[must_use]
     pub fn log_id(&self) -> LogId {
         self.engine().log_id()
+    }
+
+    /// Where the log lives; for who reads it beside this value, such as a view of it or a backup.
+    ///
+    /// Only the log may change what is there.
+    #[must_use]
+    pub fn storage(&self) -> Arc<dyn LogStorage> {
+        self.engine().storage.clone()
     }
 
     /// What the strategy promises. For a power loss that is nothing (*unbounded*) if the storage says that it survives

@@ -128,7 +128,7 @@ mod os;
 mod uring;
 
 pub use direct::{DirectSettings, DirectStorage, LastBlock};
-pub use file::{FileSettings, FileStorage};
+pub use file::{FileSettings, FileStorage, NewDirectory};
 pub use mmap::{MmapSettings, MmapStorage};
 pub use os::{
     DirEntry, DirectFile, File, FileSystem, FsProfile, Links, Mapping, NodeKind, RealFile, RealFs,

@@ -8,6 +8,7 @@
 //! | verify it, changing nothing | [`inspect`], [`Inspect`] |
 //! | read it without opening it, also beside its writer | [`View`] with [`Records`] |
 //! | apply its records to something | [`View::replay`], or [`View::visit`] if none is kept |
+//! | copy it beside its writer | [`Backup`] with [`BackupReport`] |
 //! | know what was found and done | [`Report`], [`ReplayReport`], [`Progress`] |
 //!
 //! # Torn tail or damage
@@ -25,16 +26,18 @@
 //! | --- | --- |
 //! | `segment/` | one segment: its header, its frames, how it ends, what is readable behind damage |
 //! | `scan/` | the whole log: which segments belong to it, and what is wrong with them |
-//! | `repair/` | the only code that writes |
+//! | `repair/` | the only code that writes to a log |
 //! | `view/` | reading without opening |
+//! | `backup/` | a copy of a log, in another place, to which it writes |
 //! | `recovery`, `inspect` | the ways in |
 //! | `mode`, `report` | what the caller may choose, and is told |
 //! | `watch` | progress and limits of whatever reads for long |
 //! | `memory` | how much memory may be used, and how that is shared out |
 //!
-//! `repair` and `view` stand on `scan`, that on `segment`, and no import leads back up.
+//! `repair` and `view` stand on `scan`, that on `segment`; `backup` stands on all of them. No import leads back up.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod backup;
 mod inspect;
 mod memory;
 mod mode;
@@ -46,6 +49,7 @@ mod segment;
 mod view;
 mod watch;
 
+pub use backup::{Backup, BackupReport};
 pub use inspect::{Inspect, inspect};
 pub use mode::{Mode, Until, Verify};
 pub use recovery::Recovery;

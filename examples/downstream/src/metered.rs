@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use wal_core::{
+    Copied, copy_in_pieces,
     Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged,
     StorageLock, WriteMode,
 };
@@ -114,6 +115,11 @@ impl<S: LogStorage> LogStorage for Metered<S> {
     fn changes(&self) -> Option<Box<dyn Changes>> {
         self.inner.changes()
     }
+
+    /// In pieces, each of which comes through here.
+    fn copy_segment(&self, name: Lsn, source: Arc<dyn Segment>, len: u64) -> Io<'_, Copied> {
+        copy_in_pieces(self, name, source, len)
+    }
 }
 
 struct MeteredSegment {
@@ -148,5 +154,10 @@ impl Segment for MeteredSegment {
 
     fn truncate(&self, len: u64) -> Io<'_, ()> {
         self.inner.truncate(len)
+    }
+
+    /// Reads are to come through here.
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        None
     }
 }

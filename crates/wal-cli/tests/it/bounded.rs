@@ -67,6 +67,11 @@ fn every_command(bytes: u64) {
     assert!(done.text().contains(&say("")), "{}", done.text());
     limited(dir.path(), "verify DIR", b"").expect(0);
     limited(dir.path(), &format!("dump DIR --from {count} --output jsonl"), b"").expect(0);
+    let new = tempdir().unwrap();
+    let to = new.path().join("copy");
+    let done = limited(dir.path(), &format!("backup DIR {}", to.display()), b"").expect(0);
+    done.says(&format!("copied {count} records, LSN 1 to {count};"));
+    drop(new);
     // What recovers, each on the log as it was left.
     let copy = copy_of(dir.path());
     let done = limited(copy.path(), "append DIR --ack", b"more\n").expect(0);

@@ -9,6 +9,7 @@
 //! | `hostile` | bad input and hostile surroundings |
 //! | `places` | file systems that refuse to sync a directory or to lock a file |
 //! | `hints` | what a message says that one may do, done |
+//! | `backup` | copies of a log, made beside its writer |
 //! | `copies` | copies of a log that are not whole |
 //! | `bounded` | every command in little memory |
 //! | `full_disk` | disks without room, which the log makes room on |
@@ -16,6 +17,7 @@
 //! | `common` | running the command, and looking at what it left |
 
 mod append;
+mod backup;
 #[cfg(target_os = "linux")]
 mod bounded;
 mod common;

@@ -4,6 +4,7 @@
 //! records or checksums: it keeps named segments and says honestly what is durable.
 
 mod changes;
+mod copy;
 mod fence;
 mod segment;
 mod staged;
@@ -18,6 +19,7 @@ use crate::format::Owner;
 use crate::{Io, Lsn, Result};
 
 pub use changes::Changes;
+pub use copy::{Copied, copy_in_pieces};
 pub use fence::{Fence, Standing};
 pub use segment::Segment;
 pub use staged::{Publish, Staged, StagedSegment};
@@ -338,6 +340,23 @@ pub trait LogStorage: Send + Sync + 'static {
         })
     }
 
+    /// Copies the first `len` bytes of a segment, which may be another storage's, as the segment `name`.
+    ///
+    /// There is no need to implement this: it stages, reads and writes in pieces, and publishes
+    /// ([`copy_in_pieces`]). A storage that can do better does, such as by sharing the blocks of a
+    /// [file](Segment::backing). It never makes a second name of one file.
+    ///
+    /// - **On `Ok`**: the segment exists under its name, with these bytes and nothing behind them, all of it durable.
+    /// - **On `Err`**: `Exists` if the name is taken; `Corrupt` if the source has fewer bytes; the errors of reading
+    ///   the source. The name means what it meant, or all of the copy.
+    /// - **If cancelled**: as on `Err`.
+    /// - **Concurrency**: one call at a time, by the writer. The source may be written to meanwhile, but not within
+    ///   these bytes.
+    /// - **Durability**: durable on `Ok`.
+    fn copy_segment(&self, name: Lsn, source: Arc<dyn Segment>, len: u64) -> Io<'_, Copied> {
+        copy_in_pieces(self, name, source, len)
+    }
+
     /// Opens an existing segment.
     ///
     /// - **On `Ok`**: the segment can be used as `access` says.
@@ -437,6 +456,14 @@ macro_rules! forward_storage {
                 publish: Publish,
             ) -> Io<'_, Arc<dyn Segment>> {
                 (**self).create(name, data, capacity, publish)
+            }
+            fn copy_segment(
+                &self,
+                name: Lsn,
+                source: Arc<dyn Segment>,
+                len: u64,
+            ) -> Io<'_, Copied> {
+                (**self).copy_segment(name, source, len)
             }
             fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {
                 (**self).open(name, access)

@@ -64,4 +64,14 @@ pub trait Segment: Send + Sync {
     /// - **Concurrency**: not beside writes or syncs.
     /// - **Durability**: after the next `sync`.
     fn truncate(&self, len: u64) -> Io<'_, ()>;
+
+    /// What holds the segment's bytes, at the same offsets, as a storage of the same kind knows it, such as a file; for
+    /// a storage that can [copy](super::LogStorage::copy_segment) it without reading it. `None` where there is no such
+    /// thing, or where reads have to come through this segment; so it is for every segment that does not implement
+    /// this method.
+    ///
+    /// It is only to be read from.
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
 }

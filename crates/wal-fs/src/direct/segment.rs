@@ -141,7 +141,7 @@ impl<H: File> DirectSegment<H> {
 
 #[deny(clippy::missing_trait_methods)]
 impl<H: File> Segment for DirectSegment<H> {
-    forward!(plain: read_at, read_reusing, len);
+    forward!(plain: read_at, read_reusing, len, backing);
 
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         Io::ready(self.write(offset, &data, mode))

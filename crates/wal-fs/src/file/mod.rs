@@ -5,6 +5,8 @@
 //! | here | the storage: how it is opened, and what it promises |
 //! | `directory` | its files: locked, listed, opened, removed, set aside |
 //! | `staged` | a file that is to become a segment, and how it gets the name |
+//! | `copy` | a segment copied by sharing the blocks of its file |
+//! | `new_directory` | a directory that appears under its name as a whole |
 //! | `segment` | one segment in one file |
 //! | `spares` | files that are to become segments |
 //! | `reserve` | files that hold space for when there is none |
@@ -13,10 +15,12 @@
 //! | `names` | what the files are called |
 //! | `settings` | its numbers |
 
+mod copy;
 mod directory;
 mod fence;
 mod lock;
 mod names;
+mod new_directory;
 mod reserve;
 mod segment;
 mod settings;
@@ -28,11 +32,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Result, Segment, Staged,
-    StorageLock,
+    Access, Capabilities, Changes, Copied, Io, Listing, LogStorage, Lsn, Publish, Result, Segment,
+    Staged, StorageLock, copy_in_pieces,
 };
 
 use directory::Directory;
+pub use new_directory::NewDirectory;
 pub(crate) use segment::FileSegment;
 pub use settings::FileSettings;
 pub(crate) use settings::range;
@@ -206,6 +211,14 @@ impl<F: FileSystem> LogStorage for FileStorage<F> {
     ) -> Io<'_, Arc<dyn Segment>> {
         let staged = self.stage_segment(name, capacity, as_it_is);
         Io::ready(staged.and_then(|staged| staged.create(&data, publish)))
+    }
+
+    fn copy_segment(&self, name: Lsn, source: Arc<dyn Segment>, len: u64) -> Io<'_, Copied> {
+        match copy::share(self, name, &*source, len) {
+            Ok(Some(copied)) => Io::ready(Ok(copied)),
+            Ok(None) => copy_in_pieces(self, name, source, len),
+            Err(error) => Io::ready(Err(error)),
+        }
     }
 
     fn open(&self, name: Lsn, access: Access) -> Io<'_, Arc<dyn Segment>> {

@@ -284,6 +284,10 @@ impl<H: File> Segment for FileSegment<H> {
     fn truncate(&self, len: u64) -> Io<'_, ()> {
         Io::ready(self.cut(len))
     }
+
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        self.file.backing()
+    }
 }
 
 #[cfg(test)]

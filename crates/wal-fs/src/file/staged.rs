@@ -98,6 +98,21 @@ impl<F: FileSystem, P> StagedFile<F, P> {
         Ok(StagedFile { spare, file, name, growth, end: 0, state: State::Unsynced, prepare })
     }
 
+    /// Makes the file one with the first `len` bytes of another, by sharing its blocks. `false` if that cannot be: then
+    /// it can only be dropped.
+    pub(super) fn share_blocks_of(&mut self, source: &dyn std::any::Any, len: u64) -> bool {
+        let shared = self.step(State::Unsynced, |this| {
+            this.file.share_blocks_of(source)?;
+            // A writer may have lengthened the source.
+            if this.file.len()? != len {
+                this.file.set_len(len)?;
+            }
+            (this.end, this.growth.len) = (len, len);
+            Ok(())
+        });
+        shared.is_ok()
+    }
+
     fn directory(&self) -> &Directory<F> {
         &self.spare.directory
     }

@@ -87,6 +87,16 @@ macro_rules! forward {
             self.$below().fill_reserve(segment_size)
         }
     };
+    (@copy_segment $below:ident) => {
+        fn copy_segment(
+            &self,
+            name: ::wal_core::Lsn,
+            source: ::std::sync::Arc<dyn ::wal_core::Segment>,
+            len: u64,
+        ) -> ::wal_core::Io<'_, ::wal_core::Copied> {
+            self.$below().copy_segment(name, source, len)
+        }
+    };
     (@changes $below:ident) => {
         fn changes(&self) -> Option<::std::boxed::Box<dyn ::wal_core::Changes>> {
             self.$below().changes()
@@ -105,6 +115,11 @@ macro_rules! forward {
             spent: ::bytes::Bytes,
         ) -> ::wal_core::Io<'_, ::bytes::Bytes> {
             self.$below().read_reusing(offset, len, spent)
+        }
+    };
+    (@backing $below:ident) => {
+        fn backing(&self) -> ::std::option::Option<&dyn ::std::any::Any> {
+            self.$below().backing()
         }
     };
     (@len $below:ident) => {

@@ -373,6 +373,26 @@ pub trait File: Send + Sync + 'static {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// This file as [`share_blocks_of`](Self::share_blocks_of) of another one of the same file system takes it; `None` if
+    /// it cannot be shared, or if reads have to come through here. So it is for every file that does not implement this
+    /// method.
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
+
+    /// Gives this empty file the bytes of another one, by sharing its blocks (a *reflink*): neither has a second
+    /// name, and what is written to one is not seen in the other.
+    ///
+    /// - **On `Ok`**: this file has the bytes that the other one had at one moment of the call.
+    /// - **On `Err`**: this file may have any of them; `Unsupported` if the file system shares no blocks, or not with
+    ///   this file. So it is for every file that does not implement this method.
+    /// - **Concurrency**: beside everything that is done with the other file.
+    /// - **Durability**: after the next sync.
+    fn share_blocks_of(&self, source: &dyn std::any::Any) -> io::Result<()> {
+        let _ = source;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Tries to lock the file against every other handle, in this process or another.
     ///
     /// - **On `Ok(true)`**: no other handle has the lock until `unlock`, or until this handle is

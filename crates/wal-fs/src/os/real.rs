@@ -271,6 +271,19 @@ impl File for RealFile {
         self.file.metadata().map(|told| links(&told))
     }
 
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        Some(&self.file)
+    }
+
+    /// `FICLONE`: btrfs, XFS, bcachefs and others share blocks within one file system.
+    #[cfg(target_os = "linux")]
+    fn share_blocks_of(&self, source: &dyn std::any::Any) -> io::Result<()> {
+        let Some(source) = source.downcast_ref::<fs::File>() else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        Ok(rustix::fs::ioctl_ficlone(&self.file, source)?)
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         match self.file.try_lock() {
             Ok(()) => Ok(true),

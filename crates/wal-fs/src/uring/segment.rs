@@ -97,7 +97,7 @@ impl UringSegment {
 
 #[deny(clippy::missing_trait_methods)]
 impl Segment for UringSegment {
-    forward!(plain: read_at, read_reusing, len);
+    forward!(plain: read_at, read_reusing, len, backing);
 
     fn write_at(&self, offset: u64, data: Bytes, mode: WriteMode) -> Io<'_, ()> {
         if let Err(error) = self.plain().check_writable("write") {

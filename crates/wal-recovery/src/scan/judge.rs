@@ -75,7 +75,7 @@ fn stray(found: &Found, header: &SegmentHeader, all: &[Found]) -> Damage {
     }
 }
 
-fn judge_one(live: Live<'_>) -> Option<Damage> {
+pub(crate) fn judge_one(live: Live<'_>) -> Option<Damage> {
     let Live { header, walk, limit, .. } = live;
     let last = walk.last_lsn(header);
     let offset = walk.summary.data_end;

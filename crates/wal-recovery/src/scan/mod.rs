@@ -18,7 +18,7 @@ pub(crate) mod chain;
 mod ends;
 pub(crate) mod found;
 pub(crate) mod identity;
-mod judge;
+pub(crate) mod judge;
 pub(crate) mod options;
 pub(crate) mod owners;
 mod parallel;

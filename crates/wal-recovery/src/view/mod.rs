@@ -16,7 +16,7 @@ mod position;
 mod read_ahead;
 pub(crate) mod records;
 pub(crate) mod replay;
-mod survey;
+pub(crate) mod survey;
 mod waiting;
 
 use std::fmt;

@@ -6,6 +6,7 @@
 //! | `scan` | the whole log: what a scan finds, and what it tells |
 //! | `repair` | what a recovery changes, and what it leaves |
 //! | `view` | reading without opening |
+//! | `backup` | copies of a log, made beside its writer |
 //! | `every_damage` | every cut and every flipped bit of a small log, in every mode |
 //! | `random` | random logs, random damage |
 //! | `files` | real files |
@@ -13,6 +14,7 @@
 //! | `rooms` | the folders of the sources keep to their rights |
 //! | `support` | logs to recover, and ways to damage them |
 
+mod backup;
 mod every_damage;
 mod files;
 mod golden;

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Calls that change a storage or a segment, and what they need.
-const WRITING: [&str; 11] = [
+const WRITING: [&str; 12] = [
     "Access::Write",
     ".create(",
+    ".copy_segment(",
     ".stage(",
     ".publish(",
     ".remove(",
@@ -68,22 +69,50 @@ fn word(text: &str) -> &str {
 }
 
 #[test]
-fn only_repair_writes() {
+fn only_repair_and_backup_write() {
     for folder in [".", "segment", "scan", "view"] {
         for (path, code) in sources(folder) {
             assert!(!writes(&code), "{} writes", path.display());
         }
     }
-    assert!(sources("repair").iter().any(|(_, code)| writes(code)));
+    for folder in ["repair", "backup"] {
+        assert!(sources(folder).iter().any(|(_, code)| writes(code)));
+    }
+}
+
+/// A backup changes nothing in the log that it copies.
+#[test]
+fn a_backup_writes_to_its_target_only() {
+    for (path, code) in sources("backup") {
+        let code: String = code.split_whitespace().collect();
+        for call in WRITING.iter().filter(|call| call.starts_with('.')) {
+            for (at, _) in code.match_indices(call) {
+                let receiver = &code[..at];
+                let fine = ["target", "copy"].iter().any(|name| receiver.ends_with(name));
+                assert!(
+                    fine,
+                    "{}: {call} of {}",
+                    path.display(),
+                    &receiver[at.saturating_sub(30)..]
+                );
+            }
+        }
+        for (at, _) in code.match_indices("Access::Write") {
+            let opens = &code[..at];
+            let opens = &opens[opens.rfind(".open(").unwrap()..];
+            assert!(code[..at - opens.len()].ends_with("target"), "{}", path.display());
+        }
+    }
 }
 
 #[test]
 fn imports_lead_down() {
     let above = [
-        ("segment", &["scan", "repair", "view", "recovery", "inspect"][..]),
-        ("scan", &["repair", "view", "recovery", "inspect"]),
-        ("repair", &["view", "recovery", "inspect"]),
-        ("view", &["repair", "recovery", "inspect"]),
+        ("segment", &["scan", "repair", "view", "recovery", "inspect", "backup"][..]),
+        ("scan", &["repair", "view", "recovery", "inspect", "backup"]),
+        ("repair", &["view", "recovery", "inspect", "backup"]),
+        ("view", &["repair", "recovery", "inspect", "backup"]),
+        ("backup", &["repair"]),
     ];
     for (folder, above) in above {
         for (path, code) in sources(folder) {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged,
-    StagedSegment, StorageLock, WriteMode,
+    Access, Capabilities, Changes, Copied, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged,
+    StagedSegment, StorageLock, WriteMode, copy_in_pieces,
 };
 
 /// The calls of one run, one a line.
@@ -153,6 +153,11 @@ impl<S: LogStorage> LogStorage for Witness<S> {
     fn changes(&self) -> Option<Box<dyn Changes>> {
         self.inner.changes()
     }
+
+    /// In pieces, each of which comes through here.
+    fn copy_segment(&self, name: Lsn, source: Arc<dyn Segment>, len: u64) -> Io<'_, Copied> {
+        copy_in_pieces(self, name, source, len)
+    }
 }
 
 impl<S: LogStorage> Witness<S> {
@@ -234,5 +239,10 @@ impl Segment for WitnessSegment {
 
     fn truncate(&self, len: u64) -> Io<'_, ()> {
         self.watch(format!("truncate({len})"), self.inner.truncate(len), ok)
+    }
+
+    /// Reads are to come through here.
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        None
     }
 }

@@ -22,8 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use wal_core::format::SEGMENT_HEADER_LEN;
 use wal_core::{
-    Access, Capabilities, Changes, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Publish, Result,
-    Segment, Staged, StorageLock,
+    Access, Capabilities, Changes, Copied, Error, ErrorKind, Io, Listing, LogStorage, Lsn, Publish,
+    Result, Segment, Staged, StorageLock, copy_in_pieces,
 };
 
 use crate::{Atom, CrashPolicy, Fate, Rng, Rot, SyncFault};
@@ -432,5 +432,10 @@ impl<S: LogStorage> LogStorage for CrashStorage<S> {
     /// What is not on the medium below yet is told of by nobody.
     fn changes(&self) -> Option<Box<dyn Changes>> {
         None
+    }
+
+    /// In pieces, each of which comes through here.
+    fn copy_segment(&self, name: Lsn, source: Arc<dyn Segment>, len: u64) -> Io<'_, Copied> {
+        copy_in_pieces(self, name, source, len)
     }
 }

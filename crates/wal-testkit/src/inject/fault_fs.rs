@@ -240,6 +240,15 @@ impl<H: File> File for FaultFile<H> {
     fn unlock(&self) -> io::Result<()> {
         self.inner.unlock()
     }
+
+    /// Reads are to come through here.
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
+
+    fn share_blocks_of(&self, _: &dyn std::any::Any) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// A piece of a file of [`FaultFs`]. A copy into it cannot fail, unless the power is off.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged,
-    StagedSegment, StorageLock, WriteMode,
+    Access, Capabilities, Changes, Copied, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged,
+    StagedSegment, StorageLock, WriteMode, copy_in_pieces,
 };
 
 use super::control::{StorageCall, StorageControl};
@@ -132,6 +132,11 @@ impl<S: LogStorage> LogStorage for FaultStorage<S> {
     fn changes(&self) -> Option<Box<dyn Changes>> {
         self.inner.changes()
     }
+
+    /// In pieces, each of which comes through here.
+    fn copy_segment(&self, name: Lsn, source: Arc<dyn Segment>, len: u64) -> Io<'_, Copied> {
+        copy_in_pieces(self, name, source, len)
+    }
 }
 
 struct FaultStaged {
@@ -218,5 +223,10 @@ impl Segment for FaultSegment {
 
     fn truncate(&self, len: u64) -> Io<'_, ()> {
         guarded(&self.control, StorageCall::Truncate, || self.inner.truncate(len))
+    }
+
+    /// Reads are to come through here.
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        None
     }
 }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use wal_core::{
-    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Result, Segment, Staged,
-    StorageLock, WriteMode,
+    Access, Capabilities, Changes, Copied, Io, Listing, LogStorage, Lsn, Publish, Result, Segment,
+    Staged, StorageLock, WriteMode, copy_in_pieces,
 };
 
 /// The one point.
@@ -158,6 +158,11 @@ impl LogStorage for Lying {
     fn changes(&self) -> Option<Box<dyn Changes>> {
         self.inner.changes()
     }
+
+    /// In pieces, each of which comes through here.
+    fn copy_segment(&self, name: Lsn, source: Arc<dyn Segment>, len: u64) -> Io<'_, Copied> {
+        copy_in_pieces(self, name, source, len)
+    }
 }
 
 struct LyingSegment {
@@ -236,5 +241,10 @@ impl Segment for LyingSegment {
     fn truncate(&self, len: u64) -> Io<'_, ()> {
         let len = if self.bug == StorageBug::CutsSectors { len / 512 * 512 } else { len };
         self.then(|| self.inner.truncate(len))
+    }
+
+    /// Reads are to come through here.
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        None
     }
 }

@@ -178,4 +178,13 @@ impl<H: File> File for ForgetfulFile<H> {
     fn unlock(&self) -> io::Result<()> {
         self.inner.unlock()
     }
+
+    /// Reads are to come through here.
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
+
+    fn share_blocks_of(&self, _: &dyn std::any::Any) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }

@@ -321,6 +321,11 @@ impl LogStorage for Liar {
     fn changes(&self) -> Option<Box<dyn Changes>> {
         self.inner.changes()
     }
+
+    /// In pieces, each of which comes through here.
+    fn copy_segment(&self, name: Lsn, source: Arc<dyn Segment>, len: u64) -> Io<'_, Copied> {
+        copy_in_pieces(self, name, source, len)
+    }
 }
 
 impl Lie {

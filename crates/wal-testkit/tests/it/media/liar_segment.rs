@@ -102,4 +102,9 @@ impl Segment for LiarSegment {
         }
         self.inner.truncate(len)
     }
+
+    /// Reads are to come through here.
+    fn backing(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
 }
