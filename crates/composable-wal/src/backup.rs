@@ -43,13 +43,12 @@ pub fn backup(source: impl LogStorage, dir: impl AsRef<Path>) -> Result<BackupRe
 pub trait WalBackup {
     /// Makes durable what was appended, and copies the log into a new directory.
     ///
-    /// - **On `Ok`**: every record whose append returned before this call is in the copy, unless it was truncated. So may
-    ///   later ones be. The directory has its name, and all of it is durable.
+    /// - **On `Ok`**: every record whose append returned before this call is in the copy, unless it was truncated before. So
+    ///   may later ones be. The directory has its name, and all of it is durable.
     /// - **On `Err`**: there is no directory of this name. It is that of the [sync](Wal::sync), or of [`backup`]. A sync
     ///   that failed poisons the log, as always.
     /// - **If the process dies meanwhile**: there is no directory of this name.
-    /// - **Concurrency**: the log goes on: other threads append, read and truncate. If they truncate what was not copied
-    ///   yet, that is not in the copy.
+    /// - **Concurrency**: the log goes on: other threads append and read. Truncations and closing wait until it is copied.
     ///
     /// It blocks for as long as it takes to copy the log. In asynchronous code run it on a thread of its own; there is no
     /// way to cancel it.
@@ -80,6 +79,7 @@ pub trait WalBackup {
 impl<C: Codec> WalBackup for Wal<C> {
     fn backup(&self, dir: impl AsRef<Path>) -> Result<BackupReport> {
         self.sync()?;
-        backup(self.storage(), dir)
+        // A segment that went while it is copied would have to be looked for elsewhere.
+        self.without_truncation(|| backup(self.storage(), dir))
     }
 }

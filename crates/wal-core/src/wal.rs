@@ -241,6 +241,23 @@ impl<C: Codec> Wal<C> {
         Follow::new(&self.inner, from)
     }
 
+    /// Runs something while no truncation runs, so that no segment is removed meanwhile. A truncation and
+    /// [`close`](Self::close) wait for it; appends do not.
+    ///
+    /// In `run`, do not truncate or close this log: the call would wait for itself.
+    ///
+    /// ```
+    /// use wal_core::{Always, MemoryStorage, Wal};
+    /// let log = Wal::builder(Always).open(MemoryStorage::new().into_empty_log()?)?;
+    /// log.append(b"one")?;
+    /// let segments = log.without_truncation(|| log.storage().list().wait())?.segments;
+    /// assert_eq!(segments.len(), 1);
+    /// # Ok::<(), wal_core::Error>(())
+    /// ```
+    pub fn without_truncation<T>(&self, run: impl FnOnce() -> T) -> T {
+        self.inner.engine.without_truncation(run)
+    }
+
     /// Removes all records before `lsn` and returns the LSN at which the log starts now.
     ///
     /// Exact: a record before `lsn` never comes back. If no record has this number, the log starts with the next one that

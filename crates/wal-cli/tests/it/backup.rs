@@ -147,19 +147,19 @@ fn the_front_is_truncated_while_it_is_copied() {
                     return;
                 }
                 wal.append(n.to_string().as_bytes()).unwrap();
-                if n.is_multiple_of(64) {
-                    thread::sleep(Duration::from_micros(500));
+                if n.is_multiple_of(16) {
+                    thread::sleep(Duration::from_millis(2));
                 }
             }
         });
         scope.spawn(|| {
             while !stop.load(Ordering::SeqCst) {
                 let last = wal.last_lsn().get();
-                wal.truncate_before(Lsn::new(last.saturating_sub(2000).max(1))).unwrap();
-                thread::sleep(Duration::from_micros(300));
+                wal.truncate_before(Lsn::new(last.saturating_sub(5000).max(1))).unwrap();
+                thread::sleep(Duration::from_millis(20));
             }
         });
-        while wal.first_lsn() < Lsn::new(2000) {
+        while wal.first_lsn() < Lsn::new(1000) {
             thread::sleep(Duration::from_millis(1));
         }
         let mut starts = Vec::new();
@@ -167,7 +167,12 @@ fn the_front_is_truncated_while_it_is_copied() {
             let copy = temp.path().join(format!("copy{n}"));
             wal.sync().unwrap();
             let (first, last) = (wal.first_lsn().get(), wal.durable_lsn().get());
-            backup(&log, &copy).expect(0);
+            // On a busy machine the segments may go faster than they are copied, and that is told.
+            let hurried = (0..20).map(|_| backup(&log, &copy)).find(|done| {
+                assert!(done.code == Some(0) || done.stderr.contains("not found"), "{done:?}");
+                done.code == Some(0)
+            });
+            assert!(hurried.is_some(), "no copy was quicker than the truncations");
             let records = records(&copy);
             assert!(records.windows(2).all(|pair| pair[0] + 1 == pair[1]), "a gap");
             let copied = (records[0], *records.last().unwrap());

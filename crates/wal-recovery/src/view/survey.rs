@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use wal_core::format::SegmentHeader;
-use wal_core::{LogStorage, Lsn, Result};
+use wal_core::{ErrorKind, LogStorage, Lsn, Result};
 
 use crate::scan::chain::{Status, chain};
 use crate::scan::identity::{check_identity, list, may_be_a_change};
@@ -41,8 +41,12 @@ impl Survey {
     pub(crate) fn take(storage: &dyn LogStorage, known: Option<&Survey>) -> Result<Self> {
         let mut tried = 1;
         let mut unreadable = Vec::new();
+        let known = known.map_or(&[][..], |known| &known.segments);
+        let settled = known[..known.len().saturating_sub(VOLATILE)].iter();
+        let mut settled: HashMap<Lsn, SegmentHeader> =
+            settled.filter_map(|s| Some((s.name, s.header.as_ref().ok()?.clone()))).collect();
         loop {
-            match Self::attempt(storage, known) {
+            match Self::attempt(storage, &mut settled) {
                 Err(error) if may_be_a_change(&error) && tried < TRIES => {}
                 // A file that was removed and recycled while it was read shows another header.
                 Ok(survey) if survey.unreadable() != unreadable && tried < TRIES => {
@@ -59,20 +63,33 @@ impl Survey {
         bad.map(|segment| segment.name).collect()
     }
 
-    fn attempt(storage: &dyn LogStorage, known: Option<&Survey>) -> Result<Self> {
+    /// `settled` has headers that need not be read again, and gets those that were read. So each attempt has less to read,
+    /// and the last one is quicker than a writer that removes segments.
+    fn attempt(
+        storage: &dyn LogStorage,
+        settled: &mut HashMap<Lsn, SegmentHeader>,
+    ) -> Result<Self> {
         let listing = list(storage)?;
-        let known = known.map_or(&[][..], |known| &known.segments);
-        let settled = &known[..known.len().saturating_sub(VOLATILE)];
-        let settled: HashMap<Lsn, &SegmentHeader> =
-            settled.iter().filter_map(|s| Some((s.name, s.header.as_ref().ok()?))).collect();
         let mut headers = Vec::with_capacity(listing.segments.len());
-        for &name in &listing.segments {
+        let mut gone = None;
+        for (at, &name) in listing.segments.iter().enumerate() {
             let header = match settled.get(&name) {
-                Some(&header) => Ok(header.clone()),
-                None => header::read(storage, name)?.header,
+                Some(header) => Ok(header.clone()),
+                None => match header::read(storage, name) {
+                    Ok(read) => read.header,
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        gone = Some(error);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
             };
+            if let (Ok(header), true) = (&header, at + VOLATILE < listing.segments.len()) {
+                settled.insert(name, header.clone());
+            }
             headers.push((name, header));
         }
+        gone.map_or(Ok(()), Err)?;
         if !headers.is_empty() {
             check_identity(headers.iter().map(|(_, header)| header))?;
         }

@@ -42,6 +42,12 @@ impl Engine {
         Ok(log_start)
     }
 
+    /// Runs something beside which no truncation runs.
+    pub(crate) fn without_truncation<T>(&self, run: impl FnOnce() -> T) -> T {
+        let _alone = lock(&self.truncation);
+        run()
+    }
+
     /// Removes all records after `lsn`; their numbers are not given out again.
     pub(crate) fn truncate_after(&self, lsn: Lsn) -> Result<Lsn> {
         self.enter()?;
