@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use wal_core::{
-    Copied, copy_in_pieces,
-    Access, Capabilities, Changes, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged,
-    StorageLock, WriteMode,
+    Access, Capabilities, Changes, Copied, Io, Listing, LogStorage, Lsn, Publish, Segment, Staged,
+    StorageLock, WriteMode, copy_in_pieces,
 };
 
 /// What was asked for so far.
