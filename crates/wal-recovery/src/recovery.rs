@@ -377,7 +377,8 @@ impl Run {
         loop {
             match steps::run(scan, self.mode, self.until, repair) {
                 Err(error) if error.kind() == ErrorKind::Full => {
-                    scan = make_room::remove_oldest(repair, self.room_before)?.ok_or(error)?;
+                    scan = make_room::remove_one(repair, self.room_before)?.ok_or(error)?;
+                    self.allow(&scan)?;
                     report = scan.report();
                 }
                 outcome => return outcome.map(|scan| (scan, report)),

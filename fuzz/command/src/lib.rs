@@ -7,6 +7,8 @@
 
 #[path = "../../../crates/wal-cli/src/append/mod.rs"]
 mod append;
+#[path = "../../../crates/wal-cli/src/backup.rs"]
+mod backup;
 #[path = "../../../crates/wal-cli/src/cli.rs"]
 mod cli;
 #[path = "../../../crates/wal-cli/src/completions.rs"]

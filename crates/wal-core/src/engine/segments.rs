@@ -124,6 +124,15 @@ impl Segments {
         self.read(|entries| entries.iter().take_while(is_void).cloned().collect())
     }
 
+    /// The oldest segment, if it is in front of `lsn` as a whole. Never the only one: it may have to be sealed first, and
+    /// nothing would be left of the log if that failed.
+    pub(crate) fn oldest_before(&self, lsn: Lsn) -> Option<Lsn> {
+        self.read(|entries| match entries {
+            [oldest, _, ..] if oldest.last_lsn() < lsn => Some(oldest.header.first_lsn),
+            _ => None,
+        })
+    }
+
     /// The segments that begin behind `lsn`, and those that do not, both ascending and without the newest one.
     pub(crate) fn split_behind(
         &self,

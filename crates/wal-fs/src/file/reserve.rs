@@ -189,6 +189,11 @@ fn resize<F: FileSystem>(fs: &F, path: &Path, present: u64, wanted: u64) -> io::
     if wanted == 0 {
         return Ok(0);
     }
+    // One without a byte, of an opener that was killed, may be there.
+    match fs.remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let file = match fs.create_new(path) {
         Ok(file) => file,
         Err(error) if is_full(&error) => return Ok(0),
@@ -201,10 +206,10 @@ fn resize<F: FileSystem>(fs: &F, path: &Path, present: u64, wanted: u64) -> io::
     len
 }
 
-/// Makes a file longer. What a recovery took from the reserve comes back a little smaller, so there is a second and a third try.
+/// Makes a file longer. Where there is no room for all of it, as on a small disk, it gets at least a little.
 fn grow<H: File>(file: &H, present: u64, wanted: u64) -> io::Result<u64> {
-    for len in [wanted, wanted / 8 * 7, wanted / 8 * 6] {
-        if len < present {
+    for len in [wanted, wanted.min(SMALLEST)] {
+        if len <= present {
             break;
         }
         let allocated = match file.allocate(len) {

@@ -165,7 +165,8 @@ impl<F: FileSystem, P> StagedFile<F, P> {
                     Err(error) => return Err(error),
                 }
             }
-            this.with_reserve(this.end, File::sync_all)
+            // Not once more in a file of the reserve: what a failed sync leaves in the cache is not to be believed.
+            this.file.sync_all()
         })
     }
 

@@ -65,7 +65,15 @@ impl Engine {
     fn begin_at(&self, lsn: Lsn) -> Result<Option<(Lsn, Void)>> {
         let mut w = lock(&self.writer);
         let _reserve = self.open_reserve();
-        let mut st = self.write_upto(&mut w, lsn)?;
+        w.last_resort = self.segments.oldest_before(lsn);
+        let begun = self.begin_with(&mut w, lsn);
+        w.last_resort = None;
+        begun
+    }
+
+    /// The same, with the writer locked.
+    fn begin_with(&self, w: &mut SegmentWriter, lsn: Lsn) -> Result<Option<(Lsn, Void)>> {
+        let mut st = self.write_upto(w, lsn)?;
         let placed = &mut st.placement;
         let lsn = if lsn > placed.last_lsn() {
             placed.next_lsn()
@@ -80,10 +88,7 @@ impl Engine {
         let void = self.segments.before(lsn);
         st.roll(&self.layout, &*self.clock);
         drop(st);
-        w.last_resort = void.first().map(|oldest| oldest.header.first_lsn);
-        let flushed = self.flush(&mut w, Purpose::Write);
-        w.last_resort = None;
-        flushed?;
+        self.flush(w, Purpose::Write)?;
         self.segments.forget(&void);
         Ok(Some((lsn, void)))
     }

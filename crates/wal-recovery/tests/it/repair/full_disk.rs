@@ -276,3 +276,54 @@ fn wrappers_hand_the_reserve_on() {
     storage.open_reserve(false);
     assert_eq!(storage.list().wait().unwrap().reserve, 2 * 8192);
 }
+
+/// The segment that is written is the whole log: it stays, whatever finds no room.
+#[test]
+fn the_last_segment_of_a_log_is_no_last_resort() {
+    for left in [0, 8, 64, 200, 600] {
+        let fs = ModelFs::new();
+        let log = open(recovery(&fs, 0).run().unwrap().0);
+        log.append(&record(1)).unwrap();
+        log.append(&record(2)).unwrap();
+        fs.set_capacity(Some(fs.used_bytes() + left));
+        let truncated = log.truncate_before(Lsn::new(3));
+        drop(log);
+        let fs = fs.process_crash();
+        fs.remount();
+        let (recovered, report) = recovery(&fs, 0).run().unwrap();
+        assert_eq!(recovered.next_lsn(), Lsn::new(3), "{left} bytes left, {truncated:?}: {report}");
+        assert_eq!(report.records, if truncated.is_ok() { 0 } else { 2 }, "{left}: {report}");
+    }
+}
+
+/// A truncation at the back died before it had removed anything. Its leftovers are no segments of the log.
+#[test]
+fn room_is_not_made_of_what_the_log_ends_with() {
+    let fs = ModelFs::new();
+    let log = open(recovery(&fs, 0).run().unwrap().0);
+    for n in 1..=RECORDS {
+        log.append(&record(n)).unwrap();
+    }
+    fs.record_moments();
+    log.truncate_after(Lsn::new(2)).unwrap();
+    let moments = fs.take_moments();
+    drop(log);
+    for before in 3..=RECORDS + 1 {
+        for (at, moment) in moments.iter().enumerate() {
+            let what = format!("change {at}, before {before}");
+            let fs = moment.process_crash();
+            full(&fs);
+            let outcome = recovery(&fs, 0).make_room_before(Lsn::new(before)).run();
+            let first = outcome.as_ref().ok().map(|(recovered, _)| recovered.first_lsn());
+            drop(outcome);
+            fs.remount();
+            let (recovered, report) =
+                recovery(&fs, 0).run().unwrap_or_else(|e| panic!("{what}: {e}"));
+            // What was to stay is there: all that the truncation left, from a segment in front of `before` on.
+            let last = recovered.last_lsn();
+            assert!([Lsn::new(2), Lsn::new(RECORDS)].contains(&last), "{what}: {first:?} {report}");
+            assert!(recovered.first_lsn().get() <= before.min(last.get()), "{what}: {report}");
+            assert_eq!(recovered.next_lsn(), Lsn::new(RECORDS + 1), "{what}: {report}");
+        }
+    }
+}
