@@ -209,7 +209,7 @@ fn resize<F: FileSystem>(fs: &F, path: &Path, present: u64, wanted: u64) -> io::
 /// Makes a file longer. Where there is no room for all of it, as on a small disk, it gets at least a little.
 fn grow<H: File>(file: &H, present: u64, wanted: u64) -> io::Result<u64> {
     for len in [wanted, wanted.min(SMALLEST)] {
-        if len <= present {
+        if len < present {
             break;
         }
         let allocated = match file.allocate(len) {
