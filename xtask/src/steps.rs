@@ -100,20 +100,12 @@ fn execute(
         })
         .map(|()| counts)
     });
-    let watch = Stopwatch::start();
-    let status = loop {
-        match child.try_wait()? {
-            Some(status) => break status,
-            None if watch.elapsed() < longest => thread::sleep(Duration::from_millis(5)),
-            None => {
-                tools::kill(&mut child)?;
-                bail!(
-                    "step \"{}\" did not end within {} s, and was stopped; what it had started may still run",
-                    step.name,
-                    longest.as_secs()
-                );
-            }
-        }
+    let Some(status) = tools::wait(&mut child, longest)? else {
+        bail!(
+            "step \"{}\" did not end within {} s, and was stopped; what it had started may still run",
+            step.name,
+            longest.as_secs()
+        );
     };
     let told = lines.join().expect("it does not panic")?;
     counts.passed += told.passed;

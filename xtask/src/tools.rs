@@ -3,9 +3,13 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command, exit};
+use std::process::{Child, Command, ExitStatus, exit};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
+
+use crate::stopwatch::Stopwatch;
 
 /// How a tool is built.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +32,25 @@ pub(crate) fn run(tool: &str, build: Build, words: &[impl AsRef<OsStr>]) -> anyh
         exit(status.code().unwrap_or(1));
     }
     Ok(())
+}
+
+/// Waits for a command to end, and kills it if it has not after so long: then there is no status.
+///
+/// # Errors
+/// If the command cannot be waited for, or not be killed.
+pub(crate) fn wait(child: &mut Child, longest: Duration) -> io::Result<Option<ExitStatus>> {
+    let watch = Stopwatch::start();
+    loop {
+        match child.try_wait()? {
+            Some(status) => return Ok(Some(status)),
+            None if watch.elapsed() < longest => thread::sleep(Duration::from_millis(5)),
+            None => {
+                kill(child)?;
+                child.wait()?;
+                return Ok(None);
+            }
+        }
+    }
 }
 
 /// Kills a command that hangs, with what it started itself: what cargo runs would go on without it.

@@ -134,18 +134,7 @@ impl Cargo {
         let file = File::create(&output)?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let mut child = command.spawn().with_context(|| format!("cannot start {killer}"))?;
-        let mut late = false;
-        let status = loop {
-            if let Some(status) = child.try_wait()? {
-                break status;
-            }
-            late = watch.elapsed() > LONGEST;
-            if late {
-                tools::kill(&mut child)?;
-                break child.wait()?;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
+        let ended = tools::wait(&mut child, LONGEST)?;
         let seconds = watch.seconds();
         let mut text = String::new();
         File::open(&output)?.read_to_string(&mut text)?;
@@ -154,13 +143,13 @@ impl Cargo {
             Killer::Test { filter, .. } => (format!("test {filter}"), tests(&text), seconds),
             Killer::Loom(model) => (format!("loom {model}"), executions(&text), seconds),
         };
-        if status.success() {
+        if ended.is_some_and(|status| status.success()) {
             if tried == "0" {
                 bail!("{killer}: no check is called like that");
             }
             return Ok(Found::Nothing { tried, seconds });
         }
-        let by = if late { format!("{by}, which hangs") } else { by };
+        let by = if ended.is_none() { format!("{by}, which hangs") } else { by };
         Ok(Found::Something { by, tried, seconds, story: text })
     }
 
