@@ -61,8 +61,8 @@ pub use read::{Frame, FrameReader, FrameRef, FrameStep, FramesAhead};
 pub use recovered::{Recovered, RecoveredParts, RecoveredSegment};
 pub use settings::Settings;
 pub use storage::{
-    Access, Capabilities, Changes, Copied, Fence, Listing, LogStorage, Publish, Segment, Staged,
-    StagedSegment, Standing, StorageLock, WriteMode, copy_in_pieces,
+    Access, Capabilities, Changes, Copied, Fence, Listing, LogStorage, OpenReserve, Publish,
+    Segment, Staged, StagedSegment, Standing, StorageLock, WriteMode, copy_in_pieces,
 };
 pub use strategy::{Claim, Decision, Durability, Loss, SyncStrategy, SyncWhen, TailView, Trigger};
 pub use stream::RecordStream;

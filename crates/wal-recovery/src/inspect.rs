@@ -111,7 +111,9 @@ impl Inspect {
     pub fn run(self) -> Result<Report> {
         self.options.validate("inspect log")?;
         let scanner = Scanner::new(self.options, true, false);
-        look(&*self.storage, &scanner).map_err(|error| scanner.watch.memory().explain(error))
+        let looked = look(&*self.storage, &scanner);
+        let report = looked.map_err(|error| scanner.watch.memory().explain(error))?;
+        Ok(Report { reserve_bytes: self.storage.reserve().wait()?, ..report })
     }
 }
 
@@ -122,11 +124,7 @@ fn look(storage: &dyn LogStorage, scanner: &Scanner) -> Result<Report> {
         let scan = match scanner.scan(storage) {
             Ok(Scanned::Log(scan)) => scan,
             Ok(Scanned::Empty(listing)) => {
-                return Ok(Report {
-                    elapsed: watch.elapsed(),
-                    reserve_bytes: listing.reserve,
-                    ..Report::empty(listing.foreign)
-                });
+                return Ok(Report { elapsed: watch.elapsed(), ..Report::empty(listing.foreign) });
             }
             Err(error) if may_be_a_change(&error) && !last => continue,
             Err(error) => return Err(error),

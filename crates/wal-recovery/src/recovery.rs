@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use wal_core::format::{Layers, LogId};
 use wal_core::{
-    Clock, CodecId, Error, ErrorKind, LogStorage, Lsn, Recovered, RecoveredParts, Result,
-    StorageLock,
+    Clock, CodecId, Error, ErrorKind, LogStorage, Lsn, OpenReserve, Recovered, RecoveredParts,
+    Result, StorageLock,
 };
 
 use crate::memory::Memory;
@@ -265,8 +265,11 @@ impl Recovery {
             room_before: self.room_before,
             scanner: Scanner::new(self.options, false, repairs),
         };
+        let reserve_bytes = run.storage.reserve().wait()?;
         let recovered = run.recover(lock, self.log_id);
-        recovered.map_err(|error| run.scanner.watch.memory().explain(error))
+        let (recovered, report) =
+            recovered.map_err(|error| run.scanner.watch.memory().explain(error))?;
+        Ok((recovered, Report { reserve_bytes, ..report }))
     }
 }
 
@@ -280,22 +283,6 @@ struct Run {
     times_ahead: bool,
     room_before: Option<Lsn>,
     scanner: Scanner,
-}
-
-/// The storage's reserve is open as long as this lives.
-struct OpenReserve<'a>(&'a dyn LogStorage);
-
-impl<'a> OpenReserve<'a> {
-    fn of(storage: &'a dyn LogStorage) -> Self {
-        storage.open_reserve(true);
-        OpenReserve(storage)
-    }
-}
-
-impl Drop for OpenReserve<'_> {
-    fn drop(&mut self) {
-        self.0.open_reserve(false);
-    }
 }
 
 impl Run {
@@ -327,11 +314,7 @@ impl Run {
         let scan = match found? {
             Scanned::Log(scan) => scan,
             Scanned::Empty(listing) => {
-                let report = Report {
-                    elapsed: watch.elapsed(),
-                    reserve_bytes: listing.reserve,
-                    ..Report::empty(listing.foreign)
-                };
+                let report = Report { elapsed: watch.elapsed(), ..Report::empty(listing.foreign) };
                 let log_id = log_id.map_or_else(LogId::random, Ok)?;
                 return Ok((Recovered::empty(self.storage.clone(), lock, log_id)?, report));
             }

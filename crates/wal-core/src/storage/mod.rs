@@ -6,6 +6,7 @@
 mod changes;
 mod copy;
 mod fence;
+mod reserve;
 mod segment;
 mod staged;
 
@@ -21,6 +22,7 @@ use crate::{Io, Lsn, Result};
 pub use changes::Changes;
 pub use copy::{Copied, copy_in_pieces};
 pub use fence::{Fence, Standing};
+pub use reserve::OpenReserve;
 pub use segment::Segment;
 pub use staged::{Publish, Staged, StagedSegment};
 
@@ -163,22 +165,13 @@ pub struct Listing {
     pub segments: Vec<Lsn>,
     /// Names of what else is there and is not the log's.
     pub foreign: Vec<String>,
-    /// How many bytes the [reserve](LogStorage::fill_reserve) holds.
-    pub reserve: u64,
 }
 
 impl Listing {
     /// The segments, ascending, and the names of what is not the log's.
     #[must_use]
     pub const fn new(segments: Vec<Lsn>, foreign: Vec<String>) -> Self {
-        Listing { segments, foreign, reserve: 0 }
-    }
-
-    /// Sets [`reserve`](Self::reserve).
-    #[must_use]
-    pub const fn reserve(mut self, bytes: u64) -> Self {
-        self.reserve = bytes;
-        self
+        Listing { segments, foreign }
     }
 }
 
@@ -419,6 +412,15 @@ pub trait LogStorage: Send + Sync + 'static {
         Io::ready(Ok(()))
     }
 
+    /// How many bytes the [reserve](Self::fill_reserve) holds; 0 where there is none.
+    ///
+    /// - **On `Err`**: it cannot be looked at; nothing changed.
+    /// - **Concurrency**: beside everything.
+    /// - **Durability**: none.
+    fn reserve(&self) -> Io<'_, u64> {
+        Io::ready(Ok(0))
+    }
+
     /// Begins to notice changes, for a reader that waits for them; `None` where nothing tells of changes. So it is for
     /// every storage that does not implement this method. The reader then looks now and then.
     ///
@@ -479,6 +481,9 @@ macro_rules! forward_storage {
             }
             fn fill_reserve(&self, segment_size: u64) -> Io<'_, ()> {
                 (**self).fill_reserve(segment_size)
+            }
+            fn reserve(&self) -> Io<'_, u64> {
+                (**self).reserve()
             }
             fn changes(&self) -> Option<Box<dyn Changes>> {
                 (**self).changes()

@@ -214,3 +214,24 @@ fn a_truncation_of_many_segments_makes_as_many_calls_as_one_of_few() {
     assert_eq!(calls(5), calls(100));
     assert_eq!(calls(5).0.2, 1);
 }
+
+#[test]
+fn a_truncation_waits_for_what_must_not_lose_a_segment() {
+    let log = Wal::builder(Always).open(MemoryStorage::new().into_empty_log().unwrap()).unwrap();
+    for _ in 0..3 {
+        log.append(b"record").unwrap();
+    }
+    std::thread::scope(|scope| {
+        let (done, told) = std::sync::mpsc::channel();
+        log.without_truncation(|| {
+            scope.spawn(|| done.send(log.truncate_before(Lsn::new(3)).unwrap()));
+            let early = told.recv_timeout(std::time::Duration::from_millis(100));
+            assert!(early.is_err(), "truncated to {early:?} meanwhile");
+            // Appends do not wait.
+            log.append(b"record").unwrap();
+            assert_eq!(log.first_lsn(), Lsn::FIRST);
+        });
+        let truncated = told.recv_timeout(std::time::Duration::from_secs(30));
+        assert_eq!(truncated, Ok(Lsn::new(3)), "and afterwards it goes on");
+    });
+}

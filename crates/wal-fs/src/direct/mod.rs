@@ -297,7 +297,7 @@ fn refused(path: &Path, source: io::Error) -> Error {
 
 #[deny(clippy::missing_trait_methods)]
 impl<F: FileSystem> LogStorage for DirectStorage<F> {
-    forward!(files: describe, list, remove, set_aside, open_reserve, fill_reserve, copy_segment, changes);
+    forward!(files: describe, list, remove, set_aside, open_reserve, fill_reserve, reserve, copy_segment, changes);
     forward!(stage_segment: create_staged);
 
     fn capabilities(&self) -> Capabilities {

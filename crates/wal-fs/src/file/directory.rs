@@ -183,9 +183,6 @@ impl<F: FileSystem> Directory<F> {
             let name = entry.name.to_string_lossy();
             match Name::parse(&name) {
                 Name::Segment(lsn) if !entry.is_dir => listing.segments.push(lsn),
-                Name::Reserve if !entry.is_dir => {
-                    listing.reserve += self.len_of(&entry.name)?;
-                }
                 Name::Spare | Name::Owner(_) | Name::Reserve | Name::Other => {}
                 Name::Segment(_) | Name::Foreign => listing.foreign.push(name.into_owned()),
             }
@@ -195,13 +192,11 @@ impl<F: FileSystem> Directory<F> {
         Ok(listing)
     }
 
-    /// The length of a file of this directory; 0 if it is gone by now.
-    fn len_of(&self, name: &std::ffi::OsStr) -> Result<u64> {
-        let path = self.path.join(name);
-        match self.fs.open(&path, Access::Read).and_then(|file| file.len()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            len => len.map_err(|source| failed("list", &path, source)),
-        }
+    /// How many bytes the reserve holds, whoever has the lock.
+    pub(super) fn reserve(&self) -> Result<u64> {
+        let files = reserve::lengths(&self.fs, &self.path);
+        let files = files.map_err(|source| failed("look at the reserve", &self.path, source))?;
+        Ok(files.iter().sum())
     }
 
     /// Says whether the reserve may be used from now on.

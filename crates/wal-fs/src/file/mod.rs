@@ -243,6 +243,10 @@ impl<F: FileSystem> LogStorage for FileStorage<F> {
         Io::ready(self.directory.fill_reserve(segment_size))
     }
 
+    fn reserve(&self) -> Io<'_, u64> {
+        Io::ready(self.directory.reserve())
+    }
+
     fn changes(&self) -> Option<Box<dyn Changes>> {
         self.directory.file_system().changes(self.dir())
     }

@@ -67,16 +67,7 @@ impl Reserve {
 
     /// Notes which files an earlier process left.
     pub(super) fn find<F: FileSystem>(&self, fs: &F, dir: &Path) -> io::Result<()> {
-        let mut files = [0; 3];
-        for (n, len) in files.iter_mut().enumerate() {
-            let path = dir.join(names::reserve(n));
-            *len = match fs.kind(&path) {
-                Ok(NodeKind::File) => fs.open(&path, Access::Read)?.len()?,
-                Ok(NodeKind::Directory) => 0,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-                Err(error) => return Err(error),
-            };
-        }
+        let files = lengths(fs, dir)?;
         let mut state = self.state();
         (state.files, state.wanted, state.checked) = (files, files, [false; 3]);
         Ok(())
@@ -161,45 +152,52 @@ impl Reserve {
     }
 }
 
+/// The length of each file in a directory; 0: it is not there.
+pub(super) fn lengths<F: FileSystem>(fs: &F, dir: &Path) -> io::Result<[u64; 3]> {
+    let mut files = [0; 3];
+    for (n, len) in files.iter_mut().enumerate() {
+        let path = dir.join(names::reserve(n));
+        *len = match fs.kind(&path) {
+            Ok(NodeKind::File) => fs.open(&path, Access::Read)?.len()?,
+            Ok(NodeKind::Directory) => 0,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(files)
+}
+
 /// Makes a file of the reserve so long, with space for all of it. Where there is not enough, it gets a little less, or
 /// stays as it is. Says how long it is.
 fn resize<F: FileSystem>(fs: &F, path: &Path, present: u64, wanted: u64) -> io::Result<u64> {
-    let mut present = present;
-    if present > 0 {
-        let file = fs.open(path, Access::Write);
-        match file {
-            Ok(file) if is_ours_alone(&file) && wanted > 0 => {
+    if present > 0 && wanted > 0 {
+        match fs.open(path, Access::Write) {
+            // Otherwise what is cut off would be cut off a backup made of links as well.
+            Ok(file) if is_ours_alone(&file) => {
                 if wanted < present {
                     file.set_len(wanted)?;
                     file.sync_all()?;
-                    present = wanted;
                 }
-                return grow(&file, present, wanted);
+                return grow(&file, present.min(wanted), wanted);
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            // Somebody tidied up the directory, or made a backup of links.
-            file => {
-                if file.is_ok() {
-                    fs.remove_file(path)?;
-                }
-                present = 0;
-            }
+            _ => {}
         }
     }
-    if wanted == 0 {
-        return Ok(0);
-    }
-    // One without a byte, of an opener that was killed, may be there.
+    // Also one without a byte, of an opener that was killed.
     match fs.remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
+    }
+    if wanted == 0 {
+        return Ok(0);
     }
     let file = match fs.create_new(path) {
         Ok(file) => file,
         Err(error) if is_full(&error) => return Ok(0),
         Err(error) => return Err(error),
     };
-    let len = grow(&file, present, wanted);
+    let len = grow(&file, 0, wanted);
     if !matches!(len, Ok(1..)) {
         let _ = fs.remove_file(path);
     }

@@ -87,6 +87,11 @@ macro_rules! forward {
             self.$below().fill_reserve(segment_size)
         }
     };
+    (@reserve $below:ident) => {
+        fn reserve(&self) -> ::wal_core::Io<'_, u64> {
+            self.$below().reserve()
+        }
+    };
     (@copy_segment $below:ident) => {
         fn copy_segment(
             &self,

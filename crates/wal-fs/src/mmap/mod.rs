@@ -214,7 +214,7 @@ impl Drop for Settled {
 
 #[deny(clippy::missing_trait_methods)]
 impl<F: FileSystem> LogStorage for MmapStorage<F> {
-    forward!(files: capabilities, describe, list, set_aside, open_reserve, fill_reserve, copy_segment, changes);
+    forward!(files: capabilities, describe, list, set_aside, open_reserve, fill_reserve, reserve, copy_segment, changes);
     forward!(stage_segment: create_staged);
 
     fn lock(&self) -> Io<'_, StorageLock> {

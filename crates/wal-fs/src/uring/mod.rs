@@ -209,7 +209,7 @@ impl Drop for LockGuard {
 
 #[deny(clippy::missing_trait_methods)]
 impl LogStorage for UringStorage {
-    forward!(files: describe, list, set_aside, open_reserve, fill_reserve, copy_segment, changes);
+    forward!(files: describe, list, set_aside, open_reserve, fill_reserve, reserve, copy_segment, changes);
     forward!(stage_segment: create_staged);
 
     fn capabilities(&self) -> Capabilities {

@@ -17,7 +17,7 @@ fn fill(dir: &Path, bytes: Option<u64>, segment_size: u64) -> u64 {
     let storage = open(dir, bytes);
     let _lock = storage.lock().wait().unwrap();
     storage.fill_reserve(segment_size).wait().unwrap();
-    storage.list().wait().unwrap().reserve
+    storage.reserve().wait().unwrap()
 }
 
 fn file(dir: &Path, n: u32) -> PathBuf {
@@ -87,5 +87,5 @@ fn a_directory_of_that_name_is_no_reserve() {
     fs::create_dir(file(dir.path(), 1)).unwrap();
     let storage = open(dir.path(), None);
     let _lock = storage.lock().wait().unwrap();
-    assert_eq!(storage.list().wait().unwrap().reserve, 0);
+    assert_eq!(storage.reserve().wait().unwrap(), 0);
 }

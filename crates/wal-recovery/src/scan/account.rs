@@ -58,7 +58,6 @@ impl Scan {
             durable_proven: newest.walk.proven.max(newest.header.follows),
             damages: self.damages.clone(),
             findings: self.findings.clone(),
-            reserve_bytes: self.reserve,
             ..Report::empty(self.foreign.clone())
         }
     }

@@ -30,8 +30,6 @@ pub(crate) struct Scan {
     /// A frame that only a newer build understands.
     pub(crate) unsupported: Option<Error>,
     pub(crate) foreign: Vec<String>,
-    /// How many bytes the storage's reserve holds.
-    pub(crate) reserve: u64,
 }
 
 /// One segment.

@@ -109,7 +109,6 @@ impl Scanner {
             findings: Vec::new(),
             unsupported: None,
             foreign: listing.foreign,
-            reserve: listing.reserve,
         };
         judge(&mut scan);
         scan.findings = ends::findings(&scan);

@@ -63,8 +63,8 @@ impl Survey {
         bad.map(|segment| segment.name).collect()
     }
 
-    /// `settled` has headers that need not be read again, and gets those that were read. So each attempt has less to read,
-    /// and the last one is quicker than a writer that removes segments.
+    /// `settled` has the headers that need not be read again. Those that are read are added to it. So an attempt that fails
+    /// leaves less to read to the next one, and the writer has less time to remove a segment.
     fn attempt(
         storage: &dyn LogStorage,
         settled: &mut HashMap<Lsn, SegmentHeader>,
@@ -76,7 +76,13 @@ impl Survey {
             let header = match settled.get(&name) {
                 Some(header) => Ok(header.clone()),
                 None => match header::read(storage, name) {
-                    Ok(read) => read.header,
+                    Ok(read) => {
+                        let is_settled = at + VOLATILE < listing.segments.len();
+                        if let (Ok(header), true) = (&read.header, is_settled) {
+                            settled.insert(name, header.clone());
+                        }
+                        read.header
+                    }
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         gone = Some(error);
                         continue;
@@ -84,9 +90,6 @@ impl Survey {
                     Err(error) => return Err(error),
                 },
             };
-            if let (Ok(header), true) = (&header, at + VOLATILE < listing.segments.len()) {
-                settled.insert(name, header.clone());
-            }
             headers.push((name, header));
         }
         gone.map_or(Ok(()), Err)?;

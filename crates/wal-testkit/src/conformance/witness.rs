@@ -150,6 +150,10 @@ impl<S: LogStorage> LogStorage for Witness<S> {
         self.inner.fill_reserve(segment_size)
     }
 
+    fn reserve(&self) -> Io<'_, u64> {
+        self.inner.reserve()
+    }
+
     fn changes(&self) -> Option<Box<dyn Changes>> {
         self.inner.changes()
     }

@@ -429,6 +429,10 @@ impl<S: LogStorage> LogStorage for CrashStorage<S> {
         }
     }
 
+    fn reserve(&self) -> Io<'_, u64> {
+        self.shared.inner.reserve()
+    }
+
     /// What is not on the medium below yet is told of by nobody.
     fn changes(&self) -> Option<Box<dyn Changes>> {
         None

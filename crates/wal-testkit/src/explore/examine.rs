@@ -6,9 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use wal_core::{
-    Access, Claim, Clock, Drive, Durability, Error, ErrorKind, Listing, Lsn, Result, Wal,
-};
+use wal_core::{Access, Claim, Clock, Drive, Durability, Error, ErrorKind, Lsn, Result, Wal};
 use wal_recovery::Mode;
 
 use crate::promise::{Crash, Found, Knowledge, Lost, Violation, oracle};
@@ -87,7 +85,7 @@ impl<'a> Probe<'a> {
     pub(super) fn has_whole_reserve(&self, disk: &ModelFs) -> bool {
         let look = || {
             let storage = self.subject.storage.open(FaultFs::new(disk.clone()))?;
-            let Listing { segments, reserve, .. } = storage.list().wait()?;
+            let (segments, reserve) = (storage.list().wait()?.segments, storage.reserve().wait()?);
             let len = |name: &Lsn| storage.open(*name, Access::Read).wait()?.len().wait();
             let largest =
                 segments.iter().map(len).try_fold(0, |most, len| len.map(|n| n.max(most)));

@@ -91,3 +91,14 @@ fn a_failed_sync_that_empties_the_cache_breaks_no_claim() {
     let case: Case = line.parse().unwrap();
     assert_eq!(case.replay(&Subject::new(wal_sync::Os::new())), Ok(()));
 }
+
+/// An exploration of a storage with a reserve fills the disk, and finds the reserve whole when it does.
+#[test]
+fn the_disk_is_filled_while_the_reserve_is_whole() {
+    for storage in StorageUnderTest::with_reserve() {
+        let name = storage.name().to_owned();
+        let outcome = explore("always", storage, 1);
+        assert!(outcome.failure.is_none(), "{name}: {:?}", outcome.failure);
+        assert!(outcome.full_disks > 100, "{name}: {} full disks", outcome.full_disks);
+    }
+}

@@ -142,7 +142,7 @@ impl Engine {
         // Behind the footer: who opened the log meanwhile may have begun a segment here.
         self.confirm(None)?;
         // First: what a recovery has taken from it and did not need is not for appends.
-        self.keep_reserve(self.settings.segment_size);
+        self.keep_reserve(w, self.settings.segment_size);
         let (segment, entry) = self.create_segment(w, header)?;
         w.active = Some(Active::new(segment, entry));
         Ok(())

@@ -37,7 +37,7 @@ impl Engine {
         let _alone = lock(&self.truncation);
         let Some((log_start, void)) = self.begin_at(lsn)? else { return Ok(self.first_lsn()) };
         self.remove_segments(&void)?;
-        self.keep_reserve(0);
+        self.keep_reserve(&lock(&self.writer), 0);
         self.emit(&Event::TruncatedBefore { log_start });
         Ok(log_start)
     }
@@ -55,7 +55,7 @@ impl Engine {
         let _alone = lock(&self.truncation);
         let Some((last_lsn, void)) = self.end_at(lsn)? else { return Ok(self.last_lsn()) };
         self.remove_segments(&void)?;
-        self.keep_reserve(0);
+        self.keep_reserve(&lock(&self.writer), 0);
         self.emit(&Event::TruncatedAfter { last_lsn });
         Ok(last_lsn)
     }

@@ -224,12 +224,12 @@ fn truncated_on_a_full_disk(reserve: u64, spares: usize, begins: &[u64]) {
         assert_eq!(told, first == SECOND, "{what}: {report}");
     }
     // Appends get nothing of the reserve.
-    let kept = storage(&fs, reserve).list().wait().unwrap().reserve;
+    let kept = storage(&fs, reserve).reserve().wait().unwrap();
     assert_eq!(kept, reserve, "filled again by the truncation");
     full(&fs);
     let refused = (0..9).find_map(|_| log.append(&record(0)).err());
     assert_eq!(refused.map(|error| error.kind()), Some(ErrorKind::Full));
-    assert_eq!(storage(&fs, reserve).list().wait().unwrap().reserve, kept);
+    assert_eq!(storage(&fs, reserve).reserve().wait().unwrap(), kept);
 }
 
 /// What a salvage takes out is copied, also where there is no space for the copy.
@@ -267,14 +267,14 @@ fn wrappers_hand_the_reserve_on() {
     let storage: Arc<dyn LogStorage> = Arc::new(storage(&fs, 3 * 8192));
     let _lock = storage.lock().wait().unwrap();
     storage.fill_reserve(SEGMENT).wait().unwrap();
-    assert_eq!(storage.list().wait().unwrap().reserve, 3 * 8192);
+    assert_eq!(storage.reserve().wait().unwrap(), 3 * 8192);
     full(&fs);
     let create = || storage.create(Lsn::FIRST, vec![1; 600].into(), SEGMENT, Publish::New).wait();
     assert_eq!(create().err().unwrap().kind(), ErrorKind::Full);
     storage.open_reserve(true);
     create().unwrap();
     storage.open_reserve(false);
-    assert_eq!(storage.list().wait().unwrap().reserve, 2 * 8192);
+    assert_eq!(storage.reserve().wait().unwrap(), 2 * 8192);
 }
 
 /// The segment that is written is the whole log: it stays, whatever finds no room.

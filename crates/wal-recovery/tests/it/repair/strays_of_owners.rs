@@ -50,8 +50,8 @@ fn session(memory: &MemoryStorage, epoch: u64, records: &[&str]) {
     log.close().unwrap();
 }
 
-/// A log of two owners, and behind it a segment that the first one began after the second had taken the log over.
-fn with_a_stray() -> MemoryStorage {
+/// A log of two owners, and behind it segments of a copy of it that went on apart, with these names.
+fn with_strays(names: &[u64]) -> MemoryStorage {
     let (log, other) = (MemoryStorage::new(), MemoryStorage::new());
     for memory in [&log, &other] {
         session(memory, 1, &["one", "two"]);
@@ -59,12 +59,19 @@ fn with_a_stray() -> MemoryStorage {
     session(&log, 10, &["three"]);
     session(&other, 1, &["not three", "nor four"]);
     session(&other, 1, &["nor five"]);
-    let name = Lsn::new(5);
-    let stray = other.open(name, Access::Read).wait().unwrap();
-    let len = stray.len().wait().unwrap();
-    let bytes = stray.read_at(0, len as usize).wait().unwrap();
-    log.create(name, bytes, len, Publish::New).wait().unwrap();
+    session(&other, 1, &["nor six"]);
+    for name in names.iter().copied().map(Lsn::new) {
+        let stray = other.open(name, Access::Read).wait().unwrap();
+        let len = stray.len().wait().unwrap();
+        let bytes = stray.read_at(0, len as usize).wait().unwrap();
+        log.create(name, bytes, len, Publish::New).wait().unwrap();
+    }
     log
+}
+
+/// The same with one such segment, which the first owner began after the second had taken the log over.
+fn with_a_stray() -> MemoryStorage {
+    with_strays(&[5])
 }
 
 fn records(view: &View) -> Vec<String> {
@@ -112,23 +119,7 @@ fn it_is_copied_and_taken_out_by_every_recovery_but_a_strict_one() {
 /// Files of two copies of a log that went on apart: nobody takes one of them for the log without being asked to.
 #[test]
 fn two_histories_in_one_place_are_told_and_one_of_them_is_kept() {
-    let mixed = || {
-        let (log, other) = (MemoryStorage::new(), MemoryStorage::new());
-        for memory in [&log, &other] {
-            session(memory, 1, &["one", "two"]);
-        }
-        session(&log, 10, &["three"]);
-        session(&other, 1, &["not three", "nor four"]);
-        session(&other, 1, &["nor five"]);
-        session(&other, 1, &["nor six"]);
-        for name in [Lsn::new(5), Lsn::new(6)] {
-            let stray = other.open(name, Access::Read).wait().unwrap();
-            let len = stray.len().wait().unwrap();
-            let bytes = stray.read_at(0, len as usize).wait().unwrap();
-            log.create(name, bytes, len, Publish::New).wait().unwrap();
-        }
-        log
-    };
+    let mixed = || with_strays(&[5, 6]);
     let report = Inspect::new(mixed()).run().unwrap();
     assert!(report.damages.iter().all(|damage| damage.kind == DamageKind::Mixed), "{report}");
     assert_eq!(report.damages.len(), 2, "{report}");

@@ -318,6 +318,10 @@ impl LogStorage for Liar {
         self.inner.fill_reserve(segment_size)
     }
 
+    fn reserve(&self) -> Io<'_, u64> {
+        self.inner.reserve()
+    }
+
     fn changes(&self) -> Option<Box<dyn Changes>> {
         self.inner.changes()
     }
