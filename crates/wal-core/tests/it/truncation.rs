@@ -221,17 +221,17 @@ fn a_truncation_waits_for_what_must_not_lose_a_segment() {
     for _ in 0..3 {
         log.append(b"record").unwrap();
     }
-    std::thread::scope(|scope| {
-        let (done, told) = std::sync::mpsc::channel();
+    let (done, told) = std::sync::mpsc::channel();
+    thread::scope(|scope| {
         log.without_truncation(|| {
-            scope.spawn(|| done.send(log.truncate_before(Lsn::new(3)).unwrap()));
-            let early = told.recv_timeout(std::time::Duration::from_millis(100));
+            scope.spawn(|| done.send(log.truncate_before(Lsn::new(3)).unwrap()).unwrap());
+            let early = told.recv_timeout(Duration::from_millis(100));
             assert!(early.is_err(), "truncated to {early:?} meanwhile");
             // Appends do not wait.
             log.append(b"record").unwrap();
             assert_eq!(log.first_lsn(), Lsn::FIRST);
         });
-        let truncated = told.recv_timeout(std::time::Duration::from_secs(30));
+        let truncated = told.recv_timeout(Duration::from_secs(30));
         assert_eq!(truncated, Ok(Lsn::new(3)), "and afterwards it goes on");
     });
 }
