@@ -228,6 +228,31 @@ impl<F: FileSystem> Directory<F> {
         Ok(file.map(|file| (path, file)))
     }
 
+    /// Gives a file a name, which needs space of its own on some file systems: an open reserve has it.
+    pub(super) fn with_room<T>(&self, name: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        loop {
+            match name() {
+                Err(error) if reserve::is_full(&error) && self.make_space(0) => {}
+                named => return named,
+            }
+        }
+    }
+
+    /// The same for the names of the lock and of the owner: who opens a log has not looked for the reserve yet.
+    pub(super) fn with_room_to_own<T>(&self, name: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match name() {
+            Err(error) if reserve::is_full(&error) => {
+                self.reserve.find(&self.fs, &self.path)?;
+                let open = self.reserve.is_open();
+                self.reserve.set_open(true);
+                let named = self.with_room(name);
+                self.reserve.set_open(open);
+                named
+            }
+            named => named,
+        }
+    }
+
     /// A file under a spare's name, with old bytes in it or empty. It is the caller's.
     pub(super) fn take_spare(&self) -> Result<(PathBuf, F::File)> {
         while let Some(path) = self.spares.take() {
@@ -305,7 +330,8 @@ impl<F: FileSystem> Directory<F> {
 
     /// Gives a file of the directory the name of one that was set aside.
     pub(super) fn keep(&self, path: &Path, label: &str) -> io::Result<PathBuf> {
-        let (kept, renamed) = self.under_free_name(label, |kept| self.fs.rename_new(path, kept));
+        let rename = |kept: &Path| self.with_room(|| self.fs.rename_new(path, kept));
+        let (kept, renamed) = self.under_free_name(label, rename);
         renamed?;
         self.sync_names()?;
         Ok(self.path.join(kept))

@@ -2,7 +2,8 @@
 //!
 //! A file without records, `OWNER-` and an epoch, says who owns the log. Whoever opens the log renames it to the next
 //! epoch, before reading. A rename happens once: of two openers one finds that the old name is gone, and takes the epoch
-//! behind. It needs no space, so it works on a full disk. An owner whose file has no longer its name has lost the log.
+//! behind. Most file systems need no space for it; where it does need some, the reserve has it. An owner whose file has
+//! no longer its name has lost the log.
 //!
 //! The look at it is three calls of `stat`: is the owner's file there, is the lock there, is the segment there, each the
 //! very file that it was. A file is told from others by its number. The system cannot give that number to another
@@ -161,9 +162,10 @@ fn claim<F: FileSystem>(directory: &Directory<F>, epoch: u64) -> Result<(Owner, 
         let taken = match last {
             Some(last) => {
                 let old = dir.join(names::owner(last));
-                fs.rename_new(&old, &path).and_then(|()| fs.open(&path, Access::Write))
+                let renamed = directory.with_room_to_own(|| fs.rename_new(&old, &path));
+                renamed.and_then(|()| fs.open(&path, Access::Write))
             }
-            None => fs.create_new(&path),
+            None => directory.with_room_to_own(|| fs.create_new(&path)),
         };
         let file = match taken {
             Ok(file) => file,

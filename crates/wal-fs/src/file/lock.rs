@@ -40,7 +40,7 @@ impl<F: FileSystem> Drop for LockGuard<F> {
 pub(super) fn acquire<F: FileSystem>(directory: &Arc<Directory<F>>) -> Result<LockGuard<F>> {
     let (fs, path) = (directory.file_system(), &directory.lock_path());
     let fail = |source| Error::io("lock log", source).with_detail(path.display().to_string());
-    let file = open_or_create(fs, path).map_err(fail)?;
+    let file = directory.with_room_to_own(|| open_or_create(fs, path)).map_err(fail)?;
     let locked = file.try_lock().map_err(|source| match source.kind() {
         io::ErrorKind::Unsupported => no_locks(path, source),
         _ => fail(source),

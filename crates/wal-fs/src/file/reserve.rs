@@ -117,7 +117,15 @@ impl Reserve {
         path: &Path,
     ) -> io::Result<Option<F::File>> {
         while let Some(from) = self.pick(need) {
-            match fs.rename_new(&dir.join(from), path).and_then(|()| fs.open(path, Access::Write)) {
+            let rename = || fs.rename_new(&dir.join(&from), path);
+            let named = loop {
+                match rename() {
+                    // The name needs space as well.
+                    Err(error) if is_full(&error) && self.give_up(fs, dir, 0) => {}
+                    named => break named,
+                }
+            };
+            match named.and_then(|()| fs.open(path, Access::Write)) {
                 Ok(file) if is_ours_alone(&file) => return Ok(Some(file)),
                 // What is written to it would be written to a backup made of links as well.
                 Ok(_) => fs.remove_file(path)?,
@@ -184,15 +192,20 @@ fn resize<F: FileSystem>(fs: &F, path: &Path, present: u64, wanted: u64) -> io::
             _ => {}
         }
     }
-    // Also one without a byte, of an opener that was killed.
-    match fs.remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
     if wanted == 0 {
-        return Ok(0);
+        return match fs.remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(0),
+        };
     }
     let file = match fs.create_new(path) {
+        // One without a byte, of an opener that was killed, or one that is in a backup as well.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs.remove_file(path).and_then(|()| fs.create_new(path))
+        }
+        created => created,
+    };
+    let file = match file {
         Ok(file) => file,
         Err(error) if is_full(&error) => return Ok(0),
         Err(error) => return Err(error),
@@ -216,7 +229,9 @@ fn grow<H: File>(file: &H, present: u64, wanted: u64) -> io::Result<u64> {
             }
             allocated => allocated,
         };
-        match allocated.and_then(|()| file.sync_all()) {
+        // What is as long as before needs no sync: holes have their space now, or there were none.
+        let synced = || if len > present { file.sync_all() } else { Ok(()) };
+        match allocated.and_then(|()| synced()) {
             Ok(()) => return Ok(len),
             Err(error) if is_full(&error) => file.set_len(present)?,
             Err(error) => return Err(error),

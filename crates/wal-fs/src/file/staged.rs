@@ -292,7 +292,9 @@ impl<F: FileSystem> Naming<'_, F> {
     fn name(&self, mut spare: Spare<F>) -> Result<()> {
         match self.how {
             Publish::New => {
-                let renamed = self.directory.file_system().rename_new(spare.path(), &self.path);
+                let fs = self.directory.file_system();
+                let rename = || fs.rename_new(spare.path(), &self.path);
+                let renamed = self.directory.with_room(rename);
                 match renamed {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                         return self.how.check(self.name, Some(&[]));
@@ -311,10 +313,11 @@ impl<F: FileSystem> Naming<'_, F> {
     fn replace(&self, mut spare: Spare<F>) -> Result<()> {
         let fs = self.directory.file_system();
         self.check(&self.path)?;
-        match fs.exchange(spare.path(), &self.path) {
+        match self.directory.with_room(|| fs.exchange(spare.path(), &self.path)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                fs.rename(spare.path(), &self.path).map_err(|source| self.fail(source))?;
+                let rename = || fs.rename(spare.path(), &self.path);
+                self.directory.with_room(rename).map_err(|source| self.fail(source))?;
                 spare.path = None;
                 return Ok(());
             }

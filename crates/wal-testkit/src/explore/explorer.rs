@@ -101,7 +101,8 @@ impl Explorer {
     }
 
     /// Whether all written workloads come before the first random one, as suits code that is known to
-    /// be wrong. Otherwise they take turns.
+    /// be wrong: first all of them with few crashes of each moment, then all of them with many. Otherwise
+    /// written and random ones take turns.
     #[must_use]
     pub fn written_first(mut self, on: bool) -> Self {
         self.written_first = on;
@@ -194,8 +195,10 @@ impl Explorer {
         let all = written.len() as u64;
         // Which of the written ones is due, or how many random ones came before.
         let turn = match self.written_first {
-            true if n < all => Ok(n),
-            true => Err(n - all),
+            // What the last of them would show is not kept waiting by all crashes of the others.
+            true if n < all => return (written[n as usize].clone(), self.density(0)),
+            true if n < 2 * all => Ok(n - all),
+            true => Err(n - 2 * all),
             false if n / 2 >= all => Err(n - all),
             false if n.is_multiple_of(2) => Ok(self.turn.wrapping_add(n / 2) % all),
             false => Err(n / 2),
@@ -208,7 +211,11 @@ impl Explorer {
 
     /// How thorough to be, with all subsets of so many atoms.
     fn density(&self, exhaustive: u32) -> Density {
-        let samples: usize = if exhaustive < 4 { 3 } else { 6 };
+        let samples: usize = match exhaustive {
+            0 => 1,
+            1..4 => 3,
+            _ => 6,
+        };
         let torn_sectors = !self.subject.storage.is_powersafe();
         // Where sectors are torn, that is what is looked for.
         let spoiled = if torn_sectors { samples } else { samples.div_ceil(3) };

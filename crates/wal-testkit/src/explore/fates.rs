@@ -5,7 +5,8 @@ use crate::{Atom, AtomKind, Fate, Rng};
 /// How thoroughly.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Density {
-    /// All subsets are tried of up to so many atoms.
+    /// All subsets are tried of up to so many atoms. With 0 it is a first look, and no recovery is
+    /// interrupted.
     pub(crate) exhaustive: u32,
     /// At most so many images of one crash point beyond that.
     pub(crate) samples: usize,

@@ -11,25 +11,46 @@ use crate::{ModelFs, Moment};
 
 /// The process dies, and from then on the disk has no room for another byte. Whether the reserve was whole at that
 /// moment: then the log opens, gives up its front and closes. If it was not, the log may say that the disk is full,
-/// and opens when there is room.
+/// and opens when there is room. At every second moment a new name needs room as well. At two of four the disk is
+/// full only when the log is open again, with its reserve whole.
 pub(super) fn check(
     probe: &Probe<'_>,
     known: &Knowledge,
-    moment: &Moment,
+    (point, moment): (usize, &Moment),
 ) -> Result<bool, Violation> {
-    let checked = catch_unwind(AssertUnwindSafe(|| fill(probe, known, moment)));
+    let disk = Disk { names_take_room: point % 2 == 1, full_when_open: point % 4 > 1 };
+    let checked = catch_unwind(AssertUnwindSafe(|| fill(probe, known, moment, disk)));
     checked.unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
+#[derive(Clone, Copy)]
+struct Disk {
+    names_take_room: bool,
+    full_when_open: bool,
+}
+
+impl Disk {
+    fn fill(self, image: &ModelFs) {
+        image.set_capacity(Some(image.used_bytes()));
+        image.let_names_take_room(self.names_take_room);
+    }
 }
 
 fn room(what: &str, why: impl std::fmt::Display) -> Violation {
     Violation::new("room", format!("on a full disk {what}: {why}"))
 }
 
-fn fill(probe: &Probe<'_>, known: &Knowledge, moment: &Moment) -> Result<bool, Violation> {
+fn fill(
+    probe: &Probe<'_>,
+    known: &Knowledge,
+    moment: &Moment,
+    disk: Disk,
+) -> Result<bool, Violation> {
     let image = images::after_process_crash(moment);
-    let whole = probe.has_whole_reserve(&image);
-    let full = |image: &ModelFs| image.set_capacity(Some(image.used_bytes()));
-    full(&image);
+    let mut whole = probe.has_whole_reserve(&image);
+    if !disk.full_when_open {
+        disk.fill(&image);
+    }
     let opened = match probe.open(&image) {
         Err(error) if error.kind() == ErrorKind::Full && !whole => {
             image.remount();
@@ -39,6 +60,10 @@ fn fill(probe: &Probe<'_>, known: &Knowledge, moment: &Moment) -> Result<bool, V
     };
     let crash = Crash::of_process(known);
     oracle::records(known, &probe.claim, crash, &opened.found, opened.log.next_lsn())?;
+    if disk.full_when_open {
+        whole = probe.has_whole_reserve(&image);
+        disk.fill(&image);
+    }
     if !whole {
         return Ok(false);
     }
@@ -47,7 +72,7 @@ fn fill(probe: &Probe<'_>, known: &Knowledge, moment: &Moment) -> Result<bool, V
     opened.log.close().map_err(|e| room("the log does not close", e))?;
     drop(opened.log);
     let image = images::after_process_crash(&image.moment());
-    full(&image);
+    disk.fill(&image);
     let again = probe.open(&image).map_err(|e| room("what was closed does not open", e))?;
     let expected = opened.found.split_at(opened.found.len().saturating_sub(1)).1;
     if again.found != expected {

@@ -40,7 +40,7 @@ impl Case {
             return at_rest::check(&probe, &known, &run.moments, point, *seed);
         }
         if let CrashSpec::Full { .. } = first {
-            return full_disk::check(&probe, &known, moment).map(drop);
+            return full_disk::check(&probe, &known, (point, moment)).map(drop);
         }
         let crash = match first {
             CrashSpec::Power { .. } => Crash::Power,

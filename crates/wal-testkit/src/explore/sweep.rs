@@ -120,7 +120,7 @@ impl<'a> Sweep<'a> {
         moment: &Moment,
     ) -> Result<(), Broken> {
         if self.probe.subject.storage.reserve().is_some() {
-            let whole = full_disk::check(&self.probe, known, moment)
+            let whole = full_disk::check(&self.probe, known, (point, moment))
                 .map_err(|violation| (violation, vec![CrashSpec::Full { point }]))?;
             self.outcome.full_disks += u64::from(whole);
         }
@@ -179,8 +179,10 @@ impl<'a> Sweep<'a> {
         kinds: &[FaultKind],
     ) -> Result<(), Broken> {
         let seed = self.rng.next();
-        let watch = depth < 2 && seed.is_multiple_of(6);
-        let faulty = (depth == 0 && seed.is_multiple_of(31)).then(|| image.moment());
+        let again = self.density.exhaustive > 0;
+        let watch = again && depth < 2 && seed.is_multiple_of(6);
+        let faulty = again && depth == 0 && seed.is_multiple_of(31);
+        let faulty = faulty.then(|| image.moment());
         let beyond = |kind: &FaultKind| {
             kind.is_exotic() && (*kind != FaultKind::TornSectors || !self.density.torn_sectors)
         };

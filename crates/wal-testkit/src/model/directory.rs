@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::hash::Hash;
 
 use super::crash::{Atom, AtomKind, Fate};
 
@@ -26,6 +27,17 @@ struct Operation {
 impl Directory {
     pub(super) fn get(&self, name: &OsStr) -> Option<u64> {
         self.cache.get(name).copied()
+    }
+
+    pub(super) fn fingerprint(
+        &self,
+        label: &dyn Fn(u64) -> u64,
+        into: &mut impl std::hash::Hasher,
+    ) {
+        for names in [&self.durable, &self.cache] {
+            names.len().hash(into);
+            names.iter().for_each(|(name, node)| (name, label(*node)).hash(into));
+        }
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = (&OsString, u64)> {

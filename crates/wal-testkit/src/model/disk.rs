@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Component, Path};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub(super) struct Disk {
     pub(super) seq: u64,
     /// How many bytes the files may hold together.
     pub(super) capacity: Option<u64>,
+    /// A new name needs space as well, so a full disk has none for it.
+    pub(super) names_take_room: bool,
     /// An error made the file system refuse changes.
     pub(super) read_only: bool,
     /// The device keeps what it writes again as it is.
@@ -49,6 +52,7 @@ impl Disk {
             next_node: ROOT + 1,
             seq: 0,
             capacity: None,
+            names_take_room: false,
             read_only: false,
             powersafe: true,
             lazy_through: false,
@@ -118,6 +122,21 @@ impl Disk {
         Ok((parent, name))
     }
 
+    /// Says what reads see and what a power loss leaves that takes everything unsynced. Nodes are told apart by their
+    /// labels.
+    pub(super) fn fingerprint(&self, label: &dyn Fn(u64) -> u64) -> u64 {
+        let of_node = |(id, node): (&u64, &Arc<Node>)| {
+            let mut hasher = DefaultHasher::new();
+            label(*id).hash(&mut hasher);
+            match &**node {
+                Node::File(inode) => inode.fingerprint(&mut hasher),
+                Node::Directory(directory) => directory.fingerprint(label, &mut hasher),
+            }
+            hasher.finish()
+        };
+        self.nodes.iter().map(of_node).fold(0, u64::wrapping_add)
+    }
+
     pub(super) fn name_of(&self, id: u64) -> Option<String> {
         self.directories().find_map(|directory| directory.name_of(id))
     }
@@ -150,6 +169,7 @@ impl Disk {
     }
 
     pub(super) fn create_file(&mut self, path: &Path) -> io::Result<u64> {
+        self.room_for_a_name()?;
         self.create(path, Node::File(Inode::default()))
     }
 
@@ -175,12 +195,24 @@ impl Disk {
             true => return Ok(()),
             false => vec![(OsString::from(from), None), (OsString::from(to), Some(node))],
         };
+        if replaced.is_none() {
+            self.room_for_a_name()?;
+        }
         if let Some(replaced) = replaced {
             self.buried = self.inode(replaced)?.shared_cache();
         }
         let seq = self.next_seq();
         self.directory_mut(from_dir)?.change(seq, names);
         Ok(())
+    }
+
+    fn room_for_a_name(&self) -> io::Result<()> {
+        match self.capacity {
+            Some(capacity) if self.names_take_room && self.used() >= capacity => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn rename_new(&mut self, from: &Path, to: &Path) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! A file's bytes: what is durable, what reads see, and the changes between.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::SyncFault;
@@ -67,6 +68,14 @@ pub(super) struct Lens<'a> {
 impl Inode {
     pub(super) fn cache(&self) -> &[u8] {
         &self.cache
+    }
+
+    pub(super) fn fingerprint(&self, into: &mut impl Hasher) {
+        self.durable.hash(into);
+        // Mostly they are one.
+        if !Arc::ptr_eq(&self.durable, &self.cache) && self.durable != self.cache {
+            self.cache.hash(into);
+        }
     }
 
     pub(super) fn shared_cache(&self) -> Arc<Vec<u8>> {

@@ -270,6 +270,20 @@ impl ModelFs {
         }
     }
 
+    /// Says whether a new name needs space, as on a full XFS, where a directory may need another block: while no
+    /// byte is free, a file gets no name that was not there.
+    pub fn let_names_take_room(&self, need: bool) {
+        if let Ok(mut state) = self.state() {
+            state.disk.names_take_room = need;
+        }
+    }
+
+    /// A number that is the same if reads see the same, and a power loss that takes everything unsynced leaves the same.
+    /// Nodes are told apart by their labels.
+    pub(crate) fn fingerprint(&self, label: &dyn Fn(u64) -> u64) -> u64 {
+        self.state().map_or(0, |state| state.disk.fingerprint(label))
+    }
+
     /// How many bytes all files hold together.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {

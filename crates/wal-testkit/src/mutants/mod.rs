@@ -85,7 +85,7 @@ pub enum Status {
 const STATES: u64 = 120_000;
 
 /// Enough to say that no crash reaches a claim: what drives a strategy to its claim comes first.
-const CLAIM_STATES: u64 = 20_000;
+const CLAIM_STATES: u64 = 2_000;
 
 impl Mutant {
     /// What is explored: the original with the mistake in it.

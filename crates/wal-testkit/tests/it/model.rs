@@ -345,6 +345,27 @@ fn a_full_disk_takes_what_fits() {
 }
 
 #[test]
+fn a_name_may_need_room() {
+    let fs = ModelFs::new();
+    let file = fs.create_new(at(A)).unwrap();
+    file.write_at(&[1; 10], 0).unwrap();
+    fs.set_capacity(Some(10));
+    fs.let_names_take_room(true);
+    let full = |outcome: io::Result<()>| outcome.unwrap_err().kind() == io::ErrorKind::StorageFull;
+    assert!(full(fs.create_new(at(B)).map(drop)));
+    assert!(full(fs.rename(at(A), at(B))));
+    assert!(full(fs.rename_new(at(A), at(B))));
+    file.set_len(9).unwrap();
+    fs.rename_new(at(A), at(B)).unwrap();
+    file.write_at(&[1; 1], 9).unwrap();
+    // No new name: it replaces another one.
+    fs.let_names_take_room(false);
+    fs.create_new(at(A)).unwrap();
+    fs.let_names_take_room(true);
+    fs.rename(at(A), at(B)).unwrap();
+}
+
+#[test]
 fn a_crash_image_is_independent() {
     let (fs, file) = durable(A, b"old");
     let image = fs.crash(CrashPolicy::KeepAll);
