@@ -50,7 +50,7 @@ pub use model::{
     ATOM_BYTES, Atom, AtomKind, CrashPolicy, Fate, ModelFile, ModelFs, Moment, Rot, SyncFault,
     SyncKind,
 };
-pub use owners::{Act, Orders, Scenario};
+pub use owners::{Act, Grain, Orders, Scenario};
 pub use promise::{FaultKind, Violation};
 #[doc(no_inline)]
 pub use proptest;

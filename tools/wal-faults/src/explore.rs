@@ -11,6 +11,7 @@ use wal_core::{Clock, SystemClock};
 use wal_testkit::mutants::{Mutant, seam_mutants};
 use wal_testkit::{Explorer, Outcome, Subject};
 
+use super::owners::{self, Owned, Owners};
 use super::progress::{Length, Progress};
 use super::report::{Report, Timing};
 use super::risk::merged;
@@ -39,6 +40,7 @@ pub(super) struct Plan {
     pub(super) threads: usize,
     pub(super) exotic: bool,
     pub(super) mutants: bool,
+    pub(super) owners: Owners,
     pub(super) tell: Tell,
 }
 
@@ -46,6 +48,8 @@ pub(super) struct Plan {
 pub(super) fn all(plan: &Plan) -> io::Result<Report> {
     expect_panics();
     let clock = SystemClock::new();
+    let owners = owners_of_one(plan)?;
+    let for_owners = clock.monotonic();
     let trials = if plan.mutants { Some(mutants(plan)?) } else { None };
     let for_mutants = clock.monotonic();
     let (outcomes, timing) = match plan.effort {
@@ -54,11 +58,11 @@ pub(super) fn all(plan: &Plan) -> io::Result<Report> {
             // The mutants come on top: the machine's speed must not decide who is caught.
             let outcomes = timed(plan, budget)?;
             let seconds = (clock.monotonic() - for_mutants).as_secs_f64();
-            let mutants = for_mutants.as_secs_f64();
+            let mutants = (for_mutants - for_owners).as_secs_f64();
             (outcomes, Some(Timing { threads: plan.threads, seconds, mutants }))
         }
     };
-    Ok(Report::new(plan.seed, plan.exotic, timing, outcomes, trials))
+    Ok(Report::new(plan.seed, plan.exotic, timing, outcomes, trials).with_owners(owners))
 }
 
 /// Lets panics on explorers' threads be silent: the explorer catches and reports them.
@@ -72,6 +76,20 @@ fn expect_panics() {
             }
         }));
     });
+}
+
+fn owners_of_one(plan: &Plan) -> io::Result<Vec<Owned>> {
+    let scenarios = owners::scenarios(plan.owners);
+    if scenarios.is_empty() {
+        return Ok(Vec::new());
+    }
+    (plan.tell)(Progress::Begun { part: "owners", length: Length::Jobs(scenarios.len()) });
+    spread(scenarios.len(), plan.threads, |at, _| {
+        let owned = owners::run(plan.owners, at, &scenarios[at], plan.seed);
+        (plan.tell)(Progress::States(owned.orders));
+        (plan.tell)(Progress::JobDone);
+        owned
+    })
 }
 
 fn mutants(plan: &Plan) -> io::Result<Vec<Trial>> {

@@ -10,6 +10,7 @@ use wal_core::SyncStrategy;
 use wal_testkit::{StorageUnderTest, Subject};
 
 use crate::explore::{self, Effort, Plan, Tell};
+use crate::owners::Owners;
 use crate::progress::Progress;
 use crate::replay::{self, Replay};
 use crate::report::Report;
@@ -41,6 +42,7 @@ pub struct Faults {
     threads: Option<NonZeroUsize>,
     exotic: bool,
     mutants: bool,
+    owners: Owners,
     command: Option<String>,
     tell: Tell,
 }
@@ -62,6 +64,7 @@ impl Faults {
             threads: None,
             exotic: false,
             mutants: false,
+            owners: Owners::None,
             command: None,
             tell: Arc::new(|_| {}),
         }
@@ -124,6 +127,13 @@ impl Faults {
         self
     }
 
+    /// Whether several owners of one log are run as well, in every order of their calls or in some, under a lock that is
+    /// granted to everybody. This is about the log and its fence, not about your strategy.
+    pub fn owners(mut self, which: Owners) -> Self {
+        self.owners = which;
+        self
+    }
+
     /// The command that people type to get here, if there is one: pages name it, and with
     /// ` --replay 'CASE'` behind it they say how to see a failure again.
     pub fn command(mut self, words: impl Into<String>) -> Self {
@@ -165,6 +175,7 @@ impl Faults {
             threads: threads.map_or(1, NonZeroUsize::get),
             exotic: self.exotic,
             mutants: self.mutants,
+            owners: self.owners,
             tell: self.tell,
         };
         Ok(explore::all(&plan)?.called_by(self.command))

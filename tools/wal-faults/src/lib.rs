@@ -55,6 +55,7 @@
 //! | `faults` | [`Faults`]: what to explore, and for how long |
 //! | `subjects` | which strategies are explored on which storages |
 //! | `explore` | mutants and subjects, spread over threads and over the time there is |
+//! | `owners` | [`Owners`]: several owners of one log, in every order of their calls |
 //! | `progress` | [`Progress`]: what a run tells while it goes on |
 //! | `report` | [`Report`]: what was found, made of `risk` ([`Risk`], [`Verdict`]) and `trial` ([`Trial`]) |
 //! | `output`, over `table`, `html`, `kinds` | the report as text, as a page, as JSON |
@@ -65,6 +66,7 @@ mod faults;
 mod html;
 mod kinds;
 mod output;
+mod owners;
 mod progress;
 mod replay;
 mod report;
@@ -74,6 +76,7 @@ mod table;
 mod trial;
 
 pub use faults::Faults;
+pub use owners::{Owned, Owners};
 pub use progress::{Length, Progress};
 pub use replay::Replay;
 pub use report::Report;

@@ -6,14 +6,14 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// A part of the work begins: `mutants` or `claims`.
+    /// A part of the work begins: `owners`, `mutants` or `claims`.
     Begun {
         /// Its name.
         part: &'static str,
         /// How much there is to do.
         length: Length,
     },
-    /// So many states more were examined.
+    /// So many states more were examined; of owners, so many orders.
     States(u64),
     /// One job more has ended.
     JobDone,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use wal_testkit::{Failure, FaultKind, Outcome};
 use wal_tool::number::grouped;
 
+use super::owners::Owned;
 use super::risk::Risk;
 use super::trial::Trial;
 
@@ -31,6 +32,8 @@ pub struct Report {
     pub(super) subjects: Vec<Outcome>,
     /// None if no mutants were asked for.
     pub(super) mutants: Option<Vec<Trial>>,
+    /// Several owners of one log; empty if they were not asked for.
+    pub(super) owners: Vec<Owned>,
     /// What people type to get here.
     #[serde(skip)]
     pub(super) command: Option<String>,
@@ -71,8 +74,14 @@ impl Report {
             kinds,
             subjects,
             mutants,
+            owners: Vec::new(),
             command: None,
         }
+    }
+
+    /// With what became of several owners of one log.
+    pub(super) fn with_owners(self, owners: Vec<Owned>) -> Self {
+        Report { owners, ..self }
     }
 
     /// With the command that people type to get here.
@@ -105,6 +114,10 @@ impl Report {
         for failure in self.violations() {
             let (case, violation) = (&failure.case, &failure.violation);
             problems.push(format!("{} on {} breaks {violation}", case.strategy, case.storage));
+        }
+        for owned in &self.owners {
+            let told = |wrong| format!("several owners, {}: {wrong}", owned.scenario);
+            problems.extend(owned.failure.as_deref().map(told));
         }
         for risk in &self.strategies {
             // An exploration that was cut short by a failure says nothing about the claim.
@@ -157,6 +170,12 @@ impl Report {
     #[must_use]
     pub fn kinds(&self) -> &BTreeMap<FaultKind, u64> {
         &self.kinds
+    }
+
+    /// Several owners of one log; none if they were not asked for.
+    #[must_use]
+    pub fn owners(&self) -> &[Owned] {
+        &self.owners
     }
 
     /// Each mutant; none if they were not asked for.

@@ -7,6 +7,7 @@ use wal_core::Loss;
 use wal_testkit::Worst;
 
 use super::kinds::kind_told;
+use super::owners::Owned;
 use super::replay;
 use super::report::Report;
 use super::risk::{Risk, Verdict};
@@ -24,6 +25,7 @@ pub(super) fn text(report: &Report) -> String {
     }
     risks(&mut out, &report.strategies);
     kinds(&mut out, report);
+    owners(&mut out, report);
     mutants(&mut out, report);
     totals(&mut out, report);
     out
@@ -104,6 +106,26 @@ fn kinds(out: &mut String, report: &Report) {
     let full: u64 = report.subjects.iter().map(|subject| subject.full_disks).sum();
     put(out, &format!("  and {} moments from which on the disk was full", grouped(full)));
     put(out, "");
+}
+
+/// Several owners of one log.
+fn owners(out: &mut String, report: &Report) {
+    if report.owners.is_empty() {
+        return;
+    }
+    let row = |name: &str, [orders, left_off, states, ends]: [&str; 4], which: &str, acts: &str| {
+        format!("{name:<16} {orders:>7} {left_off:>9} {states:>9} {ends:>7}  {which:<9}  {acts}")
+    };
+    let heads = ["orders", "left off", "states", "ends"];
+    put(out, &row("owners", heads, "which", "under a lock that is granted to everybody"));
+    for owned in &report.owners {
+        let Owned { scenario, acts, orders, left_off, states, ends, failure, .. } = owned;
+        let cells = [*orders, *left_off, *states, *ends].map(grouped);
+        let cells = cells.each_ref().map(String::as_str);
+        put(out, &row(scenario, cells, owned.how(), acts));
+        failure.iter().for_each(|wrong| put(out, &format!("  BROKEN: {wrong}")));
+    }
+    put(out, "left off: what comes is known from another order. ends: different outcomes\n");
 }
 
 fn mutants(out: &mut String, report: &Report) {

@@ -1,5 +1,6 @@
 //! The control of a `FaultStorage`: what fails, what is counted, and the gate for syncs.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -79,6 +80,17 @@ struct State {
     openings: u64,
     held: usize,
     wakers: Vec<Waker>,
+    hook: Option<Hook>,
+}
+
+/// What is called before each call.
+#[derive(Clone)]
+struct Hook(Arc<dyn Fn(StorageCall) + Send + Sync>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 /// A write that will be made in part.
@@ -124,6 +136,12 @@ impl StorageControl {
     /// for the end of the segment. `None`: whole reads again.
     pub fn short_reads(&self, bytes: Option<usize>) {
         self.state().short_reads = bytes;
+    }
+
+    /// Calls `hook` before each call of the storage and of its segments, [`Segment::len`](wal_core::Segment::len) (as a
+    /// read) included. A hook that blocks makes the call slow. It takes the place of the one that was there.
+    pub fn on_call(&self, hook: impl Fn(StorageCall) + Send + Sync + 'static) {
+        self.state().hook = Some(Hook(Arc::new(hook)));
     }
 
     /// Removes all failures; the gate and the counters stay.
@@ -213,8 +231,17 @@ impl StorageControl {
         self.state().short_reads.map_or(len, |max| len.min(max))
     }
 
+    /// Calls the hook, if there is one.
+    pub(crate) fn tell(&self, call: StorageCall) {
+        let hook = self.state().hook.clone();
+        if let Some(Hook(hook)) = hook {
+            hook(call);
+        }
+    }
+
     /// Counts a call, and refuses it if it is its turn to fail.
     pub(crate) fn admit(&self, call: StorageCall) -> Result<()> {
+        self.tell(call);
         let mut state = self.state();
         match call {
             StorageCall::Sync => state.counters.syncs += 1,

@@ -222,6 +222,7 @@ impl Segment for FaultSegment {
     }
 
     fn len(&self) -> Io<'_, u64> {
+        self.control.tell(StorageCall::Read);
         self.inner.len()
     }
 

@@ -1,6 +1,7 @@
 //! A file system whose calls wait for their turn, and whose locks lie.
 
 use std::ffi::OsStr;
+use std::hash::Hash;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,8 +9,10 @@ use std::sync::Arc;
 use wal_core::{Access, Changes};
 use wal_fs::{DirEntry, DirectFile, File, FileSystem, FsProfile, Links, Mapping, NodeKind};
 
+use super::observed::Observed;
+use super::scenario::Grain;
 use super::turns::{Footprint, Key, Turns, Use};
-use crate::{ModelFile, ModelFs};
+use crate::{ModelFile, ModelFs, StorageCall};
 
 /// The file system as one owner sees it. Every lock is granted, as on a file system that does not know locks.
 #[derive(Clone)]
@@ -17,12 +20,25 @@ pub(super) struct Scheduled {
     pub(super) disk: ModelFs,
     pub(super) owner: usize,
     pub(super) turns: Arc<Turns>,
+    pub(super) observed: Arc<Observed>,
     pub(super) tells_files_apart: bool,
+    pub(super) grain: Grain,
 }
 
 impl Scheduled {
     fn step(&self, footprint: Footprint) {
-        self.turns.wait(self.owner, footprint);
+        if self.grain == Grain::Files {
+            self.turns.wait(self.owner, footprint);
+        }
+    }
+
+    /// Waits before a call of the storage above.
+    pub(super) fn step_above(&self, call: StorageCall) {
+        let how = match call {
+            StorageCall::Read | StorageCall::List | StorageCall::Open => Use::Reads,
+            _ => Use::Writes,
+        };
+        self.turns.wait(self.owner, vec![(Key::Storage, how)]);
     }
 
     fn names(&self, paths: &[&Path]) {
@@ -36,8 +52,19 @@ impl Scheduled {
         self.step(vec![(Key::Name(path.to_path_buf()), Use::Reads)]);
     }
 
-    fn wrap(&self, path: &Path, inner: ModelFile) -> io::Result<ScheduledFile> {
-        let inode = inner.links()?.inode;
+    /// Notes what a call gave.
+    fn note<T, H: Hash>(&self, gave: io::Result<T>, seen: impl FnOnce(&T) -> H) -> io::Result<T> {
+        self.observed.note(self.owner, &gave.as_ref().map(seen).map_err(io::Error::kind));
+        gave
+    }
+
+    fn note_links(&self, links: io::Result<Links>) -> io::Result<Links> {
+        self.note(links, |links| (links.count, self.observed.label(links.inode)))
+    }
+
+    fn wrap(&self, path: &Path, inner: io::Result<ModelFile>) -> io::Result<ScheduledFile> {
+        let opened = inner.and_then(|inner| Ok((inner.links()?.inode, inner)));
+        let (inode, inner) = self.note(opened, |(inode, _)| self.observed.label(*inode))?;
         Ok(ScheduledFile { inner, inode, is_note: is_note(path), fs: self.clone() })
     }
 }
@@ -58,28 +85,39 @@ impl FileSystem for Scheduled {
 
     fn create_new(&self, path: &Path) -> io::Result<ScheduledFile> {
         self.names(&[path]);
-        self.wrap(path, self.disk.create_new(path)?)
+        let created = self.disk.create_new(path);
+        if let Ok(file) = &created {
+            self.observed.created(self.owner, file.links()?.inode);
+        }
+        self.wrap(path, created)
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<ScheduledFile> {
         self.looks(path);
-        self.wrap(path, self.disk.open(path, access)?)
+        self.wrap(path, self.disk.open(path, access))
     }
 
     fn open_direct(&self, path: &Path) -> io::Result<DirectFile<ScheduledFile>> {
         self.looks(path);
         let DirectFile { file, block_bytes } = self.disk.open_direct(path)?;
-        Ok(DirectFile { file: self.wrap(path, file)?, block_bytes })
+        Ok(DirectFile { file: self.wrap(path, Ok(file))?, block_bytes })
     }
 
     fn kind(&self, path: &Path) -> io::Result<NodeKind> {
         self.looks(path);
-        self.disk.kind(path)
+        self.note(self.disk.kind(path), |kind| *kind == NodeKind::File)
     }
 
     fn links(&self, path: &Path) -> io::Result<Links> {
-        self.looks(path);
-        if self.tells_files_apart { self.disk.links(path) } else { unsupported() }
+        match self.grain {
+            Grain::Files => self.looks(path),
+            // The fence asks, which is beside the storage.
+            Grain::Storage => self.step_above(StorageCall::Read),
+        }
+        match self.tells_files_apart {
+            true => self.note_links(self.disk.links(path)),
+            false => unsupported(),
+        }
     }
 
     fn process(&self) -> u64 {
@@ -91,37 +129,39 @@ impl FileSystem for Scheduled {
     }
 
     fn random(&self) -> io::Result<[u8; 16]> {
-        self.disk.random()
+        Ok(self.observed.random(self.owner))
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         self.step(vec![(Key::Listing, Use::Reads)]);
-        self.disk.read_dir(path)
+        self.note(self.disk.read_dir(path), |entries| {
+            entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>()
+        })
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         self.names(&[path]);
-        self.disk.create_dir(path)
+        self.note(self.disk.create_dir(path), |()| ())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.names(&[from, to]);
-        self.disk.rename(from, to)
+        self.note(self.disk.rename(from, to), |()| ())
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.names(&[from, to]);
-        self.disk.rename_new(from, to)
+        self.note(self.disk.rename_new(from, to), |()| ())
     }
 
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
         self.names(&[one, other]);
-        self.disk.exchange(one, other)
+        self.note(self.disk.exchange(one, other), |()| ())
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.names(&[path]);
-        self.disk.remove_file(path)
+        self.note(self.disk.remove_file(path), |()| ())
     }
 
     fn profile(&self, dir: &Path) -> FsProfile {
@@ -136,7 +176,7 @@ impl FileSystem for Scheduled {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         // What it covers is what was changed before.
         self.step(vec![(Key::Listing, Use::Reads)]);
-        self.disk.sync_dir(path)
+        self.note(self.disk.sync_dir(path), |()| ())
     }
 }
 
@@ -159,28 +199,29 @@ impl ScheduledFile {
 impl File for ScheduledFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.step(Use::Reads);
-        self.inner.read_at(buf, offset)
+        let read = self.inner.read_at(buf, offset);
+        self.fs.note(read, |len| &buf[..*len])
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         self.step(Use::Writes);
-        self.inner.write_at(buf, offset)
+        self.fs.note(self.inner.write_at(buf, offset), |len| *len)
     }
 
     fn write_through_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         self.step(Use::Writes);
-        self.inner.write_through_at(buf, offset)
+        self.fs.note(self.inner.write_through_at(buf, offset), |len| *len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
         // What it covers is what was written before.
         self.step(Use::Reads);
-        self.inner.sync_data()
+        self.fs.note(self.inner.sync_data(), |()| ())
     }
 
     fn sync_all(&self) -> io::Result<()> {
         self.step(Use::Reads);
-        self.inner.sync_all()
+        self.fs.note(self.inner.sync_all(), |()| ())
     }
 
     fn begin_write_back(&self, offset: u64, len: u64) {
@@ -189,12 +230,12 @@ impl File for ScheduledFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.step(Use::Writes);
-        self.inner.set_len(len)
+        self.fs.note(self.inner.set_len(len), |()| ())
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
         self.step(Use::Writes);
-        self.inner.allocate(len)
+        self.fs.note(self.inner.allocate(len), |()| ())
     }
 
     fn map(&self, offset: u64, len: usize) -> io::Result<Box<dyn Mapping>> {
@@ -204,11 +245,14 @@ impl File for ScheduledFile {
 
     fn len(&self) -> io::Result<u64> {
         self.step(Use::Reads);
-        self.inner.len()
+        self.fs.note(self.inner.len(), |len| *len)
     }
 
     fn links(&self) -> io::Result<Links> {
-        if self.fs.tells_files_apart { self.inner.links() } else { unsupported() }
+        match self.fs.tells_files_apart {
+            true => self.fs.note_links(self.inner.links()),
+            false => unsupported(),
+        }
     }
 
     fn touch(&self) {

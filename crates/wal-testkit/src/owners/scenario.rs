@@ -10,9 +10,10 @@ use wal_fs::{FileSettings, FileStorage, FileSystem};
 use wal_recovery::Recovery;
 
 use super::file_system::Scheduled;
+use super::observed::Observed;
 use super::search::{Ended, Search};
 use super::turns::Turns;
-use crate::{CrashPolicy, ModelFs, SimulatedClock};
+use crate::{CrashPolicy, FaultStorage, ModelFs, SimulatedClock};
 
 const LOG_ID: LogId = LogId(*b"log of many ones");
 const DIR: &str = "/log";
@@ -34,6 +35,16 @@ pub enum Act {
     Close,
 }
 
+/// How often an owner lets others come in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a storage is above files, and there is nothing else")]
+pub enum Grain {
+    /// Before each call of the file system.
+    Files,
+    /// Before each call of the storage, and before each look of its fence at a name. To take the lock is one call.
+    Storage,
+}
+
 /// Owners of one log under a lock that is always granted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -44,6 +55,10 @@ pub struct Scenario {
     pub owners: Vec<Vec<Act>>,
     /// How many records the log holds before.
     pub records: u64,
+    /// Whether all orders can be run in minutes.
+    pub countable: bool,
+    /// Where an owner stops, and another one may go on.
+    pub grain: Grain,
     /// Whether the file system tells its files apart. If not, no owner notices that it has lost the log.
     pub tells_files_apart: bool,
 }
@@ -52,7 +67,28 @@ impl Scenario {
     /// A scenario with a name.
     #[must_use]
     pub fn new(name: &'static str, records: u64, owners: Vec<Vec<Act>>) -> Self {
-        Scenario { name, owners, records, tells_files_apart: true }
+        Scenario {
+            name,
+            owners,
+            records,
+            countable: true,
+            grain: Grain::Files,
+            tells_files_apart: true,
+        }
+    }
+
+    /// The same, of which all orders are too many to be run.
+    #[must_use]
+    pub fn uncountable(mut self) -> Self {
+        self.countable = false;
+        self
+    }
+
+    /// The same with fewer places at which others come in between, and so with fewer orders.
+    #[must_use]
+    pub fn by_calls_of_the_storage(mut self) -> Self {
+        self.grain = Grain::Storage;
+        self
     }
 
     /// The same on a file system that does not tell its files apart: to see that the search finds what is lost then.
@@ -64,20 +100,24 @@ impl Scenario {
 
     /// Runs it once, in the order that the search wants. What was wrong, if anything was.
     pub(super) fn run(&self, search: &mut Search) -> (Ended, Option<String>) {
-        let turns = Arc::new(Turns::new(self.owners.len()));
+        let observed = Arc::new(Observed::new(self.owners.len()));
         let world = World::new();
+        let (disk, seen) = (world.disk.clone(), observed.clone());
+        let turns = Arc::new(Turns::new(self.owners.len(), move || seen.fingerprint(&disk)));
         let view = |owner| Scheduled {
             disk: world.disk.clone(),
             owner,
             turns: turns.clone(),
+            observed: observed.clone(),
             tells_files_apart: self.tells_files_apart,
+            grain: self.grain,
         };
         let first = match self.prepare(&world, &view(0)) {
             Ok(first) => first,
             Err(error) => return (Ended::Whole, Some(format!("the beginning: {}", error.chain()))),
         };
-        turns.begin();
-        let ended = std::thread::scope(|scope| {
+        turns.begin(std::mem::take(search));
+        std::thread::scope(|scope| {
             let mut first = first;
             for (owner, acts) in self.owners.iter().enumerate() {
                 let (view, world, turns, log) = (view(owner), &world, &turns, first.take());
@@ -90,9 +130,9 @@ impl Scenario {
                     turns.done(owner);
                 });
             }
-            search.run(&turns)
         });
-        turns.end();
+        *search = turns.end();
+        let ended = search.ended();
         let complaint = match ended {
             Ended::Whole => world.judge(&view(0)),
             Ended::Known => None,
@@ -227,10 +267,15 @@ fn is_fair(error: &Error) -> bool {
     matches!(error.kind(), LostOwnership | Poisoned | Exists | NotFound | NotRecovered | Io)
 }
 
-fn storage(view: &Scheduled) -> Result<FileStorage<Scheduled>> {
+fn storage(view: &Scheduled) -> Result<FaultStorage<FileStorage<Scheduled>>> {
     let settings =
         FileSettings::default().preallocate_bytes(0).max_spares(2).reserve_bytes(Some(0));
-    FileStorage::with_file_system(view.clone(), DIR, settings)
+    let storage = FaultStorage::new(FileStorage::with_file_system(view.clone(), DIR, settings)?);
+    if view.grain == Grain::Storage {
+        let view = view.clone();
+        storage.control().on_call(move |call| view.step_above(call));
+    }
+    Ok(storage)
 }
 
 fn open(view: &Scheduled) -> Result<Wal> {

@@ -5,9 +5,17 @@
 //! have nothing to do with each other give the same in either order. *Sleep sets* spare the second order: an owner
 //! sleeps behind a decision for another one if its call was tried there already, until some call is made that its call
 //! depends on (Godefroid, *Partial-Order Methods for the Verification of Concurrent Systems*, 1996). So each order that
-//! differs is run to its end exactly once.
+//! differs is run to its end at most once.
+//!
+//! Two orders that differ may come to the same state: the disk is the same, and each owner has seen the same. What comes
+//! is then the same, too. So states are remembered, with who slept in them. In a state that is known, only those owners'
+//! calls are tried that slept whenever it was reached before, and are awake now (the same book, on state spaces that are
+//! stored).
 
-use super::turns::{Footprint, Turns, are_independent};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+
+use super::turns::{Footprint, are_independent};
 
 /// A point at which it is decided who makes the next call.
 struct Decision {
@@ -15,6 +23,8 @@ struct Decision {
     pending: Vec<Option<Footprint>>,
     /// Owners whose call need not be tried here.
     asleep: Vec<bool>,
+    /// Owners whose call was tried when this state was reached before.
+    tried: Vec<bool>,
     chosen: usize,
 }
 
@@ -30,9 +40,10 @@ impl Decision {
     }
 }
 
-/// The first owner that waits and is awake.
-fn awake(pending: &[Option<Footprint>], asleep: &[bool]) -> Option<usize> {
-    (0..pending.len()).find(|&owner| pending[owner].is_some() && !asleep[owner])
+/// The first owner that waits, is awake and was not tried.
+fn awake(pending: &[Option<Footprint>], asleep: &[bool], tried: &[bool]) -> Option<usize> {
+    let is_awake = |&owner: &usize| pending[owner].is_some() && !asleep[owner] && !tried[owner];
+    (0..pending.len()).find(is_awake)
 }
 
 /// The search, and how far it is.
@@ -43,12 +54,20 @@ pub(super) struct Search {
     random: Option<crate::Rng>,
     /// Who made each call of the present execution.
     order: Vec<usize>,
+    ended: Ended,
+    /// Every state that was reached, and who slept in it each time.
+    known: HashMap<u64, Vec<bool>>,
+    /// The states at the ends of whole executions.
+    ends: BTreeSet<u64>,
+    /// States are not remembered.
+    forgets: bool,
 }
 
 /// How an execution ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Ended {
     /// All owners are done.
+    #[default]
     Whole,
     /// What would come gives the same as an execution before.
     Known,
@@ -60,48 +79,92 @@ impl Search {
         Search { random: Some(crate::Rng::new(seed)), ..Search::default() }
     }
 
-    /// Runs the owners to their end.
-    pub(super) fn run(&mut self, turns: &Turns) -> Ended {
-        let mut ended = Ended::Whole;
+    /// Forgets which states it has seen, and so also runs orders that lead through states that are known.
+    #[cfg(test)]
+    pub(super) fn forgetful() -> Self {
+        Search { forgets: true, ..Search::default() }
+    }
+
+    /// The states in which executions have ended.
+    pub(super) fn ends(&self) -> &BTreeSet<u64> {
+        &self.ends
+    }
+
+    /// How many states it has seen.
+    pub(super) fn states(&self) -> u64 {
+        self.known.len() as u64
+    }
+
+    /// Begins an execution.
+    pub(super) fn begin(&mut self) {
         self.order.clear();
-        loop {
-            let pending = turns.pending();
-            let waiting: Vec<usize> =
-                (0..pending.len()).filter(|&owner| pending[owner].is_some()).collect();
-            if waiting.is_empty() {
-                return ended;
+        self.ended = Ended::Whole;
+    }
+
+    /// How the execution ended.
+    pub(super) fn ended(&self) -> Ended {
+        self.ended
+    }
+
+    /// Who makes the next call; `None` if all are done. `state` says where they are.
+    pub(super) fn choose(
+        &mut self,
+        pending: Vec<Option<Footprint>>,
+        state: &dyn Fn() -> u64,
+    ) -> Option<usize> {
+        let waits = |owner: &usize| pending[*owner].is_some();
+        let waiting: Vec<usize> = (0..pending.len()).filter(waits).collect();
+        let Some(&first) = waiting.first() else {
+            if self.ended == Ended::Whole {
+                self.ends.insert(state());
             }
-            let owner = if let Some(random) = &mut self.random {
-                waiting[random.below(waiting.len() as u64) as usize]
-            } else if ended == Ended::Known {
-                // Only to let the threads end.
-                waiting[0]
-            } else {
-                match self.decide(self.order.len(), pending) {
-                    Some(owner) => owner,
-                    None => {
-                        ended = Ended::Known;
-                        waiting[0]
-                    }
-                }
-            };
-            self.order.push(owner);
-            turns.let_go(owner);
-        }
+            return None;
+        };
+        let owner = if let Some(random) = &mut self.random {
+            waiting[random.below(waiting.len() as u64) as usize]
+        } else if self.ended == Ended::Known {
+            // Only to let the threads end.
+            first
+        } else {
+            self.decide(self.order.len(), pending, state).unwrap_or_else(|| {
+                self.ended = Ended::Known;
+                first
+            })
+        };
+        self.order.push(owner);
+        Some(owner)
     }
 
     /// Who makes the call number `at`; `None` if whatever comes is known.
-    fn decide(&mut self, at: usize, pending: Vec<Option<Footprint>>) -> Option<usize> {
+    fn decide(
+        &mut self,
+        at: usize,
+        pending: Vec<Option<Footprint>>,
+        state: &dyn Fn() -> u64,
+    ) -> Option<usize> {
         if let Some(known) = self.decisions.get(at) {
             assert!(known.pending == pending, "an execution goes as it went before");
             return Some(known.chosen);
         }
-        let asleep = match at.checked_sub(1).map(|before| &self.decisions[before]) {
+        let mut asleep = match at.checked_sub(1).map(|before| &self.decisions[before]) {
             Some(before) => before.asleep_behind(),
             None => vec![false; pending.len()],
         };
-        let chosen = awake(&pending, &asleep)?;
-        self.decisions.push(Decision { pending, asleep, chosen });
+        let mut tried = vec![false; pending.len()];
+        if !self.forgets {
+            match self.known.entry(state()) {
+                Entry::Vacant(new) => drop(new.insert(asleep.clone())),
+                Entry::Occupied(mut before) => {
+                    for (owner, slept) in before.get_mut().iter_mut().enumerate() {
+                        tried[owner] = !*slept;
+                        *slept &= asleep[owner];
+                        asleep[owner] = *slept;
+                    }
+                }
+            }
+        }
+        let chosen = awake(&pending, &asleep, &tried)?;
+        self.decisions.push(Decision { pending, asleep, tried, chosen });
         Some(chosen)
     }
 
@@ -112,7 +175,7 @@ impl Search {
         }
         while let Some(last) = self.decisions.last_mut() {
             last.asleep[last.chosen] = true;
-            if let Some(chosen) = awake(&last.pending, &last.asleep) {
+            if let Some(chosen) = awake(&last.pending, &last.asleep, &last.tried) {
                 last.chosen = chosen;
                 return true;
             }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::search::Search;
+
 /// What a call has to do with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Key {
@@ -13,6 +15,8 @@ pub(super) enum Key {
     Listing,
     /// The bytes and the length of a file.
     Bytes(u64),
+    /// Whatever a call of a storage has to do with.
+    Storage,
 }
 
 /// In which way.
@@ -44,27 +48,44 @@ enum Owner {
 
 /// Lets one owner run at a time, from [`begin`](Turns::begin) to [`end`](Turns::end). Outside of that nobody waits.
 pub(super) struct Turns {
-    owners: Mutex<Vec<Owner>>,
-    changed: Condvar,
+    inner: Mutex<Inner>,
+    /// One for each owner.
+    turn: Vec<Condvar>,
     runs: AtomicBool,
+    /// Says where the owners are.
+    state: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+struct Inner {
+    owners: Vec<Owner>,
+    search: Search,
 }
 
 impl Turns {
-    pub(super) fn new(owners: usize) -> Self {
-        let owners = (0..owners).map(|_| Owner::Running).collect();
-        Turns { owners: Mutex::new(owners), changed: Condvar::new(), runs: AtomicBool::new(false) }
+    pub(super) fn new(owners: usize, state: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        let running = (0..owners).map(|_| Owner::Running).collect();
+        Turns {
+            inner: Mutex::new(Inner { owners: running, search: Search::default() }),
+            turn: (0..owners).map(|_| Condvar::new()).collect(),
+            runs: AtomicBool::new(false),
+            state: Box::new(state),
+        }
     }
 
-    pub(super) fn begin(&self) {
+    /// From now on the search says who makes the next call.
+    pub(super) fn begin(&self, mut search: Search) {
+        search.begin();
+        self.inner().search = search;
         self.runs.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn end(&self) {
+    pub(super) fn end(&self) -> Search {
         self.runs.store(false, Ordering::SeqCst);
+        std::mem::take(&mut self.inner().search)
     }
 
-    fn owners(&self) -> MutexGuard<'_, Vec<Owner>> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Called by an owner before a call: waits for its turn.
@@ -72,37 +93,36 @@ impl Turns {
         if !self.runs.load(Ordering::SeqCst) {
             return;
         }
-        let mut owners = self.owners();
-        owners[owner] = Owner::Waiting(footprint);
-        self.changed.notify_all();
-        while !matches!(owners[owner], Owner::Running) {
-            owners = self.changed.wait(owners).unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner();
+        inner.owners[owner] = Owner::Waiting(footprint);
+        self.go_on(&mut inner);
+        while !matches!(inner.owners[owner], Owner::Running) {
+            inner = self.turn[owner].wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Called by an owner at its end.
     pub(super) fn done(&self, owner: usize) {
-        self.owners()[owner] = Owner::Done;
-        self.changed.notify_all();
+        let mut inner = self.inner();
+        inner.owners[owner] = Owner::Done;
+        self.go_on(&mut inner);
     }
 
-    /// Waits until every owner stands before a call, or is done. What they wait to do; `None` of those that are done.
-    pub(super) fn pending(&self) -> Vec<Option<Footprint>> {
-        let mut owners = self.owners();
-        while owners.iter().any(|owner| matches!(owner, Owner::Running)) {
-            owners = self.changed.wait(owners).unwrap_or_else(PoisonError::into_inner);
+    /// Lets an owner make its call as soon as every owner stands before one, or is done. The thread that stopped last
+    /// decides it, so that nobody has to wake up for an owner that goes on.
+    fn go_on(&self, inner: &mut Inner) {
+        if inner.owners.iter().any(|owner| matches!(owner, Owner::Running)) {
+            return;
         }
         let footprint = |owner: &Owner| match owner {
             Owner::Waiting(footprint) => Some(footprint.clone()),
             Owner::Running | Owner::Done => None,
         };
-        owners.iter().map(footprint).collect()
-    }
-
-    /// Lets an owner make its call, and go on up to the next one.
-    pub(super) fn let_go(&self, owner: usize) {
-        self.owners()[owner] = Owner::Running;
-        self.changed.notify_all();
+        let pending = inner.owners.iter().map(footprint).collect();
+        if let Some(owner) = inner.search.choose(pending, &*self.state) {
+            inner.owners[owner] = Owner::Running;
+            self.turn[owner].notify_one();
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use wal_core::Error;
-use wal_faults::{Faults, StorageUnderTest};
+use wal_faults::{Faults, Owners, StorageUnderTest};
 use wal_sync::Policy;
 
 /// How long an exploration takes if nobody says it.
@@ -37,11 +37,15 @@ pub(super) struct Options {
     /// Runs one case again that an exploration has printed, and nothing else. Fails if the case does.
     #[arg(long, value_name = "TRACE",
           conflicts_with_all = ["strategies", "storages", "budget", "states", "json", "html", "exotic",
-                               "mutants", "threads", "seed"])]
+                               "mutants", "owners", "threads", "seed"])]
     pub(super) replay: Option<String>,
     /// Which seeded mistakes the test kit has to find.
     #[arg(long, value_enum, default_value_t = Mutants::Seams)]
     mutants: Mutants,
+    /// Whether several owners of one log are run, in every order of their calls: under a lock that is granted to
+    /// everybody.
+    #[arg(long, value_enum, default_value_t = Owned::Some)]
+    owners: Owned,
     /// Threads that explore. [default: all that the machine runs at once]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -75,6 +79,27 @@ enum Mutants {
     Seams,
 }
 
+/// Which orders of the calls of several owners are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Owned {
+    /// None
+    None,
+    /// All orders of one scenario, 400 random ones of each other: some seconds
+    Some,
+    /// All orders of four scenarios, 400 random ones of the fifth: minutes
+    All,
+}
+
+impl From<Owned> for Owners {
+    fn from(which: Owned) -> Owners {
+        match which {
+            Owned::None => Owners::None,
+            Owned::Some => Owners::Some,
+            Owned::All => Owners::All,
+        }
+    }
+}
+
 /// A strategy, and how it was spelled.
 #[derive(Clone, Debug)]
 struct Strategy {
@@ -97,7 +122,8 @@ impl Options {
             .command("cargo xtask faults")
             .seed(self.seed)
             .exotic(self.exotic)
-            .mutants(self.mutants == Mutants::Seams);
+            .mutants(self.mutants == Mutants::Seams)
+            .owners(self.owners.into());
         for Strategy { spelling, policy } in &self.strategies {
             faults = faults.strategy(spelling, *policy);
         }
@@ -200,7 +226,9 @@ mod tests {
         assert!(told("--budget 0s").contains("such as 90s"));
         assert!(told("--states 0").contains("--states"));
         assert!(told("--states 5 --budget 5s").contains("cannot be used with"));
-        for other in ["--seed 1", "--states 5", "--mutants none", "--threads 1", "--exotic"] {
+        for other in
+            ["--seed 1", "--states 5", "--mutants none", "--owners all", "--threads 1", "--exotic"]
+        {
             let line = format!("--replay x {other}");
             assert!(told(&line).contains("cannot be used with"), "{line}");
         }

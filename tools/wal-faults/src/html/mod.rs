@@ -18,6 +18,7 @@ pub(super) fn page(report: &Report) -> String {
         tables::risks(report),
         plot::section(report),
         tables::kinds(report),
+        tables::owners(report),
         tables::mutants(report),
         colophon(report),
     ]

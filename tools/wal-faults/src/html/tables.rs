@@ -3,6 +3,7 @@
 use wal_testkit::{Failure, Outcome};
 
 use super::super::kinds::kind_told;
+use super::super::owners::Owned;
 use super::super::replay;
 use super::super::report::Report;
 use super::super::risk::{Risk, Verdict};
@@ -96,6 +97,45 @@ fn share(cell: &str) -> String {
 
 fn badge(class: &str, word: &str, why: &str) -> String {
     format!("<span class=\"badge {class}\" title=\"{}\">{word}</span>", Text(why))
+}
+
+/// Several owners of one log.
+pub(super) fn owners(report: &Report) -> String {
+    if report.owners.is_empty() {
+        return String::new();
+    }
+    let rows: String = report.owners.iter().map(owned).collect();
+    format!(
+        "<section><h2>Several owners of one log</h2>\
+         <p class=\"note\">The lock is granted to everybody, and each owner stops before each call of the file \
+         system. All orders of their calls are run, but for those that give the same as another one; or random \
+         orders, where there are too many. In the end every record that an owner was told to be durable must be \
+         there, as the disk is and after a power loss.</p>\
+         <div class=\"wide\"><table><thead><tr><th>scenario</th><th>what each owner does</th>\
+         <th class=\"n\">records before</th><th class=\"n\">orders run</th><th class=\"n\">left off</th>\
+         <th class=\"n\">states</th><th class=\"n\">different ends</th>\
+         <th>which</th><th>result</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
+    )
+}
+
+fn owned(owned: &Owned) -> String {
+    let result = match &owned.failure {
+        Some(wrong) => badge("bad", "broken", wrong),
+        None => badge("good", "holds", "every durable record was there"),
+    };
+    format!(
+        "<tr><th>{}</th><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+         <td class=\"n\">{}</td><td class=\"n\">{}</td>\
+         <td>{}</td><td>{result}</td></tr>",
+        Text(owned.scenario),
+        Text(&owned.acts),
+        owned.records,
+        grouped(owned.orders),
+        grouped(owned.left_off),
+        grouped(owned.states),
+        grouped(owned.ends),
+        owned.how()
+    )
 }
 
 /// A bar for each kind of fault.
