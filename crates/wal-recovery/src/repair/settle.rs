@@ -3,7 +3,10 @@
 //! Each step can be repeated, and a crash between any two of them leaves a log whose recovery gives
 //! the same records.
 
-use wal_core::{Access, Event, Lsn, Result};
+use std::sync::Arc;
+
+use wal_core::format::{SEGMENT_HEADER_LEN, SegmentHeader};
+use wal_core::{Access, Error, ErrorKind, Event, Lsn, Result, Segment};
 
 use crate::repair::Repair;
 use crate::repair::new_segment::NewSegment;
@@ -32,6 +35,19 @@ pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
     remove(&front, repair)
 }
 
+/// Makes the replacements those of the present owner: what another owner began beside it has the number of a segment
+/// of its own. Whether there were any.
+pub(crate) fn own_replacements(scan: &Scan, repair: &mut Repair<'_>) -> Result<bool> {
+    let mut generation = scan.next_generation;
+    for live in scan.live().filter(|live| live.is_replacement) {
+        let header = SegmentHeader { generation, owner: repair.owner, ..live.header.clone() };
+        generation += 1;
+        repair.confirm()?;
+        copy(live, header, repair).map_err(|e| e.with_segment(live.header.first_lsn))?;
+    }
+    Ok(generation > scan.next_generation)
+}
+
 /// Takes out what an owner began that had lost the log, or what is of another copy of it. Copies are kept.
 pub(crate) fn set_strays_aside(scan: &mut Scan, repair: &mut Repair<'_>) -> Result<()> {
     for found in scan.segments.extract_if(.., |found| found.status == Status::Stray) {
@@ -57,9 +73,8 @@ fn remove(names: &[Lsn], repair: &mut Repair<'_>) -> Result<()> {
 
 /// Seals one segment, whose frames are durable.
 fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
-    let Live { header, walk, limit, len } = live;
+    let Live { header, walk, limit, len, .. } = live;
     debug_assert!(limit.is_some() || walk.is_proven(header));
-    let write = |repair: &Repair<'_>| repair.storage.open(header.first_lsn, Access::Write).wait();
     // Damage, or a storage that pads otherwise or not at all, leaves an end within a block.
     let pad_to = u64::from(repair.storage.capabilities().pad_to.max(1));
     let ends_in_a_block = walk.summary.records > 0 && !walk.summary.data_end.is_multiple_of(pad_to);
@@ -70,7 +85,7 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
             // The very bytes that are there: it may be durable after all.
             if !ends_in_a_block && let Some(footer) = &walk.footer {
                 repair.confirm()?;
-                return seal::write_footer(&*write(repair)?, header, footer);
+                return seal::write_footer(&*open_to_seal(header, repair)?, header, footer);
             }
         }
         End::Sealed(_) | End::Unsupported(_) => return Ok(()),
@@ -82,15 +97,33 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
     if ends_in_a_block {
         return renew(live, repair);
     }
-    seal::seal(&*write(repair)?, header, &footer_of(header, walk.summary.clone()))
+    seal::seal(&*open_to_seal(header, repair)?, header, &footer_of(header, walk.summary.clone()))
+}
+
+/// Opens the segment that was scanned, and no other one: a later owner may have given its name to one of its own since.
+fn open_to_seal(header: &SegmentHeader, repair: &Repair<'_>) -> Result<Arc<dyn Segment>> {
+    let name = header.first_lsn;
+    let segment = repair.storage.open(name, Access::Write).wait()?;
+    let found = segment.read_at(0, SEGMENT_HEADER_LEN).wait()?;
+    if SegmentHeader::decode(&found, name).is_ok_and(|found| found == *header) {
+        return Ok(segment);
+    }
+    Err(Error::new(ErrorKind::LostOwnership, "seal segment")
+        .with_segment(name)
+        .with_detail("its header is not the one that was scanned: another opener has replaced it"))
 }
 
 /// Seals a segment by replacing it, in one step: a footer would come into a block with its last records, and
 /// the storage wants no such block written again.
 fn renew(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
+    copy(live, live.header.clone(), repair)
+}
+
+/// Replaces a segment by one with the same frames under this header.
+fn copy(live: Live<'_>, new: SegmentHeader, repair: &mut Repair<'_>) -> Result<()> {
     let Live { header, walk, .. } = live;
     let segment = repair.storage.open(header.first_lsn, Access::Read).wait()?;
-    NewSegment::copy_of(repair, &segment, header, walk, header.clone())?.create()?;
+    NewSegment::copy_of(repair, &segment, header, walk, new)?.create()?;
     repair.done.rewritten += walk.summary.data_end - u64::from(header.data_offset);
     Ok(())
 }

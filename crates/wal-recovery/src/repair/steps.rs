@@ -29,13 +29,17 @@ pub(crate) fn run(
     } else {
         let bad_end = matches!(scan.newest().walk.end, End::Broken { .. } | End::Unsupported(_));
         if !bad_end && move_tail::move_tail(&scan, repair)? {
-            scan = rescan(repair)?;
+            // Nothing is damaged now that was not before, unless somebody else writes to the log.
+            scan = if damaged { rescan(repair)? } else { rescan_sound(repair)? };
         }
         if damaged {
             salvage::salvage(&scan, repair)?;
             remove_unreadable(repair)?;
             scan = rescan_sound(repair)?;
         }
+    }
+    if settle::own_replacements(&scan, repair)? {
+        scan = rescan_sound(repair)?;
     }
     settle::settle(&scan, repair)?;
     if until != Until::End {

@@ -7,7 +7,7 @@
 use wal_core::format::SegmentHeader;
 use wal_core::{Error, Lsn};
 
-use crate::scan::owners::strays;
+use crate::scan::owners::{Standing, standings};
 
 /// What a segment is to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(crate) enum Status {
 #[derive(Debug)]
 pub(crate) struct Chain {
     pub(crate) statuses: Vec<Status>,
+    /// See [`Standing`].
+    pub(crate) standings: Vec<Standing>,
     /// Records before this one are void.
     pub(crate) log_start: Lsn,
     /// The record with which the oldest live segment goes on, if no segment is there that could
@@ -40,14 +42,14 @@ pub(crate) fn chain<'a>(
     segments: impl Iterator<Item = (Lsn, &'a Result<SegmentHeader, Error>)>,
 ) -> Chain {
     let segments: Vec<_> = segments.collect();
-    let strays = strays(segments.iter().map(|(_, header)| header.as_ref().ok()));
+    let standings = standings(segments.iter().map(|(_, header)| header.as_ref().ok()));
     let mut statuses = Vec::new();
     let mut log_start = Lsn::FIRST;
     let mut oldest = None;
     let mut limit = None;
     let mut void_before = false;
-    for ((name, header), is_stray) in segments.into_iter().zip(strays).rev() {
-        if is_stray {
+    for ((name, header), standing) in segments.into_iter().zip(standings.iter().copied()).rev() {
+        if standing == Standing::Stray {
             statuses.push(Status::Stray);
             continue;
         }
@@ -76,7 +78,12 @@ pub(crate) fn chain<'a>(
     // A truncation removes what is void at the back before anything at the front. So if leftovers of
     // the former are still there, the segment that they followed must be, too.
     let missing = limit.filter(|&limit| void_before && limit >= log_start);
-    Chain { statuses, log_start: oldest.map_or(log_start, |name| log_start.max(name)), missing }
+    Chain {
+        statuses,
+        standings,
+        log_start: oldest.map_or(log_start, |name| log_start.max(name)),
+        missing,
+    }
 }
 
 /// Whether `next` holds what was moved from the segment before it, and behind which record.

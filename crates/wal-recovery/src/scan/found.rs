@@ -39,6 +39,8 @@ pub(crate) struct Found {
     pub(crate) len: u64,
     pub(crate) header: Result<SegmentHeader>,
     pub(crate) status: Status,
+    /// An owner that had lost the log put it in the place of a segment of the log.
+    pub(crate) is_replacement: bool,
     /// What it holds; of live segments only.
     pub(crate) walk: Option<Walk>,
 }
@@ -50,6 +52,7 @@ pub(crate) struct Live<'a> {
     pub(crate) walk: &'a Walk,
     pub(crate) limit: Option<Lsn>,
     pub(crate) len: u64,
+    pub(crate) is_replacement: bool,
 }
 
 impl Live<'_> {
@@ -74,7 +77,8 @@ impl Found {
     pub(crate) fn live(&self) -> Option<Live<'_>> {
         let Status::Live { limit } = self.status else { return None };
         let (Ok(header), Some(walk)) = (&self.header, &self.walk) else { return None };
-        Some(Live { header, walk, limit, len: self.len })
+        let Found { len, is_replacement, .. } = *self;
+        Some(Live { header, walk, limit, len, is_replacement })
     }
 
     /// The header of one that is live.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use wal_core::format::{Layers, LogId, SegmentHeader};
 use wal_core::{CodecId, Error, ErrorKind, Listing, LogStorage, Result};
 
-use crate::scan::owners::strays;
+use crate::scan::owners::{Standing, standings};
 use crate::segment::header;
 
 /// How much more than the largest generation seen the next one is, if some header is unreadable.
@@ -62,8 +62,8 @@ pub(crate) fn check_identity<'a>(
     let mut first: Option<&SegmentHeader> = None;
     let mut unreadable: Option<&Error> = None;
     let (mut largest, mut read_only) = (0, None);
-    let strays = strays(headers.iter().map(|header| header.as_ref().ok()));
-    for (header, is_stray) in headers.into_iter().zip(strays) {
+    let standings = standings(headers.iter().map(|header| header.as_ref().ok()));
+    for (header, standing) in headers.into_iter().zip(standings) {
         let header = match header {
             Ok(header) => header,
             Err(error) => {
@@ -82,7 +82,10 @@ pub(crate) fn check_identity<'a>(
             return mixed(one, header, &format!("{} and {}", one.layers, header.layers));
         }
         read_only = read_only.or_else(|| forbidden(header));
-        if !is_stray && let Some(other) = generations.insert(header.generation, header) {
+        // What others begin beside the owner may have the number of what it begins.
+        if standing == Standing::Own
+            && let Some(other) = generations.insert(header.generation, header)
+        {
             return mixed(other, header, &format!("both are of generation {}", header.generation));
         }
         largest = largest.max(header.generation);

@@ -7,11 +7,30 @@
 //! A stray is told by its header. Generations count the segments of a log in the order in which they were begun, and
 //! epochs count its owners. So a larger generation has an epoch that is as large or larger. Where that is not so, the
 //! owner of the smaller epoch did not know of the later owner. An epoch of 0 says that nobody counted.
+//!
+//! There is one exception. With three owners the second one may have lost the log to the third one while it recovers, and
+//! still put a copy in the place of a segment. The third one has read that segment before, and goes on behind it. Then
+//! the copy is all that is left of its records. It is a *replacement*: part of the log, whoever made it. It is told by
+//! what it says that it was moved from: the same generation that the next segment was moved from, of which no segment
+//! is there.
 
 use wal_core::format::SegmentHeader;
 
-/// For each segment, whether it is a stray.
-pub(crate) fn strays<'a>(headers: impl Iterator<Item = Option<&'a SegmentHeader>>) -> Vec<bool> {
+/// What a segment is to the log, as far as its owner says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// An owner of the log began it.
+    Own,
+    /// An owner that had lost the log put it in the place of a segment of the log.
+    Replacement,
+    /// An owner that had lost the log began it.
+    Stray,
+}
+
+/// The standing of each segment. Ascending by name.
+pub(crate) fn standings<'a>(
+    headers: impl Iterator<Item = Option<&'a SegmentHeader>>,
+) -> Vec<Standing> {
     let headers: Vec<_> = headers.collect();
     let mut by_epoch: Vec<_> = headers
         .iter()
@@ -20,16 +39,38 @@ pub(crate) fn strays<'a>(headers: impl Iterator<Item = Option<&'a SegmentHeader>
         .filter(|&(epoch, ..)| epoch > 0)
         .collect();
     by_epoch.sort_unstable();
-    let mut strays = vec![false; headers.len()];
+    let mut standings = vec![Standing::Own; headers.len()];
     // The least generation of the larger epochs.
     let mut least = u64::MAX;
     for owner in by_epoch.chunk_by(|a, b| a.0 == b.0).rev() {
         for &(_, generation, i) in owner {
-            strays[i] = generation >= least;
+            if generation >= least {
+                standings[i] = Standing::Stray;
+            }
         }
         least = owner.iter().map(|&(_, generation, _)| generation).fold(least, u64::min);
     }
-    strays
+    for i in 0..headers.len() {
+        if standings[i] == Standing::Stray && replaces(&headers, &standings, i) {
+            standings[i] = Standing::Replacement;
+        }
+    }
+    standings
+}
+
+/// Whether a stray stands for a segment of the log.
+fn replaces(headers: &[Option<&SegmentHeader>], standings: &[Standing], at: usize) -> bool {
+    let own = |i: &usize| standings[*i] == Standing::Own;
+    let next = (at + 1..headers.len()).find(own).and_then(|i| headers[i]);
+    let (Some(stray), Some(next)) = (headers[at], next) else { return false };
+    let Some(source) = next.moved_from else { return false };
+    let is_there = (0..headers.len())
+        .filter(own)
+        .any(|i| headers[i].is_some_and(|header| header.generation == source));
+    !is_there
+        && stray.moved_from == Some(source)
+        && stray.first_lsn <= next.follows
+        && next.follows.next() == next.first_lsn
 }
 
 #[cfg(test)]
@@ -44,7 +85,8 @@ mod tests {
             ..SegmentHeader::new(LogId([0; 16]), generation, Lsn::new(generation))
         };
         let headers: Vec<_> = segments.iter().map(header).collect();
-        strays(headers.iter().map(Some))
+        let standings = standings(headers.iter().map(Some));
+        standings.iter().map(|standing| *standing == Standing::Stray).collect()
     }
 
     #[test]
@@ -64,5 +106,29 @@ mod tests {
         assert_eq!(of(&[(1, 1), (1, 3), (1, 4), (2, 4)]), [false, false, true, false]);
         assert_eq!(of(&[(1, 5), (2, 5), (3, 5)]), [true, true, false]);
         assert_eq!(of(&[(1, 5), (2, 6), (3, 6)]), [false, true, false]);
+    }
+
+    #[test]
+    fn a_copy_in_the_place_of_what_the_last_owner_read_is_part_of_the_log() {
+        let header = |epoch, generation, first, moved_from| SegmentHeader {
+            owner: Owner { epoch, token: [epoch as u8; 16] },
+            follows: Lsn::new(first - 1),
+            moved_from,
+            ..SegmentHeader::new(LogId([0; 16]), generation, Lsn::new(first))
+        };
+        let of = |headers: &[SegmentHeader]| standings(headers.iter().map(Some));
+        use Standing::{Own, Replacement, Stray};
+        let (first, next) = (header(1, 1, 1, None), header(4, 3, 3, Some(2)));
+        let log = |copy: SegmentHeader| of(&[first.clone(), copy, next.clone()]);
+        assert_eq!(log(header(3, 3, 2, Some(2))), [Own, Replacement, Own]);
+        // It was moved from something else, or from nothing that anybody knows.
+        assert_eq!(log(header(3, 3, 2, Some(1))), [Own, Stray, Own]);
+        assert_eq!(log(header(3, 3, 2, None)), [Own, Stray, Own]);
+        // The segment is there.
+        let there = [header(2, 2, 1, None), header(3, 3, 2, Some(2)), next.clone()];
+        assert_eq!(of(&there), [Own, Stray, Own]);
+        // The last owner goes on in front of it.
+        let before = SegmentHeader { follows: Lsn::new(1), ..header(4, 3, 2, Some(2)) };
+        assert_eq!(of(&[first.clone(), header(3, 3, 2, Some(2)), before]), [Own, Stray, Own]);
     }
 }

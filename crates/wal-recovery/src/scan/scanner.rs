@@ -10,6 +10,7 @@ use crate::scan::found::{Found, Scan};
 use crate::scan::identity::{check_identity, list};
 use crate::scan::judge::judge;
 use crate::scan::options::ScanOptions;
+use crate::scan::owners::Standing;
 use crate::scan::parallel;
 use crate::scan::times;
 use crate::segment::header;
@@ -76,7 +77,8 @@ impl Scanner {
             watch.check()?;
             let opened = header::read(storage, names[i])?;
             let (len, header) = (opened.len, opened.header(self.repairs));
-            Ok(Found { name: names[i], len, header, status: Status::Unreadable, walk: None })
+            let status = Status::Unreadable;
+            Ok(Found { name: names[i], len, header, status, is_replacement: false, walk: None })
         })?;
         let identity = check_identity(found.iter().map(|f| &f.header))?;
         let chain = chain(found.iter().map(|f| (f.name, &f.header)));
@@ -93,8 +95,10 @@ impl Scanner {
         for (&i, walk) in live.iter().zip(walks) {
             found[i].walk = Some(walk);
         }
-        for (found, status) in found.iter_mut().zip(chain.statuses) {
+        let standings = chain.standings.into_iter();
+        for ((found, status), standing) in found.iter_mut().zip(chain.statuses).zip(standings) {
             found.status = status;
+            found.is_replacement = standing == Standing::Replacement;
         }
         let mut scan = Scan {
             segments: found,

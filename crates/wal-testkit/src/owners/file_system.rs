@@ -32,13 +32,11 @@ impl Scheduled {
         }
     }
 
-    /// Waits before a call of the storage above.
+    /// Waits before a call of the storage above that changes something.
     pub(super) fn step_above(&self, call: StorageCall) {
-        let how = match call {
-            StorageCall::Read | StorageCall::List | StorageCall::Open => Use::Reads,
-            _ => Use::Writes,
-        };
-        self.turns.wait(self.owner, vec![(Key::Storage, how)]);
+        if !matches!(call, StorageCall::Read | StorageCall::List | StorageCall::Open) {
+            self.turns.wait(self.owner, vec![(Key::Storage, Use::Writes)]);
+        }
     }
 
     fn names(&self, paths: &[&Path]) {
@@ -112,7 +110,7 @@ impl FileSystem for Scheduled {
         match self.grain {
             Grain::Files => self.looks(path),
             // The fence asks, which is beside the storage.
-            Grain::Storage => self.step_above(StorageCall::Read),
+            Grain::Storage => self.turns.wait(self.owner, vec![(Key::Storage, Use::Reads)]),
         }
         match self.tells_files_apart {
             true => self.note_links(self.disk.links(path)),

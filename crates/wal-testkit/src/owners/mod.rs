@@ -55,6 +55,12 @@ impl Scenario {
         self.go(Search::random(seed), orders)
     }
 
+    /// Runs one order again, as a failure tells it: a letter for each call.
+    #[must_use]
+    pub fn replay(&self, order: &str) -> Orders {
+        self.go(Search::following(order), 1)
+    }
+
     fn go(&self, mut search: Search, most: u64) -> Orders {
         let orders = self.go_on(&mut search, most);
         Orders { ends: search.ends().len() as u64, states: search.states(), ..orders }

@@ -41,7 +41,8 @@ pub enum Act {
 pub enum Grain {
     /// Before each call of the file system.
     Files,
-    /// Before each call of the storage, and before each look of its fence at a name. To take the lock is one call.
+    /// Before each call of the storage that changes something, and before each look of its fence at a name. To take the
+    /// lock is one call.
     Storage,
 }
 

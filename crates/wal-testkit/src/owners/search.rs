@@ -52,6 +52,8 @@ pub(super) struct Search {
     decisions: Vec<Decision>,
     /// Where the decisions of random executions come from.
     random: Option<crate::Rng>,
+    /// Who is to make each call, as far as it is said.
+    follows: Vec<usize>,
     /// Who made each call of the present execution.
     order: Vec<usize>,
     ended: Ended,
@@ -77,6 +79,12 @@ impl Search {
     /// Draws its executions at random instead of trying all of them.
     pub(super) fn random(seed: u64) -> Self {
         Search { random: Some(crate::Rng::new(seed)), ..Search::default() }
+    }
+
+    /// Runs one order, as [`order`](Self::order) tells it.
+    pub(super) fn following(order: &str) -> Self {
+        let owner = |letter: u8| usize::from(letter.wrapping_sub(b'a'));
+        Search { follows: order.bytes().map(owner).collect(), ..Search::default() }
     }
 
     /// Forgets which states it has seen, and so also runs orders that lead through states that are known.
@@ -120,9 +128,14 @@ impl Search {
             }
             return None;
         };
-        let owner = if let Some(random) = &mut self.random {
+        let is_told = !self.follows.is_empty();
+        let told =
+            self.follows.get(self.order.len()).copied().filter(|owner| waiting.contains(owner));
+        let owner = if let Some(owner) = told {
+            owner
+        } else if let Some(random) = &mut self.random {
             waiting[random.below(waiting.len() as u64) as usize]
-        } else if self.ended == Ended::Known {
+        } else if is_told || self.ended == Ended::Known {
             // Only to let the threads end.
             first
         } else {
