@@ -86,7 +86,7 @@ enum Owned {
     None,
     /// All orders of one scenario, 400 random ones of each other: some seconds
     Some,
-    /// All orders of five scenarios, 400 random ones of the sixth: some ten minutes
+    /// All orders of five scenarios, 400 random ones of the sixth: minutes
     All,
 }
 
