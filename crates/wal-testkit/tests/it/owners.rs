@@ -63,14 +63,6 @@ fn three_owners_of_three() {
     every_order("three of three");
 }
 
-/// Of those that are too many, some at random.
-#[test]
-fn random_orders_of_every_scenario() {
-    for scenario in Scenario::all() {
-        told(&scenario, &scenario.sample(7, 400));
-    }
-}
-
 /// The proof of the proof: without the fence the search finds what is lost.
 #[test]
 fn without_the_fence_records_are_lost() {
