@@ -1,5 +1,6 @@
 //! Who may make the next call. Each owner is a thread; one of them runs at a time, and stops before each call.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -105,7 +106,9 @@ impl Turns {
     pub(super) fn done(&self, owner: usize) {
         let mut inner = self.inner();
         inner.owners[owner] = Owner::Done;
-        self.go_on(&mut inner);
+        if self.runs.load(Ordering::SeqCst) {
+            self.go_on(&mut inner);
+        }
     }
 
     /// Lets an owner make its call as soon as every owner stands before one, or is done. The thread that stopped last
@@ -119,16 +122,57 @@ impl Turns {
             Owner::Running | Owner::Done => None,
         };
         let pending = inner.owners.iter().map(footprint).collect();
-        if let Some(owner) = inner.search.choose(pending, &*self.state) {
-            inner.owners[owner] = Owner::Running;
-            self.turn[owner].notify_one();
+        let choose = || inner.search.choose(pending, &*self.state);
+        match catch_unwind(AssertUnwindSafe(choose)) {
+            Ok(Some(owner)) => {
+                inner.owners[owner] = Owner::Running;
+                self.turn[owner].notify_one();
+            }
+            Ok(None) => {}
+            Err(panic) => {
+                self.let_all_go(inner);
+                resume_unwind(panic);
+            }
+        }
+    }
+
+    /// Nobody says who is next any more, and nobody is to wait for it for ever.
+    fn let_all_go(&self, inner: &mut Inner) {
+        self.runs.store(false, Ordering::SeqCst);
+        for (owner, turn) in inner.owners.iter_mut().zip(&self.turn) {
+            *owner = Owner::Running;
+            turn.notify_one();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_search_that_panicked() {
+        let turns = Arc::new(Turns::new(2, || panic!("nobody knows the state")));
+        turns.begin(Search::default());
+        let (ended, ends) = mpsc::channel();
+        for owner in 0..2 {
+            let (turns, ended) = (turns.clone(), ended.clone());
+            thread::spawn(move || {
+                let waits = || turns.wait(owner, vec![(Key::Storage, Use::Writes)]);
+                let panicked = catch_unwind(AssertUnwindSafe(waits)).is_err();
+                turns.done(owner);
+                ended.send(panicked).unwrap();
+            });
+        }
+        let mut told: Vec<_> =
+            (0..2).map(|_| ends.recv_timeout(Duration::from_secs(10)).unwrap()).collect();
+        told.sort_unstable();
+        assert_eq!(told, [false, true], "the last one to stop decides, and panics");
+    }
 
     #[test]
     fn calls_are_independent_unless_one_may_see_the_other() {
