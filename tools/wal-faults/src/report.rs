@@ -217,6 +217,20 @@ pub(super) mod tests {
         }
     }
 
+    pub(in super::super) fn owned(failure: Option<&str>) -> Owned {
+        Owned {
+            scenario: "take over",
+            acts: "open, append | open".into(),
+            records: 2,
+            orders: 1237,
+            left_off: 8,
+            states: 30,
+            ends: 7,
+            all: true,
+            failure: failure.map(str::to_owned),
+        }
+    }
+
     pub(in super::super) fn report(subjects: Vec<Outcome>, mutants: Option<Vec<Trial>>) -> Report {
         let command = Some("cargo xtask faults".into());
         Report::new(3, false, None, subjects, mutants).called_by(command)
@@ -248,7 +262,10 @@ pub(super) mod tests {
         let mut loose = explored();
         loose.claim.power_loss.records = Some(10);
         let trials = vec![trial("caught", Some("O3")), trial("alive", None)];
-        let problems = report(vec![failed(), loose], Some(trials)).problems();
+        let owners = vec![owned(None), owned(Some("a record is gone"))];
+        let report = report(vec![failed(), loose], Some(trials)).with_owners(owners);
+        let mut problems = report.problems();
+        assert_eq!(problems.remove(1), "several owners, take over: a record is gone");
         assert_eq!(problems.len(), 3, "{problems:?}");
         assert!(problems[0].starts_with("always on file breaks O3: "), "{problems:?}");
         assert!(problems[1].contains("10 records claimed, 7 lost at most"), "{problems:?}");

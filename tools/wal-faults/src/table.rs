@@ -158,7 +158,7 @@ fn totals(out: &mut String, report: &Report) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::tests::{explored, failed, report, trial};
+    use super::super::report::tests::{explored, failed, owned, report, trial};
     use super::*;
 
     #[test]
@@ -170,6 +170,21 @@ mod tests {
         assert!(words[5].ends_with("/∞") && words[6].ends_with("/∞"), "{line}");
         assert_eq!(words[7], "tight");
         assert!(text.lines().any(|line| line.trim_start().starts_with("power loss ")), "{text}");
+    }
+
+    #[test]
+    fn owners_have_a_line_each_and_what_was_wrong_below() {
+        assert!(!text(&report(vec![explored()], None)).contains("under a lock"));
+        let text = text(
+            &report(vec![explored()], None)
+                .with_owners(vec![owned(None), owned(Some("a record is gone"))]),
+        );
+        let rows: Vec<_> = text.lines().filter(|line| line.starts_with("take over")).collect();
+        assert_eq!(rows.len(), 2);
+        let words: Vec<_> = rows[0].split_whitespace().collect();
+        assert_eq!(words[2..7], ["1,237", "8", "30", "7", "all"]);
+        assert!(rows[0].ends_with("open, append | open"), "{text}");
+        assert_eq!(text.matches("  BROKEN: a record is gone\n").count(), 1, "{text}");
     }
 
     #[test]

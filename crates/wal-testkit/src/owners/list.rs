@@ -1,6 +1,6 @@
 //! The scenarios that are run with every exploration.
 
-use super::{Act, Scenario};
+use super::{Act, Grain, Scenario};
 
 use Act::{Append, Close, Fill, Open, Truncate};
 
@@ -26,12 +26,16 @@ impl Scenario {
         ]
     }
 
-    /// What each owner does, in words: `open, append | open`.
+    /// What each owner does, in words: `open, append | open`. If they stop at calls of the storage alone, it says so.
     #[must_use]
     pub fn told(&self) -> String {
         let acts =
             |acts: &Vec<Act>| acts.iter().map(|act| act.told()).collect::<Vec<_>>().join(", ");
-        self.owners.iter().map(acts).collect::<Vec<_>>().join(" | ")
+        let told = self.owners.iter().map(acts).collect::<Vec<_>>().join(" | ");
+        match self.grain {
+            Grain::Files => told,
+            Grain::Storage => told + ", by calls of the storage",
+        }
     }
 }
 

@@ -44,8 +44,8 @@ pub(super) struct Options {
     mutants: Mutants,
     /// Whether several owners of one log are run, in every order of their calls: under a lock that is granted to
     /// everybody.
-    #[arg(long, value_enum, default_value_t = Owned::Some)]
-    owners: Owned,
+    #[arg(long, value_enum, default_value_t = Orders::Some)]
+    owners: Orders,
     /// Threads that explore. [default: all that the machine runs at once]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -81,7 +81,7 @@ enum Mutants {
 
 /// Which orders of the calls of several owners are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Owned {
+enum Orders {
     /// None
     None,
     /// All orders of one scenario, 400 random ones of each other: some seconds
@@ -90,12 +90,12 @@ enum Owned {
     All,
 }
 
-impl From<Owned> for Owners {
-    fn from(which: Owned) -> Owners {
+impl From<Orders> for Owners {
+    fn from(which: Orders) -> Owners {
         match which {
-            Owned::None => Owners::None,
-            Owned::Some => Owners::Some,
-            Owned::All => Owners::All,
+            Orders::None => Owners::None,
+            Orders::Some => Owners::Some,
+            Orders::All => Owners::All,
         }
     }
 }

@@ -95,7 +95,7 @@ fn colophon(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::tests::{explored, failed, report, trial};
+    use super::super::report::tests::{explored, failed, owned, report, trial};
     use super::*;
 
     #[test]
@@ -114,6 +114,14 @@ mod tests {
             assert!(!page.contains(outside), "{outside}");
         }
         assert!(page.contains("Every claim was kept") && page.contains("prefers-color-scheme"));
+    }
+
+    #[test]
+    fn owners_are_a_table() {
+        let owners = vec![owned(None), owned(Some("<a> record is gone"))];
+        let page = page(&report(vec![explored()], None).with_owners(owners));
+        assert!(page.contains("Several owners of one log") && page.contains("1,237"));
+        assert!(page.contains("&lt;a&gt; record is gone") && page.contains("1 problem found."));
     }
 
     #[test]

@@ -108,7 +108,7 @@ pub(super) fn owners(report: &Report) -> String {
     format!(
         "<section><h2>Several owners of one log</h2>\
          <p class=\"note\">The lock is granted to everybody, and each owner stops before each call of the file \
-         system. All orders of their calls are run, but for those that give the same as another one; or random \
+         system, or of the storage where a row says so. All orders of their calls are run, but for those that give the same as another one; or random \
          orders, where there are too many. In the end every record that an owner was told to be durable must be \
          there, as the disk is and after a power loss.</p>\
          <div class=\"wide\"><table><thead><tr><th>scenario</th><th>what each owner does</th>\
