@@ -20,6 +20,12 @@ impl Rng {
         z ^ (z >> 31)
     }
 
+    /// The next 16 bytes.
+    pub(crate) fn token(&mut self) -> [u8; 16] {
+        let halves = [self.next(), self.next()].map(u64::to_le_bytes);
+        std::array::from_fn(|i| halves[i / 8][i % 8])
+    }
+
     /// A number below `bound`.
     ///
     /// # Panics

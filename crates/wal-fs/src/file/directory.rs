@@ -228,14 +228,9 @@ impl<F: FileSystem> Directory<F> {
         Ok(file.map(|file| (path, file)))
     }
 
-    /// Gives a file a name, which needs space of its own on some file systems: an open reserve has it.
+    /// Gives a file a name, with the space for it from an open reserve if need be.
     pub(super) fn with_room<T>(&self, name: impl Fn() -> io::Result<T>) -> io::Result<T> {
-        loop {
-            match name() {
-                Err(error) if reserve::is_full(&error) && self.make_space(0) => {}
-                named => return named,
-            }
-        }
+        self.reserve.with_room(&self.fs, &self.path, name)
     }
 
     /// The same for the names of the lock and of the owner: who opens a log has not looked for the reserve yet.

@@ -117,14 +117,7 @@ impl Reserve {
         path: &Path,
     ) -> io::Result<Option<F::File>> {
         while let Some(from) = self.pick(need) {
-            let rename = || fs.rename_new(&dir.join(&from), path);
-            let named = loop {
-                match rename() {
-                    // The name needs space as well.
-                    Err(error) if is_full(&error) && self.give_up(fs, dir, 0) => {}
-                    named => break named,
-                }
-            };
+            let named = self.with_room(fs, dir, || fs.rename_new(&dir.join(&from), path));
             match named.and_then(|()| fs.open(path, Access::Write)) {
                 Ok(file) if is_ours_alone(&file) => return Ok(Some(file)),
                 // What is written to it would be written to a backup made of links as well.
@@ -135,6 +128,21 @@ impl Reserve {
             }
         }
         Ok(None)
+    }
+
+    /// Gives a file a name. That needs space of its own on some file systems: an open reserve has it.
+    pub(super) fn with_room<F: FileSystem, T>(
+        &self,
+        fs: &F,
+        dir: &Path,
+        name: impl Fn() -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            match name() {
+                Err(error) if is_full(&error) && self.give_up(fs, dir, 0) => {}
+                named => return named,
+            }
+        }
     }
 
     /// Gives the space of one file of an open reserve back to the file system. Whether there was one.

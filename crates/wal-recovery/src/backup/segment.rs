@@ -101,8 +101,7 @@ fn manner(part: &Part<'_>, beside_writer: bool) -> Manner {
 }
 
 fn damage(part: &Part<'_>, walk: &Walk, len: u64) -> Error {
-    let (header, limit) = (part.header, part.limit);
-    let live = Live { header, walk, limit, len, is_replacement: false };
+    let live = Live { header: part.header, walk, limit: part.limit, len };
     let reason = judge_one(live).map(|damage| damage.error());
     reason.unwrap_or_else(|| {
         Error::new(ErrorKind::Corrupt, "back up log").with_segment(part.header.first_lsn)
@@ -130,8 +129,7 @@ fn check(part: &Part<'_>, extent: &Extent) -> Result<()> {
     if let End::Unsupported(error) = &found.end {
         return Err(error.clone());
     }
-    let (limit, len) = (part.limit, copy.len);
-    let live = Live { header, walk: &found, limit, len, is_replacement: false };
+    let live = Live { header, walk: &found, limit: part.limit, len: copy.len };
     if let Some(damage) = judge_one(live) {
         return Err(damage.error());
     }

@@ -13,7 +13,7 @@ use crate::repair::new_segment::NewSegment;
 use crate::repair::seal;
 use crate::report::DamageKind;
 use crate::scan::chain::Status;
-use crate::scan::found::{Live, Scan};
+use crate::scan::found::{Found, Live, Scan};
 use crate::segment::outcome::{End, footer_of};
 
 /// Seals every segment and removes leftovers. The log must have no damage that cost records, and no
@@ -39,7 +39,8 @@ pub(crate) fn settle(scan: &Scan, repair: &mut Repair<'_>) -> Result<()> {
 /// of its own. Whether there were any.
 pub(crate) fn own_replacements(scan: &Scan, repair: &mut Repair<'_>) -> Result<bool> {
     let mut generation = scan.next_generation;
-    for live in scan.live().filter(|live| live.is_replacement) {
+    let replacements = scan.segments.iter().filter(|found| found.is_replacement);
+    for live in replacements.filter_map(Found::live) {
         let header = SegmentHeader { generation, owner: repair.owner, ..live.header.clone() };
         generation += 1;
         repair.confirm()?;
@@ -73,7 +74,7 @@ fn remove(names: &[Lsn], repair: &mut Repair<'_>) -> Result<()> {
 
 /// Seals one segment, whose frames are durable.
 fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
-    let Live { header, walk, limit, len, .. } = live;
+    let Live { header, walk, limit, len } = live;
     debug_assert!(limit.is_some() || walk.is_proven(header));
     // Damage, or a storage that pads otherwise or not at all, leaves an end within a block.
     let pad_to = u64::from(repair.storage.capabilities().pad_to.max(1));

@@ -52,7 +52,6 @@ pub(crate) struct Live<'a> {
     pub(crate) walk: &'a Walk,
     pub(crate) limit: Option<Lsn>,
     pub(crate) len: u64,
-    pub(crate) is_replacement: bool,
 }
 
 impl Live<'_> {
@@ -77,8 +76,7 @@ impl Found {
     pub(crate) fn live(&self) -> Option<Live<'_>> {
         let Status::Live { limit } = self.status else { return None };
         let (Ok(header), Some(walk)) = (&self.header, &self.walk) else { return None };
-        let Found { len, is_replacement, .. } = *self;
-        Some(Live { header, walk, limit, len, is_replacement })
+        Some(Live { header, walk, limit, len: self.len })
     }
 
     /// The header of one that is live.

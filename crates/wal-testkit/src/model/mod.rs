@@ -426,9 +426,7 @@ impl FileSystem for ModelFs {
 
     /// The same everywhere after the same changes, and no two alike on one disk.
     fn random(&self) -> io::Result<[u8; 16]> {
-        let mut random = Rng::new(self.state()?.disk.next_seq());
-        let halves = [random.next(), random.next()].map(u64::to_le_bytes);
-        Ok(std::array::from_fn(|i| halves[i / 8][i % 8]))
+        Ok(Rng::new(self.state()?.disk.next_seq()).token())
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {

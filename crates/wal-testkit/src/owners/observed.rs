@@ -54,9 +54,7 @@ impl Observed {
     pub(super) fn random(&self, owner: usize) -> [u8; 16] {
         let mut state = self.state();
         state.drawn[owner] += 1;
-        let mut random = Rng::new((owner as u64 + 1) << 32 | state.drawn[owner]);
-        let halves = [random.next(), random.next()].map(u64::to_le_bytes);
-        std::array::from_fn(|i| halves[i / 8][i % 8])
+        Rng::new((owner as u64 + 1) << 32 | state.drawn[owner]).token()
     }
 
     /// Says where the owners are: where it is the same, what comes is the same.
