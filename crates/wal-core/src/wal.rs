@@ -403,6 +403,14 @@ impl<C: Codec> Wal<C> {
         self.engine().step()
     }
 
+    /// Whether a thread is in the middle of a write, of a rotation or of a truncation, so that the next write waits
+    /// for it. For a simulation that plays several threads on one, and may not wait for itself.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        self.engine().is_writing()
+    }
+
     /// The same log, for asynchronous tasks.
     #[must_use]
     pub fn asynchronous(&self) -> AsyncWal<C> {

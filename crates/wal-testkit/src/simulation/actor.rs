@@ -187,7 +187,9 @@ impl Actor {
         let actor = self.clone();
         let mut steps = Some(steps);
         self.disk.on_sync(Some(Box::new(move |kind| {
-            if kind != crate::SyncKind::Data {
+            // The steps may write, and a write would wait for the one that this sync belongs to: on one thread for
+            // ever. Which syncs belong to a write, a rotation or a truncation is up to the storage.
+            if kind != crate::SyncKind::Data || actor.log.blocking().is_writing() {
                 return;
             }
             let Some(steps) = steps.take() else { return };

@@ -12,7 +12,7 @@ use super::super::state::State;
 use super::super::wait::{Level, Outcome, Slot, Waiter};
 use super::flush::Purpose;
 use super::segment_writer::SegmentWriter;
-use crate::sync::{MutexGuard, lock, try_lock};
+use crate::sync::{MutexGuard, is_free, lock, try_lock};
 use crate::{Lsn, Result};
 
 impl Engine {
@@ -106,6 +106,11 @@ impl Engine {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether somebody holds the writer's lock.
+    pub(crate) fn is_writing(&self) -> bool {
+        !is_free(&self.writer)
     }
 
     /// The writer's lock beside the short one, which comes after it: if it is not free, the short one is
