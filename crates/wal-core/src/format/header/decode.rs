@@ -98,47 +98,34 @@ impl SegmentHeader {
 
     /// The first field that cannot be right although the checksum is: its offset, and why.
     fn contradiction(&self, name: Lsn) -> Option<(usize, String)> {
-        let first = self.first_lsn;
-        let (data_offset, least) = (self.data_offset, SEGMENT_HEADER_LEN);
+        let SegmentHeader { data_offset, generation, follows, log_start, .. } = *self;
+        let (first, least) = (self.first_lsn, SEGMENT_HEADER_LEN);
         let bounds = SEGMENT_HEADER_LEN as u32..=MAX_DATA_OFFSET;
         let moved_from = self.moved_from.unwrap_or(0);
-        let checks = [
-            (first == name, 40, format!("first LSN {first}, but the segment is named {name}")),
-            (
-                bounds.contains(&data_offset),
-                12,
-                format!("data offset {data_offset}, allowed are {least} to {MAX_DATA_OFFSET}"),
-            ),
-            (
-                (1..IMPLAUSIBLE).contains(&self.generation),
-                32,
-                format!("generation {}, allowed are 1 to {}", self.generation, IMPLAUSIBLE - 1),
-            ),
-            (first.get() < IMPLAUSIBLE, 40, format!("first LSN {first} is implausibly large")),
-            (
-                self.follows < first,
-                48,
-                format!("follows LSN {}, but the first LSN is {first}", self.follows),
-            ),
-            (
-                Lsn::FIRST <= self.log_start && self.log_start <= first,
-                56,
-                format!("log start {}, allowed are 1 to the first LSN {first}", self.log_start),
-            ),
-            (
-                moved_from < self.generation,
-                96,
-                format!(
-                    "moved from generation {moved_from}, but is of generation {}",
-                    self.generation
-                ),
-            ),
-            (self.pad_to > 0, 152, "writes end at multiples of 0 bytes".into()),
-            (self.maker.0 > 0, 156, "nobody made it".into()),
-            (self.layers.is_sound(), 160, format!("the layers {} make no sense", self.layers)),
-        ];
-        let wrong = checks.into_iter().find(|(right, ..)| !right);
-        wrong.map(|(_, at, detail)| (at, detail))
+        let (at, detail) = if first != name {
+            (40, format!("first LSN {first}, but the segment is named {name}"))
+        } else if !bounds.contains(&data_offset) {
+            (12, format!("data offset {data_offset}, allowed are {least} to {MAX_DATA_OFFSET}"))
+        } else if !(1..IMPLAUSIBLE).contains(&generation) {
+            (32, format!("generation {generation}, allowed are 1 to {}", IMPLAUSIBLE - 1))
+        } else if first.get() >= IMPLAUSIBLE {
+            (40, format!("first LSN {first} is implausibly large"))
+        } else if follows >= first {
+            (48, format!("follows LSN {follows}, but the first LSN is {first}"))
+        } else if log_start < Lsn::FIRST || log_start > first {
+            (56, format!("log start {log_start}, allowed are 1 to the first LSN {first}"))
+        } else if moved_from >= generation {
+            (96, format!("moved from generation {moved_from}, but is of generation {generation}"))
+        } else if self.pad_to == 0 {
+            (152, "writes end at multiples of 0 bytes".into())
+        } else if self.maker.0 == 0 {
+            (156, "nobody made it".into())
+        } else if !self.layers.is_sound() {
+            (160, format!("the layers {} make no sense", self.layers))
+        } else {
+            return None;
+        };
+        Some((at, detail))
     }
 }
 
