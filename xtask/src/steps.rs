@@ -37,18 +37,19 @@ impl Step {
     }
 }
 
-/// Runs all of them, and ends with the time of each and the count of tests.
+/// Runs all of them, with these variables in their environment unless they are set already, and ends with the time of
+/// each and the count of tests.
 ///
 /// # Errors
 /// If a step fails: no other is run.
-pub(crate) fn run(steps: &[Step]) -> anyhow::Result<()> {
+pub(crate) fn run(steps: &[Step], env: &[(&str, &str)]) -> anyhow::Result<()> {
     let mut times = Vec::new();
     let mut counts = Counts::default();
     let all = Stopwatch::start();
     for (at, step) in steps.iter().enumerate() {
         println!("\n=== {} ({}/{}): {}", step.name, at + 1, steps.len(), step.command);
         let watch = Stopwatch::start();
-        let status = execute(step, root()?, LONGEST, &mut counts)?;
+        let status = execute(step, root()?, env, LONGEST, &mut counts)?;
         if !status.success() {
             bail!("step \"{}\" failed: {status}", step.name);
         }
@@ -69,6 +70,7 @@ const LONGEST: Duration = Duration::from_secs(30 * 60);
 fn execute(
     step: &Step,
     root: &Path,
+    env: &[(&str, &str)],
     longest: Duration,
     counts: &mut Counts,
 ) -> anyhow::Result<ExitStatus> {
@@ -77,6 +79,7 @@ fn execute(
     let mut child = Command::new(program)
         .args(words)
         .current_dir(root.join(step.dir))
+        .envs(env.iter().copied().filter(|(name, _)| std::env::var_os(name).is_none()))
         .envs(step.env.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -175,7 +178,7 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let script = "echo 'skipped: one: it needs root' >&2\necho 'test result: ok. 3 passed; 0 failed; 0 ignored'\n";
         std::fs::write(dir.join("steps-test.sh"), script).unwrap();
-        let status = execute(&Step::new("a step", command), &dir, LONGEST, &mut counts);
+        let status = execute(&Step::new("a step", command), &dir, &[], LONGEST, &mut counts);
         std::fs::remove_dir_all(&dir).unwrap();
         assert!(status.unwrap().success());
         assert_eq!(counts, Counts { passed: 3, failed: 0, ignored: 1 });
@@ -186,7 +189,7 @@ mod tests {
     fn a_step_that_hangs_is_stopped() {
         let limit = Duration::from_millis(200);
         let step = Step::new("a step", "sleep 600");
-        let error = execute(&step, Path::new("."), limit, &mut Counts::default()).unwrap_err();
+        let error = execute(&step, Path::new("."), &[], limit, &mut Counts::default()).unwrap_err();
         assert!(error.to_string().starts_with("step \"a step\" did not end within"), "{error}");
     }
 

@@ -17,6 +17,7 @@ const TESTS_APART: &[(&str, &str)] = &[
     ("crates/wal-core/tests/shuttle/main.rs", "is built for shuttle"),
     ("crates/wal-fs/tests/allocations.rs", "replaces the allocator"),
     ("crates/wal-streams/tests/allocations.rs", "replaces the allocator"),
+    ("crates/wal-testkit/tests/codecs/main.rs", "replaces the allocator"),
     ("fuzz/tests/guard.rs", "hangs and takes memory on purpose"),
     ("fuzz/tests/replay.rs", "measures the memory of the whole process"),
 ];

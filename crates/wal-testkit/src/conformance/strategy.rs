@@ -1,8 +1,9 @@
 //! The checks of a sync strategy: its claim is held against every crash that can be explored.
 
 use std::fmt::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use wal_core::{Claim, Durability, SyncStrategy, TailView, Trigger};
@@ -17,29 +18,58 @@ const STATES: u64 = 1500;
 /// Random views that are shown to the strategy.
 const VIEWS: u64 = 5000;
 
-/// A strategy, and what the exploration of its crashes has found.
+/// A strategy, and what the exploration of its crashes finds.
 ///
-/// The exploration runs the real engine, `FileStorage` and recovery over the model file system, under
-/// workloads that drive the strategy to its claim. It is made once, for all checks that look at it.
+/// The exploration runs the real engine, storage and recovery over the model file system, under
+/// workloads that drive the strategy to its claim. It is made when the first check looks at it, and once for all of them.
 pub struct Proof {
     strategy: Arc<dyn SyncStrategy>,
-    explored: Vec<Outcome>,
+    storages: Vec<StorageUnderTest>,
+    explored: OnceLock<Vec<Outcome>>,
 }
 
 impl Proof {
-    /// Explores the crashes of a strategy: some seconds of work.
+    /// A strategy on all [storages that are shipped](StorageUnderTest::shipped). To explore them takes some seconds: one
+    /// core for each, if there are as many, and several times as long in a build without optimisation.
     pub fn of(strategy: impl SyncStrategy) -> Self {
-        let strategy: Arc<dyn SyncStrategy> = Arc::new(strategy);
-        let explored = StorageUnderTest::shipped().into_iter().map(|storage| {
-            Explorer::new(Subject::new(strategy.clone()).on(storage)).states(STATES).run()
-        });
-        Proof { explored: explored.collect(), strategy }
+        Proof::on(strategy, StorageUnderTest::shipped())
+    }
+
+    /// A strategy on these storages: those that it is used with, or one of them to be told sooner.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn on(
+        strategy: impl SyncStrategy,
+        storages: impl IntoIterator<Item = StorageUnderTest>,
+    ) -> Self {
+        let storages: Vec<_> = storages.into_iter().collect();
+        assert!(!storages.is_empty(), "a strategy is explored on a storage");
+        Proof { strategy: Arc::new(strategy), storages, explored: OnceLock::new() }
     }
 
     /// How many crash states were examined.
     #[must_use]
     pub fn states(&self) -> u64 {
-        self.explored.iter().map(|explored| explored.states).sum()
+        self.explored().iter().map(|explored| explored.states).sum()
+    }
+
+    /// What was found on each storage.
+    fn explored(&self) -> &[Outcome] {
+        self.explored.get_or_init(|| {
+            let explore = |storage: &StorageUnderTest| {
+                let subject = Subject::new(self.strategy.clone()).on(storage.clone());
+                Explorer::new(subject).states(STATES).run()
+            };
+            thread::scope(|scope| {
+                let spawn = |storage| scope.spawn(move || explore(storage));
+                let threads: Vec<_> = self.storages.iter().map(spawn).collect();
+                let outcome = |thread: ScopedJoinHandle<'_, Outcome>| {
+                    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+                };
+                threads.into_iter().map(outcome).collect()
+            })
+        })
     }
 
     fn broken(&self, promise: &'static str, seen: impl Into<String>) -> Breach {
@@ -48,7 +78,7 @@ impl Proof {
     }
 
     fn failure(&self, of: impl Fn(&Failure) -> bool) -> Option<&Failure> {
-        self.explored.iter().filter_map(|explored| explored.failure.as_ref()).find(|f| of(f))
+        self.explored().iter().filter_map(|explored| explored.failure.as_ref()).find(|f| of(f))
     }
 }
 
@@ -103,8 +133,9 @@ pub fn whoever_waits_is_served(proof: &Proof) -> Result<Checked, Breach> {
 /// Some crash takes all that the strategy claims may be lost: a claim that is wider than needed says
 /// nothing.
 pub fn some_crash_takes_all_that_is_claimed(proof: &Proof) -> Result<Checked, Breach> {
-    let Some(mut all) = proof.explored.first().cloned() else { return Ok(Checked::Passed) };
-    proof.explored.iter().skip(1).for_each(|other| all.merge(other));
+    let (first, others) = proof.explored().split_first().expect("there is a storage");
+    let mut all = first.clone();
+    others.iter().for_each(|other| all.merge(other));
     if all.failure.is_some() {
         return Ok(Checked::Skipped("a crash takes more than is claimed".into()));
     }
@@ -269,6 +300,9 @@ fn views() -> impl Iterator<Item = TailView> {
 /// wal_testkit::strategy_conformance!(at_most, AtMost(8));
 /// ```
 ///
+/// The crashes are those of all storages that are shipped. Behind `on:` come others, or fewer:
+/// `strategy_conformance!(at_most, AtMost(8), on: [my_storage()])`; see [`StorageUnderTest::new`](crate::StorageUnderTest::new).
+///
 /// One that counts `tail.pending_records`, and so forgets what a sync in flight covers, is told so,
 /// with the steps that lead there:
 ///
@@ -284,7 +318,10 @@ fn views() -> impl Iterator<Item = TailView> {
 #[macro_export]
 macro_rules! strategy_conformance {
     ($(#[$meta:meta])* $module:ident, $strategy:expr $(,)?) => {
-        $crate::__strategy_tests! { [$(#[$meta])*] $module, $strategy,
+        $crate::strategy_conformance! { $(#[$meta])* $module, $strategy, on: $crate::StorageUnderTest::shipped() }
+    };
+    ($(#[$meta:meta])* $module:ident, $strategy:expr, on: $storages:expr $(,)?) => {
+        $crate::__strategy_tests! { [$(#[$meta])*] $module, $strategy, $storages,
             no_crash_takes_more_than_the_claim
             some_crash_takes_all_that_is_claimed
             whoever_waits_is_served
@@ -300,7 +337,7 @@ macro_rules! strategy_conformance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __strategy_tests {
-    ([$($meta:tt)*] $module:ident, $strategy:expr, $($check:ident)*) => {
+    ([$($meta:tt)*] $module:ident, $strategy:expr, $storages:expr, $($check:ident)*) => {
         $($meta)*
         mod $module {
             #[allow(unused_imports, reason = "the expression may be a path from here")]
@@ -309,7 +346,7 @@ macro_rules! __strategy_tests {
             fn proof() -> &'static $crate::conformance::strategy::Proof {
                 static PROOF: ::std::sync::OnceLock<$crate::conformance::strategy::Proof> =
                     ::std::sync::OnceLock::new();
-                PROOF.get_or_init(|| $crate::conformance::strategy::Proof::of($strategy))
+                PROOF.get_or_init(|| $crate::conformance::strategy::Proof::on($strategy, $storages))
             }
 
             $(#[test]

@@ -1,4 +1,4 @@
-//! The tests of the kit, in one program.
+//! The tests of the kit, in one program; those of codecs have another one.
 //!
 //! | module | what it holds |
 //! | --- | --- |
@@ -7,18 +7,10 @@
 //! | `fault_storage` | failures, counters and the gate of any storage |
 //! | `features` | what users compose, on real files |
 //! | `explorer`, `mutants` | the explorer, and the mistakes that it must find |
-//! | `conformance_storage`, `conformance_strategy`, `conformance_codec` | what is shipped keeps its contract |
-//! | `conformance_lies`, `conformance_codec_lies` | who does not is caught |
+//! | `conformance_storage`, `conformance_strategy` | what is shipped keeps its contract |
+//! | `conformance_lies` | what does not is caught |
 //! | `media` | what the storages under test live on |
 
-use wal_testkit::conformance::AllocationWatch;
-
-/// For the check that decoding allocates little.
-#[global_allocator]
-static ALLOCATOR: AllocationWatch = AllocationWatch;
-
-mod conformance_codec;
-mod conformance_codec_lies;
 mod conformance_lies;
 mod conformance_storage;
 mod conformance_strategy;

@@ -27,7 +27,7 @@ fn metered(meter: &Arc<Meter>) -> StorageUnderTest {
 }
 
 /// The one that we wrote, on the same model.
-fn plain_files() -> StorageUnderTest {
+pub(crate) fn plain_files() -> StorageUnderTest {
     StorageUnderTest::new("plain-files", |files| {
         Ok(Arc::new(PlainFiles::create_with_file_system(files, "/log")?) as Arc<dyn LogStorage>)
     })
@@ -77,4 +77,15 @@ fn a_wrong_strategy_is_caught_with_a_line_that_shows_it_again() {
     // The same line against the same code fails again.
     let again = faults().replay(&case).unwrap();
     assert_eq!(again.violation(), Some(&failure.violation));
+}
+
+/// The first write creates a segment. Our storage syncs what it creates as it syncs records, in the middle of that
+/// write: no other write can happen beside such a sync.
+#[test]
+fn the_sync_of_a_new_segment_is_no_slow_one() {
+    let faults = || Faults::new().strategy("duty-cycle", OURS).storage(plain_files()).states(1);
+    let case = "duty-cycle | plain-files | - | segment 8388608; \
+                slow(append 1x8 written,append 1x8) | -";
+    let report = faults().replay(case).unwrap();
+    assert_eq!(report.violation(), None);
 }

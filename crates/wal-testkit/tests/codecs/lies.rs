@@ -153,7 +153,7 @@ fn a_codec_that_is_not_injective_is_told_so() {
     let (head, tail) = text.split_once(": [").unwrap();
     assert_eq!(
         head,
-        "the codec it::conformance_codec_lies::Lying breaks its contract
+        "the codec codecs::lies::Lying breaks its contract
   promised: two different records never encode to the same bytes
   seen:     two records have the one encoding 4 bytes [00000000], so that a log gives one back as the other"
     );
@@ -161,7 +161,7 @@ fn a_codec_that_is_not_injective_is_told_so() {
     let text = found(Lie::DropsTrailingZeros, "what_is_decoded_is_what_was_encoded").unwrap();
     assert_eq!(
         text,
-        "the codec it::conformance_codec_lies::Lying breaks its contract
+        "the codec codecs::lies::Lying breaks its contract
   promised: decode(encode(r)) == r for every record
   seen:     its encoding, 4 bytes [00000000], is decoded as another record. The record: [0]"
     );
