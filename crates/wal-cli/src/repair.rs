@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "torn-tail", value_name = "MODE", value_parser = mode)]
     mode: Mode,
 
-    /// End the log at this record, or at the last one appended at this time or before
+    /// End the log at this record, or in front of the first one whose time is later than this
     #[arg(long, value_name = "LSN|TIME", value_parser = until)]
     until: Option<Until>,
 

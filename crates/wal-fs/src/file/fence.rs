@@ -10,7 +10,7 @@
 //! file as long as the first one is open here.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wal_core::format::Owner;
@@ -73,16 +73,26 @@ impl<F: FileSystem> FileFence<F> {
         }
         self.same(&self.directory.lock_path(), self.lock, "the lock was removed or replaced")?;
         let Some(name) = segment else { return Ok(Standing::SOLE) };
-        // Of an older one it was asked when it was sealed.
-        let Some(id) = self.directory.file_named(name) else { return Ok(Standing::SOLE) };
         let path = self.directory.segment_path(name);
+        // Which file an older one is, was asked when it was sealed. An earlier owner began it, if this one has begun
+        // none yet.
+        let Some(id) = self.directory.file_named(name) else { return self.names_of(&path) };
         let what = "the segment that is written was removed or replaced";
         let links = self.same(&path, Some(id), what).map_err(|e| e.with_segment(name))?;
         Ok(Standing::SOLE.linked_elsewhere(links > 1))
     }
 
+    /// Whether the file has another name as well, whichever file it is. One that is gone has none.
+    fn names_of(&self, path: &Path) -> Result<Standing> {
+        match told(self.directory.file_system().links(path)) {
+            Ok(found) => Ok(Standing::SOLE.linked_elsewhere(found.is_some_and(|f| f.count > 1))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Standing::SOLE),
+            Err(source) => Err(failed(OP, path, source)),
+        }
+    }
+
     /// Whether the path leads to that very file; how many names it has.
-    fn same(&self, path: &std::path::Path, id: Option<Links>, otherwise: &str) -> Result<u64> {
+    fn same(&self, path: &Path, id: Option<Links>, otherwise: &str) -> Result<u64> {
         let Some(id) = id else { return Ok(1) };
         match told(self.directory.file_system().links(path)) {
             Ok(None) => Ok(1),

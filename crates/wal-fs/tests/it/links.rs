@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use wal_core::{
-    Always, ErrorKind, LogStorage, Lsn, Publish, Result, Settings, StorageLock, Wal, WriteMode,
+    Always, Durability, ErrorKind, LogStorage, Lsn, Publish, Result, Settings, StorageLock, Wal,
+    WriteMode,
 };
 use wal_fs::{FileSettings, FileStorage, FileSystem, MmapSettings, MmapStorage, RealFs};
 use wal_recovery::{Inspect, Recovery, Verdict, Verify};
@@ -108,6 +109,40 @@ fn a_backup_made_of_links_stays_as_it_is() {
         let backup = FileStorage::open(closed.path()).unwrap();
         let report = Inspect::new(backup).verify(Verify::All).run().unwrap();
         assert_eq!(report.verdict(), Verdict::Clean, "{name}: {report}");
+        for (segment, _) in bytes(dir.path(), ".wal") {
+            fs::remove_file(dir.path().join(segment)).unwrap();
+        }
+    }
+}
+
+/// The first opening behind a writer that was killed cuts its last segment and seals it. A backup keeps what it had.
+#[test]
+fn a_backup_made_of_links_keeps_what_a_recovery_cuts_off() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, storage) in storages(dir.path()) {
+        let log = open(&storage);
+        for n in 0..20_u8 {
+            log.append_with(&[n; 3000], Durability::Written).unwrap();
+        }
+        let [killed, backup] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        for (file, bytes) in bytes(dir.path(), ".wal") {
+            fs::write(killed.path().join(file), bytes).unwrap();
+        }
+        link_all(killed.path(), backup.path());
+        let before = bytes(backup.path(), ".wal");
+        let kept = |dir: &Path| {
+            let copy = FileStorage::open(dir).unwrap();
+            Inspect::new(copy).verify(Verify::All).run().unwrap().records
+        };
+        assert_eq!(kept(backup.path()), 20, "{name}");
+        let (_, again) =
+            storages(killed.path()).into_iter().find(|(other, _)| *other == name).unwrap();
+        let (_, report) = Recovery::new(again).run().unwrap();
+        assert_eq!(report.records, 20, "{name}");
+        assert!(report.rewritten_bytes > 0, "{name}: nothing was to be proven: {report}");
+        assert!(bytes(backup.path(), ".wal") == before, "{name}: the backup was written to");
+        assert_eq!(kept(backup.path()), 20, "{name}");
+        log.close().unwrap();
         for (segment, _) in bytes(dir.path(), ".wal") {
             fs::remove_file(dir.path().join(segment)).unwrap();
         }

@@ -68,6 +68,11 @@ impl Repair<'_> {
         self.fence.check(None).wait().map(drop)
     }
 
+    /// Asks the same, and whether the segment has another name as well: what is written to it appears in a backup, too.
+    pub(crate) fn is_linked_elsewhere(&self, name: Lsn) -> Result<bool> {
+        Ok(self.fence.check(Some(name)).wait()?.linked_elsewhere)
+    }
+
     /// Notes that bytes are taken out of a segment, after a copy of them was made durable.
     ///
     /// A copy is made in pieces, each with a name of its own, so that none has to be held that is larger than the limit

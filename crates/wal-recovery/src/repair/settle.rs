@@ -94,8 +94,8 @@ fn settle_segment(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
         End::Open | End::Moved => {}
         End::Torn { extent, .. } | End::Broken { extent, .. } => note_cut(live, *extent, repair)?,
     }
-    repair.confirm()?;
-    if ends_in_a_block {
+    // What is cut off here, and the footer, would be so in a backup made of links as well.
+    if ends_in_a_block || repair.is_linked_elsewhere(header.first_lsn)? {
         return renew(live, repair);
     }
     seal::seal(&*open_to_seal(header, repair)?, header, &footer_of(header, walk.summary.clone()))
@@ -114,8 +114,8 @@ fn open_to_seal(header: &SegmentHeader, repair: &Repair<'_>) -> Result<Arc<dyn S
         .with_detail("its header is not the one that was scanned: another opener has replaced it"))
 }
 
-/// Seals a segment by replacing it, in one step: a footer would come into a block with its last records, and
-/// the storage wants no such block written again.
+/// Seals a segment by replacing it, in one step. Either a footer would come into a block with its last records, and
+/// the storage wants no such block written again; or the file is a backup's as well.
 fn renew(live: Live<'_>, repair: &mut Repair<'_>) -> Result<()> {
     copy(live, live.header.clone(), repair)
 }

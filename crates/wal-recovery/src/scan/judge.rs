@@ -51,27 +51,38 @@ pub(super) fn judge(scan: &mut Scan) {
 
 /// An owner is told before each segment that it has lost the log. So it begins one and no more, and each opening takes
 /// out what there is.
+///
+/// Of two owners of one epoch nobody knows which one lost the log: both may have acknowledged what they wrote.
 fn stray(found: &Found, header: &SegmentHeader, all: &[Found]) -> Damage {
-    let (kind, consequence) = match all.iter().filter(|f| f.status == Status::Stray).count() {
+    let owner = header.owner;
+    let has_twin = all.iter().any(|other| {
+        let other = other.header.as_ref().map(|header| header.owner);
+        other.is_ok_and(|other| other.epoch == owner.epoch && other.token != owner.token)
+    });
+    let (kind, reason) = match all.iter().filter(|f| f.status == Status::Stray).count() {
+        _ if has_twin => (
+            DamageKind::Mixed,
+            "began this segment, and another owner of the same epoch began another one, so the files of two copies of the log were \
+             mixed, which went on apart, or the files LOCK and OWNER were removed beside a writer",
+        ),
         1 => (
             DamageKind::Stray,
-            "nothing in it was acknowledged as durable, unless the files of two copies of the log were mixed",
+            "began this segment after a later owner had taken the log over; nothing in it was acknowledged as durable, unless the \
+             files of two copies of the log were mixed",
         ),
         _ => (
             DamageKind::Mixed,
-            "there are others like it, so the files of two copies of the log were mixed, which went on apart",
+            "began this segment after a later owner had taken the log over; there are others like it, so the files of two copies \
+             of the log were mixed, which went on apart",
         ),
     };
-    let owner = header.owner;
     Damage {
         kind,
         segment: found.name,
         offset: 0,
         lsn: found.name,
         bytes: found.len,
-        reason: format!(
-            "owner {owner} began this segment after a later owner had taken the log over; {consequence}"
-        ),
+        reason: format!("owner {owner} {reason}"),
     }
 }
 

@@ -8,6 +8,10 @@
 //! epochs count its owners. So a larger generation has an epoch that is as large or larger. Where that is not so, the
 //! owner of the smaller epoch did not know of the later owner. An epoch of 0 says that nobody counted.
 //!
+//! Each owner has a token of its own, so two tokens of one epoch are two owners that did not know of each other: two copies
+//! of the log went on apart, and their files were mixed. Or the owner's file was removed beside a writer, together with the
+//! lock. The owner that came furthest is taken for that of the log, and what the other one began is a stray.
+//!
 //! There is one exception. With three owners the second one may have lost the log to the third one while it recovers, and
 //! still put a copy in the place of a segment. The third one has read that segment before, and goes on behind it. Then
 //! the copy is all that is left of its records. It is a *replacement*: part of the log, whoever made it. It is told by
@@ -42,13 +46,17 @@ pub(crate) fn standings<'a>(
     let mut standings = vec![Standing::Own; headers.len()];
     // The least generation of the larger epochs.
     let mut least = u64::MAX;
-    for owner in by_epoch.chunk_by(|a, b| a.0 == b.0).rev() {
-        for &(_, generation, i) in owner {
-            if generation >= least {
+    let token = |i: usize| headers[i].map(|header| header.owner.token);
+    for epoch in by_epoch.chunk_by(|a, b| a.0 == b.0).rev() {
+        // The one that came furthest; with the same generation, the one whose last segment has the larger name.
+        let owner = epoch.last().and_then(|&(.., i)| token(i));
+        for &(_, generation, i) in epoch {
+            if generation >= least || token(i) != owner {
                 standings[i] = Standing::Stray;
             }
         }
-        least = owner.iter().map(|&(_, generation, _)| generation).fold(least, u64::min);
+        let own = epoch.iter().filter(|&&(.., i)| token(i) == owner);
+        least = own.map(|&(_, generation, _)| generation).fold(least, u64::min);
     }
     for i in 0..headers.len() {
         if standings[i] == Standing::Stray && replaces(&headers, &standings, i) {
@@ -80,8 +88,13 @@ mod tests {
     use wal_core::format::{LogId, Owner};
 
     fn of(segments: &[(u64, u64)]) -> Vec<bool> {
-        let header = |&(epoch, generation): &(u64, u64)| SegmentHeader {
-            owner: Owner { epoch, token: [epoch as u8; 16] },
+        let own = |&(epoch, generation): &(u64, u64)| (epoch, epoch as u8, generation);
+        of_tokens(&segments.iter().map(own).collect::<Vec<_>>())
+    }
+
+    fn of_tokens(segments: &[(u64, u8, u64)]) -> Vec<bool> {
+        let header = |&(epoch, token, generation): &(u64, u8, u64)| SegmentHeader {
+            owner: Owner { epoch, token: [token; 16] },
             ..SegmentHeader::new(LogId([0; 16]), generation, Lsn::new(generation))
         };
         let headers: Vec<_> = segments.iter().map(header).collect();
@@ -106,6 +119,27 @@ mod tests {
         assert_eq!(of(&[(1, 1), (1, 3), (1, 4), (2, 4)]), [false, false, true, false]);
         assert_eq!(of(&[(1, 5), (2, 5), (3, 5)]), [true, true, false]);
         assert_eq!(of(&[(1, 5), (2, 6), (3, 6)]), [false, true, false]);
+    }
+
+    #[test]
+    fn of_two_owners_of_one_epoch_the_one_that_came_further_has_the_log() {
+        let [a, b] = [10, 11];
+        assert_eq!(of_tokens(&[(1, a, 1), (1, a, 2), (1, a, 3)]), [false; 3]);
+        assert_eq!(
+            of_tokens(&[(1, 0, 1), (2, a, 2), (2, b, 2), (2, b, 3)])[1..],
+            [true, false, false]
+        );
+        assert_eq!(
+            of_tokens(&[(1, 0, 1), (2, b, 2), (2, a, 2), (2, b, 3)])[1..],
+            [false, true, false]
+        );
+        // As far as each other.
+        assert_eq!(of_tokens(&[(2, a, 2), (2, b, 2)]), [true, false]);
+        assert_eq!(of_tokens(&[(2, b, 2), (2, a, 2)]), [true, false]);
+        // What the other one began does not make strays of earlier ones.
+        assert_eq!(of_tokens(&[(1, 0, 3), (2, a, 2), (2, b, 4)]), [false, true, false]);
+        // Nobody counted: the tokens say nothing.
+        assert_eq!(of_tokens(&[(0, a, 1), (0, b, 2)]), [false; 2]);
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Scanner {
         };
         judge(&mut scan);
         scan.findings = ends::findings(&scan);
-        scan.findings.extend(times::findings(&scan, watch.wall()));
+        scan.findings.extend(times::findings(&scan, storage, watch)?);
         Ok(Scanned::Log(scan))
     }
 

@@ -6,42 +6,86 @@
 
 use std::time::Duration;
 
-use wal_core::Timestamp;
+use wal_core::{Access, LogStorage, Result, Timestamp};
 
 use crate::report::{Finding, FindingKind};
 use crate::scan::found::{Live, Scan};
+use crate::segment::frames::{Frames, Next};
 use crate::segment::outcome::time;
+use crate::watch::Watch;
 
 /// The two clocks are read one after the other, and the time of day not at every append.
 const TOLERANCE: Duration = Duration::from_secs(10);
 
 /// What is to be said of the times.
-pub(super) fn findings(scan: &Scan, now: Timestamp) -> Vec<Finding> {
-    ahead(scan, now).into_iter().chain(was_set(scan)).collect()
+///
+/// # Errors
+/// Those of the storage.
+pub(super) fn findings(
+    scan: &Scan,
+    storage: &dyn LogStorage,
+    watch: &Watch,
+) -> Result<Vec<Finding>> {
+    Ok(ahead(scan, storage, watch)?.into_iter().chain(was_set(scan)).collect())
+}
+
+/// Whether a record of this time was appended while the clock was ahead of what it says now.
+pub(crate) fn is_ahead(time: Timestamp, now: Timestamp) -> bool {
+    time.micros_since(now) > TOLERANCE.as_micros() as i64
 }
 
 /// The first segment with records whose times lie ahead of the clock, and how far they do at most.
-fn ahead(scan: &Scan, now: Timestamp) -> Option<Finding> {
-    let latest = |live: &Live<'_>| {
-        let latest = time(live.header, live.walk.summary.max_time);
-        (live.walk.summary.records > 0).then(|| latest.micros_since(now))
-    };
-    let mut ahead = scan.live().filter_map(|live| {
-        let by = latest(&live).filter(|&by| by > TOLERANCE.as_micros() as i64)?;
-        Some((live.header.first_lsn, by))
-    });
-    let (name, first) = ahead.next()?;
-    let by = ahead.map(|(_, by)| by).fold(first, i64::max);
-    Some(Finding {
+fn ahead(scan: &Scan, storage: &dyn LogStorage, watch: &Watch) -> Result<Option<Finding>> {
+    let now = watch.wall();
+    let mut all: Option<(_, Timestamp)> = None;
+    for live in scan.live().filter(|live| live.walk.summary.records > 0) {
+        let mut latest = Some(time(live.header, live.walk.summary.max_time));
+        // A record that was truncated says nothing any more.
+        let is_whole = live.limit.is_none() && live.header.first_lsn >= scan.log_start;
+        if latest.is_some_and(|latest| is_ahead(latest, now)) && !is_whole {
+            latest = latest_valid(scan, &live, storage, watch)
+                .map_err(|e| e.with_segment(live.header.first_lsn))?;
+        }
+        if let Some(latest) = latest.filter(|&latest| is_ahead(latest, now)) {
+            let (name, most) = all.unwrap_or((live.header.first_lsn, latest));
+            all = Some((name, most.max(latest)));
+        }
+    }
+    let Some((name, latest)) = all else { return Ok(None) };
+    Ok(Some(Finding {
         kind: FindingKind::Ahead,
         segment: name,
         lsn: name.max(scan.log_start),
         reason: format!(
             "some records of segment {name} or behind it have times up to {} ahead of the clock: it was ahead when they were \
              appended, or it is behind now",
-            in_words(by)
+            in_words(latest.micros_since(now))
         ),
-    })
+    }))
+}
+
+/// The latest time of a record that was not truncated, of a segment that was in part. A place that cannot be read ends
+/// the search: it is damage, which is told anyway.
+fn latest_valid(
+    scan: &Scan,
+    live: &Live<'_>,
+    storage: &dyn LogStorage,
+    watch: &Watch,
+) -> Result<Option<Timestamp>> {
+    let (header, summary) = (live.header, &live.walk.summary);
+    let segment = storage.open(header.first_lsn, Access::Read).wait()?;
+    let range = u64::from(header.data_offset)..summary.data_end;
+    let mut frames = Frames::within(&segment, header, range, 0, watch);
+    let mut latest = None;
+    while let Next::Frame { frame, records } = frames.next()? {
+        watch.check()?;
+        let first = frame.header.lsn(header.first_lsn);
+        let last = first.advance(u64::from(records)).prev();
+        if records > 0 && last >= scan.log_start && first <= live.last_lsn() {
+            latest = latest.max(Some(time(header, frame.header.time_delta)));
+        }
+    }
+    Ok(latest)
 }
 
 /// How often the time of day was set while the log was written, and the largest step.

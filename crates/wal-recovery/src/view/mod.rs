@@ -54,6 +54,7 @@ pub struct View {
     storage: Arc<dyn LogStorage>,
     /// Of a replay.
     time: TimeLimit,
+    times_ahead: bool,
     skip_corrupted: bool,
     survey: Survey,
     last_known: Lsn,
@@ -81,7 +82,8 @@ impl View {
         let survey = Survey::take(&*storage, None)?;
         let newest = survey.headers().next_back();
         let last_known = newest.map_or(Ok(Lsn::ZERO), |header| last_known(&*storage, header))?;
-        Ok(View { storage, time: TimeLimit::default(), skip_corrupted: false, survey, last_known })
+        let time = TimeLimit::default();
+        Ok(View { storage, time, times_ahead: false, skip_corrupted: false, survey, last_known })
     }
 
     /// Whether damage is stepped over, to the next frame that can be read, instead of being an error.
@@ -96,6 +98,17 @@ impl View {
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time.limit = Some(limit);
+        self
+    }
+
+    /// Whether a [`replay`](Self::replay) up to a time ends also in front of a record whose time lies ahead of the clock;
+    /// not, if not called.
+    ///
+    /// If the clock was ahead when records were appended, "until now" would leave out all that follows them, though it is
+    /// old. So the replay fails as `Invalid` when it comes to such a record.
+    #[must_use]
+    pub fn allow_times_ahead(mut self, allow: bool) -> Self {
+        self.times_ahead = allow;
         self
     }
 

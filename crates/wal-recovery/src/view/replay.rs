@@ -7,6 +7,7 @@ use wal_core::{Clock, Entry, Error, ErrorKind, Lsn, Recent, Result};
 
 use crate::mode::Until;
 use crate::report::Hole;
+use crate::scan::times::is_ahead;
 use crate::view::View;
 use crate::view::lend::{Lent, Wanted};
 use crate::watch::TimeLimit;
@@ -60,7 +61,9 @@ impl View {
     ///
     /// # Errors
     /// What `apply` returned; `Corrupt`, unless [`skip_corrupted`](Self::skip_corrupted); `NotInLog` if
-    /// `from` was truncated; `TimedOut` behind the [`time_limit`](Self::time_limit).
+    /// `from` was truncated; `TimedOut` behind the [`time_limit`](Self::time_limit); `Invalid` if it would end at a time, in
+    /// front of a record whose time lies ahead of the clock, unless [`allow_times_ahead`](Self::allow_times_ahead). Records in
+    /// front of the error were applied.
     pub fn replay(
         &self,
         from: Lsn,
@@ -118,7 +121,7 @@ impl View {
                     Until::Time(last) => entry.timestamp > last,
                 };
                 if beyond {
-                    return Ok(Wanted::Enough);
+                    return self.may_end_before(&entry, until).map(|()| Wanted::Enough);
                 }
                 let lsn = entry.lsn;
                 stopwatch.glance(report.total)?;
@@ -137,6 +140,19 @@ impl View {
         report.corrupted =
             report.holes.iter().map(|hole| hole.before.since(hole.after).saturating_sub(1)).sum();
         Ok(report)
+    }
+
+    /// Whether the replay may end in front of this record, as what was asked for ends there.
+    fn may_end_before<T>(&self, entry: &Entry<T>, until: Until) -> Result<()> {
+        let is_by_time = matches!(until, Until::Time(_));
+        if !is_by_time || self.times_ahead || !is_ahead(entry.timestamp, self.time.clock.wall()) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Invalid, "replay log").with_lsn(entry.lsn).with_detail(format!(
+            "a time says nothing here: the next record has a time ahead of the clock, {}; it was ahead when the record was \
+             appended, or it is behind now; end the replay at an LSN instead",
+            entry.timestamp
+        )))
     }
 }
 

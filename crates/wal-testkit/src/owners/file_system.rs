@@ -28,14 +28,21 @@ pub(super) struct Scheduled {
 impl Scheduled {
     fn step(&self, footprint: Footprint) {
         if self.grain == Grain::Files {
-            self.turns.wait(self.owner, footprint);
+            self.wait(footprint);
         }
+    }
+
+    /// Waits until it is this owner's turn. That it was is noted, whatever the call shows: an owner that has come further is
+    /// in another place.
+    fn wait(&self, footprint: Footprint) {
+        self.turns.wait(self.owner, footprint);
+        self.observed.note(self.owner, &());
     }
 
     /// Waits before a call of the storage above that changes something.
     pub(super) fn step_above(&self, call: StorageCall) {
         if !matches!(call, StorageCall::Read | StorageCall::List | StorageCall::Open) {
-            self.turns.wait(self.owner, vec![(Key::Storage, Use::Writes)]);
+            self.wait(vec![(Key::Storage, Use::Writes)]);
         }
     }
 
@@ -110,7 +117,7 @@ impl FileSystem for Scheduled {
         match self.grain {
             Grain::Files => self.looks(path),
             // The fence asks, which is beside the storage.
-            Grain::Storage => self.turns.wait(self.owner, vec![(Key::Storage, Use::Reads)]),
+            Grain::Storage => self.wait(vec![(Key::Storage, Use::Reads)]),
         }
         match self.tells_files_apart {
             true => self.note_links(self.disk.links(path)),

@@ -8,9 +8,9 @@ use wal_core::format::{LogId, Owner};
 use wal_core::*;
 use wal_recovery::{DamageKind, Inspect, Mode, Recovery, SegmentState, View};
 
-/// Memory that says who opens it.
+/// Memory that says who opens it: an epoch, and a token that others of this epoch may not have.
 #[derive(Clone)]
-struct Owned(MemoryStorage, u64);
+struct Owned(MemoryStorage, u64, u8);
 
 impl LogStorage for Owned {
     fn capabilities(&self) -> Capabilities {
@@ -20,7 +20,7 @@ impl LogStorage for Owned {
         self.0.describe()
     }
     fn lock(&self) -> Io<'_, StorageLock> {
-        let owner = Owner { epoch: self.1, token: [self.1 as u8; 16] };
+        let owner = Owner { epoch: self.1, token: [self.2; 16] };
         Io::ready(self.0.lock().wait().map(|lock| lock.owned_by(owner)))
     }
     fn list(&self) -> Io<'_, Listing> {
@@ -41,9 +41,13 @@ impl LogStorage for Owned {
 }
 
 fn session(memory: &MemoryStorage, epoch: u64, records: &[&str]) {
-    let storage = Owned(memory.clone(), epoch);
+    session_of(Owned(memory.clone(), epoch, epoch as u8), records);
+}
+
+fn session_of(storage: Owned, records: &[&str]) {
     let (recovered, _) = Recovery::new(storage).log_id(LogId([7; 16])).run().unwrap();
-    let log = Wal::builder(Always).manual_driver().open(recovered).unwrap();
+    let settings = Settings::default().segment_size(4096);
+    let log = Wal::builder(Always).settings(settings).manual_driver().open(recovered).unwrap();
     records.iter().for_each(|record| {
         log.append(record.as_bytes()).unwrap();
     });
@@ -95,7 +99,7 @@ fn a_segment_of_an_owner_that_had_lost_the_log_is_no_part_of_it() {
 fn it_is_copied_and_taken_out_by_every_recovery_but_a_strict_one() {
     for mode in [Mode::TornTail, Mode::PointInTime, Mode::Salvage] {
         let memory = with_a_stray();
-        let storage = Owned(memory.clone(), 3);
+        let storage = Owned(memory.clone(), 3, 3);
         let (recovered, report) = Recovery::new(storage).mode(mode).run().unwrap();
         let [cut] = &report.cut[..] else { panic!("{mode}: {report}") };
         assert_eq!((cut.segment, cut.saved_as.is_some()), (Lsn::new(5), true), "{mode}");
@@ -135,6 +139,52 @@ fn two_histories_in_one_place_are_told_and_one_of_them_is_kept() {
         assert_eq!(recovered.last_lsn(), Lsn::new(3), "{mode}");
         drop(recovered);
         assert_eq!(records(&View::open(memory).unwrap()), ["one", "two", "three"], "{mode}");
+    }
+}
+
+/// Two copies of a log that were opened equally often. So epochs and generations are the same, and only the tokens tell
+/// one from the other.
+#[test]
+fn two_histories_of_one_epoch_are_told_and_the_one_that_came_further_is_kept() {
+    let large = "x".repeat(3000);
+    let with = |others: &[u64]| {
+        let (log, other) = (MemoryStorage::new(), MemoryStorage::new());
+        for memory in [&log, &other] {
+            session(memory, 1, &["one", "two"]);
+        }
+        session_of(Owned(log.clone(), 2, 100), &["three", &large, "five", &large, "seven"]);
+        session_of(Owned(other.clone(), 2, 200), &["not three", &large, &large]);
+        for name in others.iter().copied().map(Lsn::new) {
+            let stray = other.open(name, Access::Read).wait().unwrap();
+            let len = stray.len().wait().unwrap();
+            let bytes = stray.read_at(0, len as usize).wait().unwrap();
+            log.create(name, bytes, len, Publish::New).wait().unwrap();
+        }
+        log
+    };
+    let names = |memory: &MemoryStorage| -> Vec<_> {
+        memory.list().wait().unwrap().segments.iter().map(|name| name.get()).collect()
+    };
+    assert_eq!(names(&with(&[])), [1, 3, 6]);
+    let whole = records(&View::open(with(&[])).unwrap());
+    assert_eq!(whole.len(), 7);
+    let mixed = || with(&[5]);
+    let report = Inspect::new(mixed()).run().unwrap();
+    let [damage] = &report.damages[..] else { panic!("{report}") };
+    assert_eq!((damage.kind, damage.segment), (DamageKind::Mixed, Lsn::new(5)), "{report}");
+    assert!(damage.reason.contains("another owner of the same epoch"), "{damage}");
+    // Either of them may have been acknowledged, so nobody chooses without being asked to.
+    let refused = Recovery::new(mixed()).run().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    for mode in [Mode::PointInTime, Mode::Salvage] {
+        let memory = mixed();
+        let (recovered, report) = Recovery::new(memory.clone()).mode(mode).run().unwrap();
+        let [cut] = &report.cut[..] else { panic!("{mode}: {report}") };
+        assert_eq!((cut.segment, cut.saved_as.is_some()), (Lsn::new(5), true), "{mode}");
+        drop(recovered);
+        assert_eq!(records(&View::open(memory.clone()).unwrap()), whole, "{mode}");
+        let report = Inspect::new(memory).run().unwrap();
+        assert!(report.damages.is_empty(), "{mode}: {report}");
     }
 }
 

@@ -63,7 +63,7 @@ fn segments_of_two_logs_are_refused_in_every_mode() {
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.detail().contains("segments 1 and 6 are not of one log"), "{error}");
     }
-    // The same generation twice.
+    // The same generation twice, of one owner: no log has come to that.
     let mut doubled = three_sessions();
     let mut header = SegmentHeader::decode(&doubled[&6], Lsn::new(6)).unwrap();
     header.generation = 1;
