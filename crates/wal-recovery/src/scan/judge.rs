@@ -59,22 +59,17 @@ fn stray(found: &Found, header: &SegmentHeader, all: &[Found]) -> Damage {
         let other = other.header.as_ref().map(|header| header.owner);
         other.is_ok_and(|other| other.epoch == owner.epoch && other.token != owner.token)
     });
-    let (kind, reason) = match all.iter().filter(|f| f.status == Status::Stray).count() {
-        _ if has_twin => (
-            DamageKind::Mixed,
-            "began this segment, and another owner of the same epoch began another one, so the files of two copies of the log were \
-             mixed, which went on apart, or the files LOCK and OWNER were removed beside a writer",
-        ),
-        1 => (
-            DamageKind::Stray,
-            "began this segment after a later owner had taken the log over; nothing in it was acknowledged as durable, unless the \
-             files of two copies of the log were mixed",
-        ),
-        _ => (
-            DamageKind::Mixed,
-            "began this segment after a later owner had taken the log over; there are others like it, so the files of two copies \
-             of the log were mixed, which went on apart",
-        ),
+    let is_only = all.iter().filter(|f| f.status == Status::Stray).count() == 1;
+    let kind = if is_only && !has_twin { DamageKind::Stray } else { DamageKind::Mixed };
+    let reason = if has_twin {
+        "and another owner of the same epoch began another one, so the files of two copies of the log were mixed, which went on \
+         apart, or the files LOCK and OWNER were removed beside a writer"
+    } else if is_only {
+        "after a later owner had taken the log over; nothing in it was acknowledged as durable, unless the files of two copies \
+         of the log were mixed"
+    } else {
+        "after a later owner had taken the log over; there are others like it, so the files of two copies of the log were mixed, \
+         which went on apart"
     };
     Damage {
         kind,
@@ -82,7 +77,7 @@ fn stray(found: &Found, header: &SegmentHeader, all: &[Found]) -> Damage {
         offset: 0,
         lsn: found.name,
         bytes: found.len,
-        reason: format!("owner {owner} {reason}"),
+        reason: format!("owner {owner} began this segment {reason}"),
     }
 }
 
